@@ -1,0 +1,35 @@
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+BIN := .venv/bin
+WORKERS ?= auto
+
+help: ## show this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 18
+
+setup: ## make .venv and install what serving needs
+	@scripts/setup console
+
+setup-dev:
+	@scripts/setup console dev
+
+run: setup ## open the shop: import, train, serve API and console
+	@exec $(BIN)/shopkeeper up $(ARGS)
+
+lint: setup-dev ## ruff, import contract, strict types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+
+test: lint ## lint, then all tests in parallel with coverage
+	$(BIN)/coverage erase
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal --cov --cov-report=term --cov-report=json:build/coverage.json
+
+format: setup-dev ## rewrite the code in the house style
+	$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+
+bench-%: setup-dev ## run one benchmark, e.g. make bench-serving; writes benchmarks/results/*.json and RESULTS.md
+	$(BIN)/python -m benchmarks.$(subst -,_,$*)
+	$(BIN)/python -m benchmarks.results
+
+.PHONY: help setup setup-dev run lint test format

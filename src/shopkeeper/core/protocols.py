@@ -1,0 +1,183 @@
+"""The contracts between rooms: follower, algorithm, model, family, source, feature.
+
+What trains (`Trainer`) and what serves (`Model`) are two objects. A *family* says where training rows come from, how a
+model is measured and when it may be promoted. Implementations live in the rooms they serve and are found by entry point
+(`plugins.py`); `lifecycle` knows only what stands here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, TypeAlias, runtime_checkable
+
+import msgspec
+
+from shopkeeper.core.batch import EventBatch
+from shopkeeper.core.records import Gate, Progress
+
+Metrics: TypeAlias = dict[str, float]
+
+
+class Report(Protocol):
+    """Live progress of a running job. Raises Cancelled when the job was asked to stop."""
+
+    def __call__(
+        self, step: int, of: int, metrics: Mapping[str, float] | None = None, *, message: str = "", epoch: bool = False
+    ) -> None: ...
+
+
+def silent(
+    step: int, of: int, metrics: Mapping[str, float] | None = None, *, message: str = "", epoch: bool = False
+) -> None:
+    """A report that nobody reads: tests and notebooks."""
+
+
+class Follower(Protocol):
+    """Whoever keeps state derived from the log. `apply` is called in log order, never twice for one event."""
+
+    name: str
+
+    def apply(self, batch: EventBatch) -> None: ...
+
+
+class Params(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Base of every algorithm's parameters. Bounds and help are `Annotated[..., msgspec.Meta(ge=, le=, description=)]`.
+
+    `plugins.params_schema` turns a subclass into the JSON schema that the API and the console's form show.
+    """
+
+
+@runtime_checkable
+class Model(Protocol):
+    """What serves. Safe to share between threads; has no fit().
+
+    `save` writes data only (json, npz without objects, safetensors, onnx, parquet; never pickle) into an existing
+    folder; the classmethod `load` reads it back and gives the same answers.
+    """
+
+    feature_names: tuple[str, ...]
+
+    def save(self, folder: Path) -> None: ...
+
+    @classmethod
+    def load(cls, folder: Path) -> Model: ...
+
+
+class Trainer(Protocol):
+    """What trains: one file, one entry point in `shopkeeper.algorithms`. Capabilities are facts on the class."""
+
+    name: ClassVar[str]
+    family: ClassVar[str]
+    description: ClassVar[str]
+    tags: ClassVar[tuple[str, ...]]
+    knows_new_users: ClassVar[bool]
+    knows_new_items: ClassVar[bool]
+    Params: ClassVar[type[Params]]
+    model: ClassVar[type[Model]]
+
+    def __init__(self, params: Any, seed: int) -> None: ...
+
+    def fit(self, data: Any, report: Report) -> Model: ...
+
+
+@dataclass(frozen=True)
+class TrainingContext:
+    """What a family may use to find its rows, inside a job's child process. `sql_url` is opened read-only there.
+
+    `source` is the request's `{kind, path, ...}`; kind `shop` means the shop's own log. `now` is shop time in
+    microseconds; `zone` the shop's time zone; `model` and `scope` the name being trained.
+    """
+
+    home: Path
+    sql_url: str
+    source: Mapping[str, Any]
+    now: int
+    zone: str
+    seed: int
+    model: str
+    scope: str = "all"
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """`train` is what fit() gets; `holdout` the untouched rows on which candidate and champion are both measured.
+
+    `golden` is a small input (JSON-able) with which every load of the version is compared, see `Family.probe`.
+    `facts` describes the data in the manifest: rows, from, to, fingerprint (SHA-256 of the rows used).
+    """
+
+    train: Any
+    holdout: Any
+    golden: Any
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+class Family(Protocol):
+    """How models of one kind get rows, are measured, judged, and probed. Entry-point group `shopkeeper.families`."""
+
+    name: ClassVar[str]
+
+    def data(self, context: TrainingContext, params: Any, report: Report) -> TrainingData: ...
+
+    def evaluate(self, model: Any, holdout: Any) -> Metrics:
+        """Measures on the untouched rows, the naive baseline's beside them (keys `naive_...`)."""
+        ...
+
+    def judge(self, candidate: Metrics, champion: Metrics | None) -> Gate: ...
+
+    def probe(self, model: Any, golden: Any) -> list[float]:
+        """Outputs on the golden input; finite, and equal after save and load."""
+        ...
+
+
+@runtime_checkable
+class RowScorer(Protocol):
+    """A model that `POST /predictions/{model}` can serve: rows of named numbers in, one output a row out."""
+
+    feature_names: tuple[str, ...]
+
+    def score_rows(self, rows: list[dict[str, Any]]) -> list[Any]:
+        """Missing features take the training default. Raises Invalid on a non-numeric value."""
+        ...
+
+
+@dataclass(frozen=True)
+class JobContext:
+    """What a job's function gets in its child process. `workdir` is the job's own folder; what it leaves there stays.
+
+    The returned dict (JSON-able) becomes the job's result and is handed to the kind's `finish` hook in the parent,
+    which alone may write SQL. `emit` sends a message that the parent's `message` hook receives, in order.
+    """
+
+    job_id: str
+    params: Mapping[str, Any]
+    home: Path
+    workdir: Path
+    sql_url: str
+    now: int
+    zone: str
+    report: Report
+    emit: Callable[[dict[str, Any]], None]
+
+
+JobFunction: TypeAlias = Callable[[JobContext], dict[str, Any]]
+"""A job kind: entry-point group `shopkeeper.jobs`, name = kind."""
+
+__all__ = [
+    "Family",
+    "Follower",
+    "JobContext",
+    "JobFunction",
+    "Metrics",
+    "Model",
+    "Params",
+    "Progress",
+    "Report",
+    "RowScorer",
+    "Trainer",
+    "TrainingContext",
+    "TrainingData",
+    "silent",
+]

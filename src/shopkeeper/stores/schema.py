@@ -1,0 +1,240 @@
+"""Every SQL table, once. Migrations bring a home to this; tests compare the two.
+
+Times are microseconds since 1970 UTC. JSON columns hold what no query filters on. Rows (`row`) are the int32 ids that
+arrays use; they are given out here and never reused.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+# SQLite gives out row ids only to INTEGER primary keys; other servers want 64 bits.
+_BigKey = BigInteger().with_variant(Integer, "sqlite")
+
+meta = Table("meta", metadata, Column("key", String(64), primary_key=True), Column("value", Text, nullable=False))
+
+users = Table(
+    "users",
+    metadata,
+    Column("row", Integer, primary_key=True),
+    Column("kind", String(16), nullable=False),  # user | anonymous
+    Column("user_id", String(128), nullable=False),
+    Column("attributes", JSON, nullable=False),
+    Column("listed", Boolean, nullable=False),  # false: known from events only, or deleted
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    UniqueConstraint("kind", "user_id"),
+)
+
+items = Table(
+    "items",
+    metadata,
+    Column("row", Integer, primary_key=True),
+    Column("item_id", String(128), nullable=False, unique=True),
+    Column("name", Text, nullable=False),
+    Column("kind", String(64), nullable=False),
+    Column("category", Text),
+    Column("price", Float),
+    Column("active", Boolean, nullable=False),
+    Column("attributes", JSON, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+)
+
+shops = Table(
+    "stores",
+    metadata,
+    Column("row", Integer, primary_key=True),
+    Column("store_id", String(128), nullable=False, unique=True),
+    Column("facts", JSON, nullable=False),  # name, location, size, type, opening_date, status
+)
+
+event_types = Table(
+    "event_types",
+    metadata,
+    Column("row", Integer, primary_key=True),
+    Column("name", String(64), nullable=False, unique=True),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("seq", _BigKey, primary_key=True),
+    Column("event_id", String(128), nullable=False, unique=True),
+    Column("user_row", Integer, ForeignKey("users.row")),
+    Column("anonymous_id", String(128)),
+    Column("type_row", Integer, ForeignKey("event_types.row"), nullable=False),
+    Column("target_kind", String(64), nullable=False),
+    Column("item_row", Integer, ForeignKey("items.row")),  # the target, when it is an item
+    Column("other_row", Integer, ForeignKey("users.row")),  # the target, when it is a user
+    Column("store_row", Integer, ForeignKey("stores.row")),
+    Column("time", BigInteger, nullable=False),
+    Column("quantity", Float),
+    Column("unit_price", Float),
+    Column("value", Float),
+    Column("promotion", Text),
+    Column("context", JSON),
+    Column("received_at", BigInteger, nullable=False),
+    Index(None, "user_row", "seq"),
+    Index(None, "item_row", "seq"),
+)
+
+stock_levels = Table(
+    "stock_levels",
+    metadata,
+    Column("store_row", Integer, ForeignKey("stores.row"), primary_key=True),
+    Column("item_row", Integer, ForeignKey("items.row"), primary_key=True),
+    Column("on_hand", Float, nullable=False),
+    Column("on_order", Float, nullable=False),
+    Column("lead_time_days", Float, nullable=False),
+    Column("as_of", BigInteger, nullable=False),
+    Column("simulated", Boolean, nullable=False),
+)
+
+# The log of withheld events of the bundled shop: what the live stream still has to release, in order.
+withheld = Table(
+    "withheld",
+    metadata,
+    Column("position", Integer, primary_key=True),
+    Column("time", BigInteger, nullable=False),
+    Column("event", JSON, nullable=False),
+)
+
+rules = Table(
+    "rules",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("description", Text, nullable=False),
+    Column("weight", Float, nullable=False),
+    Column("condition", Text, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("updated_by", String(128), nullable=False),
+    Column("deleted", Boolean, nullable=False),
+)
+
+segments = Table(
+    "segments",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("condition", Text, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("job_id", String(32), primary_key=True),
+    Column("kind", String(64), nullable=False),
+    Column("work_key", String(256)),  # same unfinished work twice is refused
+    Column("status", String(16), nullable=False),
+    Column("params", JSON, nullable=False),
+    Column("progress", JSON, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("started_at", BigInteger),
+    Column("finished_at", BigInteger),
+    Column("requested_by", String(128), nullable=False),
+    Column("cancel_requested", Boolean, nullable=False),
+    Column("worker", String(128)),
+    Column("lease_until", BigInteger),
+    Column("attempt", Integer, nullable=False),
+    Column("result", JSON),
+    Column("error", Text),
+    Index(None, "status", "created_at"),
+)
+
+job_events = Table(
+    "job_events",
+    metadata,
+    Column("job_id", String(32), ForeignKey("jobs.job_id"), primary_key=True),
+    Column("seq", Integer, primary_key=True),
+    Column("type", String(16), nullable=False),
+    Column("time", BigInteger, nullable=False),
+    Column("data", JSON, nullable=False),
+)
+
+models = Table(
+    "models",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("scope", String(160), primary_key=True),
+    Column("family", String(64), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+versions = Table(
+    "versions",
+    metadata,
+    Column("model", String(64), primary_key=True),
+    Column("scope", String(160), primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("algorithm", String(64), nullable=False),
+    Column("status", String(16), nullable=False),  # ready | broken | removed
+    Column("manifest", JSON, nullable=False),  # files, feature_names, params, data, code_version
+    Column("metrics", JSON, nullable=False),
+    Column("gate", JSON),
+    Column("created_at", BigInteger, nullable=False),
+    Column("created_by", String(128), nullable=False),
+    Column("job_id", String(32)),
+)
+
+# Append-only: the newest row of (model, scope, alias) is where the alias points; version null means taken away.
+aliases = Table(
+    "aliases",
+    metadata,
+    Column("position", _BigKey, primary_key=True),
+    Column("model", String(64), nullable=False),
+    Column("scope", String(160), nullable=False),
+    Column("alias", String(64), nullable=False),
+    Column("version", Integer),
+    Column("time", BigInteger, nullable=False),
+    Column("changed_by", String(128), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("forced", Boolean, nullable=False),
+    Index(None, "model", "scope", "alias", "position"),
+)
+
+imports = Table(
+    "imports",
+    metadata,
+    Column("import_id", String(32), primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("filename", Text, nullable=False),
+    Column("path", Text, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("columns", JSON, nullable=False),
+    Column("mapping", JSON, nullable=False),
+    Column("rows", Integer, nullable=False),
+    Column("status", String(16), nullable=False),  # new | running | done | failed
+    Column("next_row", Integer, nullable=False),  # rows before this one are committed: resuming starts here
+    Column("accepted", Integer, nullable=False),
+    Column("duplicates", Integer, nullable=False),
+    Column("rejected", Integer, nullable=False),
+    Column("job_id", String(32)),
+    Column("created_at", BigInteger, nullable=False),
+)
