@@ -7,6 +7,7 @@ One batch holds n events in log order; every array has length n. Ids are the int
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,7 +68,7 @@ _DTYPES = (
 )  # fmt: skip
 
 
-def _column(values: tuple[int | float | None, ...], dtype: type[np.generic]) -> NDArray[np.generic]:
+def _column(values: tuple[int | float | None, ...], dtype: type[np.generic]) -> Any:
     if dtype is np.float64:
         return np.array(values, dtype=np.float64)
     if dtype is np.bool_:
