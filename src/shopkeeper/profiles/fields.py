@@ -1,0 +1,74 @@
+"""The fields that rules and segments read: what every shop has, and what its users' attributes add."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from shopkeeper.rules.schema import Field, Schema, writable
+from shopkeeper.rules.tree import Type
+
+DAY_HOURS = 24
+WINDOWS = (1, 24, *(days * DAY_HOURS for days in (7, 14, 30, 60, 90, 180, 365)))
+"""Hours. Events are kept one by one, so each window is exact to the event."""
+MOST_ATTRIBUTES = 200
+
+MEASURES = (
+    Field("total_events", "number", "events", "events of every type", WINDOWS),
+    Field("orders", "number", "orders", "baskets: distinct times at which something was ordered", WINDOWS),
+    Field("order_lines", "number", "lines", "order events, one for each product of a basket", WINDOWS),
+    Field("distinct_items", "number", "items", "different products ordered", WINDOWS),
+    Field("pieces", "number", "pieces", "pieces ordered", WINDOWS),
+    Field("spend", "number", "currency", "value of the orders", WINDOWS),
+    Field("returned", "number", "currency", "value sent back, not negative", WINDOWS),
+)
+FACTS = (
+    Field("user_id", "text"),
+    Field("event_counts", "map", "events", "events by type; .get('click', 0)", WINDOWS),
+    Field("last_event_at", "number", "seconds", "time of the last event, seconds since 1970"),
+    Field("days_since_event", "number", "days", "days since the last event; missing without one"),
+    Field("days_since_order", "number", "days", "days since the last order; missing without one"),
+    Field("tenure_days", "number", "days", "days since the first event; missing without one"),
+)
+DERIVED = (
+    Field("net_spend", "number", "currency", "spend minus returned"),
+    Field("average_order", "number", "currency", "spend / orders; missing without an order"),
+    Field("return_rate", "number", "share", "returned / spend; missing without an order"),
+    Field("days_between_orders", "number", "days", "mean from first event to last order; missing below two orders"),
+    Field("recency_score", "number", "1-5", "quintile of days_since_order among customers, 5 = most recent"),
+    Field("frequency_score", "number", "1-5", "quintile of orders among customers, 5 = most"),
+    Field("monetary_score", "number", "1-5", "quintile of net_spend among customers, 5 = most"),
+    Field("rfm", "text", "", "the three scores as digits: '555' is best"),
+    Field("lifecycle", "text", "", "prospect, new, active, cooling, lapsed or lost"),
+)
+STANDARD = (*FACTS, *MEASURES, *DERIVED)
+
+
+def schema_of(attributes: Iterable[Mapping[str, Any]], extra: Iterable[Field] = ()) -> Schema:
+    """The standard fields, then `extra`, then what the users' attributes hold. A name taken earlier stays as it is."""
+    fields = {field.name: field for field in (*STANDARD, *extra)}
+    found = {**{f.name: f for f in attribute_fields(attributes) if f.name not in fields}}
+    return Schema([*fields.values(), *found.values()])
+
+
+def attribute_fields(attributes: Iterable[Mapping[str, Any]]) -> list[Field]:
+    """A field for each of the most frequent names that a rule can write, of the type that most users have there."""
+    kinds: dict[str, Counter[Type]] = {}
+    for entry in attributes:
+        for name, value in entry.items():
+            if (kind := _kind(value)) is not None:
+                kinds.setdefault(name, Counter())[kind] += 1
+    usable = [name for name in kinds if writable(name)]
+    usable.sort(key=lambda name: (-kinds[name].total(), name))
+    return [Field(name, kinds[name].most_common(1)[0][0], "", "attribute") for name in sorted(usable[:MOST_ATTRIBUTES])]
+
+
+def _kind(value: Any) -> Type | None:
+    if isinstance(value, bool):
+        return "bool"
+    if isinstance(value, int | float):
+        return "number"
+    if isinstance(value, str):
+        return "text"
+    return "map" if isinstance(value, dict) else None

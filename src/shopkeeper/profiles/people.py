@@ -1,0 +1,81 @@
+"""The users' records as profiles need them: attributes by row, read again when they changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Row, Select, select
+
+from shopkeeper.core.clock import MINUTE
+from shopkeeper.stores import schema
+from shopkeeper.stores.sql import Database
+
+_C = schema.users.c
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """`removed`: the record was deleted and no new one put. Neither listed nor removed: known from events only."""
+
+    row: int
+    user_id: str
+    attributes: dict[str, Any]
+    listed: bool
+    removed: bool
+
+
+class People:
+    """Everybody's record in memory; `version` grows when one changed. Anonymous visitors are not people here."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._people: dict[int, Person] = {}
+        self._read_up_to = 0
+        self.version = 0
+
+    def refresh(self) -> None:
+        """Reads what changed since the last time, with a margin: a record may be committed later than its time says."""
+        since = self._read_up_to - MINUTE
+        with self._db.read() as connection:
+            rows = connection.execute(_users().where(_C.updated_at >= since)).all()
+        for row in rows:
+            person = _person(row)
+            if self._people.get(person.row) != person:
+                self._people[person.row] = person
+                self.version += 1
+            self._read_up_to = max(self._read_up_to, row.updated_at)
+
+    def find(self, user_id: str) -> Person | None:
+        """The record as it is now; None for an id that nothing has named."""
+        with self._db.read() as connection:
+            row = connection.execute(_users().where(_C.user_id == user_id)).first()
+        return None if row is None else _person(row)
+
+    def all(self) -> list[Person]:
+        """In order of row, as of the last refresh."""
+        return [self._people[row] for row in sorted(self._people)]
+
+    def ids(self) -> dict[int, str]:
+        """Row -> user id, as of the last refresh."""
+        return {row: person.user_id for row, person in self._people.items()}
+
+    def members(self, n: int, seen: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """bool (n,): rows that count as customers: listed, or `seen` in events and not removed."""
+        out = np.zeros(n, dtype=np.bool_)
+        for row, person in self._people.items():
+            if row < n:
+                out[row] = person.listed or (bool(seen[row]) and not person.removed)
+        return out
+
+
+def _users() -> Select[Any]:
+    return select(schema.users).where(_C.kind == "user")
+
+
+def _person(row: Row[Any]) -> Person:
+    # A row that only events made is never touched again: a later change without a record is a deletion.
+    removed = not row.listed and row.updated_at > row.created_at
+    return Person(row.row, row.user_id, row.attributes, row.listed, removed)

@@ -1,0 +1,63 @@
+"""Recency, frequency, monetary: quintiles over all customers, that is everybody with at least one order.
+
+The four bounds of a measure are its 20, 40, 60 and 80 % quantiles, each an observed value. A score is 1 plus the number
+of bounds that a value lies above, so equal values get equal scores and a crowd of ties may leave scores empty; for
+recency, where less is better, it is 5 minus that number.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from shopkeeper.rules.vectors import Numbers, TextColumn
+
+_QUANTILES = (0.2, 0.4, 0.6, 0.8)
+
+
+@dataclass(frozen=True)
+class RfmScale:
+    """Bounds (4,) of each measure; `customers` is how many they were taken from. Without customers all are NaN."""
+
+    days_since_order: Numbers
+    orders: Numbers
+    net_spend: Numbers
+    customers: int
+
+    @classmethod
+    def of(cls, days_since_order: Numbers, orders: Numbers, net_spend: Numbers) -> RfmScale:
+        """Inputs (n,) of the same users; those without an order are left out."""
+        bought = (orders > 0) & ~np.isnan(days_since_order)
+        return cls(
+            _bounds(days_since_order[bought]), _bounds(orders[bought]), _bounds(net_spend[bought]), int(bought.sum())
+        )
+
+    def recency(self, days_since_order: Numbers) -> Numbers:
+        """float64 (n,) 1 to 5; NaN without an order or without a scale."""
+        return 6.0 - _score(days_since_order, self.days_since_order)
+
+    def frequency(self, orders: Numbers) -> Numbers:
+        return _score(np.where(orders > 0, orders, np.nan), self.orders)
+
+    def monetary(self, net_spend: Numbers, orders: Numbers) -> Numbers:
+        return _score(np.where(orders > 0, net_spend, np.nan), self.net_spend)
+
+
+def digits(recency: Numbers, frequency: Numbers, monetary: Numbers) -> TextColumn:
+    """`'543'` for each user; missing where a score is."""
+    number = recency * 100 + frequency * 10 + monetary
+    found, where = np.unique(number, return_inverse=True)
+    column = TextColumn.of([None if value != value else str(int(value)) for value in found.tolist()])
+    return TextColumn(column.codes[where], column.words)
+
+
+def _bounds(values: Numbers) -> Numbers:
+    if not len(values):
+        return np.full(len(_QUANTILES), np.nan)
+    return np.quantile(values, _QUANTILES, method="inverted_cdf")
+
+
+def _score(values: Numbers, bounds: Numbers) -> Numbers:
+    above = (values[:, None] > bounds).sum(axis=1) + 1.0
+    return np.where(np.isnan(values) | np.isnan(bounds[0]), np.nan, above)

@@ -1,0 +1,190 @@
+"""Rules and all their versions. A version is never changed: an update adds one, a deletion adds one that says so.
+
+Reads are safe from any thread; writes go through the writer and return a future. `changes` grows with every durable
+write, so that whoever keeps compiled rules knows when to read them again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, func, insert, select
+
+from shopkeeper.core.clock import Clock, micros, moment
+from shopkeeper.core.errors import Invalid, NotFound
+from shopkeeper.core.ids import check_label
+from shopkeeper.core.records import Rule
+from shopkeeper.stores.etags import check_match, later
+from shopkeeper.stores.schema import rules as table
+from shopkeeper.stores.sql import Database
+
+_DESCRIPTION = 1000
+_WEIGHT = 1000.0
+
+
+class RuleStore:
+    """Conditions are kept as they were written; whoever writes here has checked them against the schema."""
+
+    def __init__(self, db: Database, clock: Clock) -> None:
+        self._db = db
+        self._clock = clock
+        self.changes = 0
+
+    def all(self) -> list[Rule]:
+        """The present rules by name."""
+        with self._db.read() as connection:
+            return [_rule(row) for row in connection.execute(_newest().order_by(table.c.name)) if not row.deleted]
+
+    def get(self, name: str, version: int | None = None) -> Rule:
+        """The present rule, or one of its versions. Raises NotFound."""
+        with self._db.read() as connection:
+            if version is None:
+                return _present(connection, name)
+            query = select(table).where(table.c.name == name, table.c.version == version, ~table.c.deleted)
+            row = connection.execute(query).first()
+        if row is None:
+            raise NotFound(f"rule {name!r} has no version {version}", code="unknown_version")
+        return _rule(row)
+
+    def versions(self, name: str) -> list[Rule]:
+        """All versions, newest first, those before a deletion too. Raises NotFound for a name never used."""
+        query = select(table).where(table.c.name == name, ~table.c.deleted).order_by(table.c.version.desc())
+        with self._db.read() as connection:
+            found = [_rule(row) for row in connection.execute(query)]
+        if not found:
+            raise NotFound(f"no rule {name!r}", code="unknown_rule")
+        return found
+
+    def create(self, rule: Rule, *, by: str = "") -> Future[Rule]:
+        """Raises Invalid for a bad name or weight, and by the future when the name is taken."""
+        _check(rule)
+
+        def write(connection: Connection) -> Rule:
+            row = _last(connection, rule.name)
+            if row is not None and not row.deleted:
+                raise Invalid(f"rule {rule.name!r} exists already; change it with PUT", code="exists", field="name")
+            return self._add(connection, rule, row, by)
+
+        return self._submit(write)
+
+    def update(
+        self,
+        name: str,
+        *,
+        description: str | None = None,
+        weight: float | None = None,
+        condition: str | None = None,
+        if_match: str | None = None,
+        by: str = "",
+    ) -> Future[Rule]:
+        """None leaves as it is. By the future: NotFound, Stale when If-Match names another version, Invalid."""
+
+        def write(connection: Connection) -> Rule:
+            old = _present(connection, name)
+            check_match(if_match, changed_at(old), f"rule {name!r}")
+            new = Rule(
+                name=name,
+                description=old.description if description is None else description,
+                weight=old.weight if weight is None else weight,
+                condition=old.condition if condition is None else condition,
+            )
+            _check(new)
+            return self._add(connection, new, _last(connection, name), by)
+
+        return self._submit(write)
+
+    def delete(self, name: str, *, if_match: str | None = None, by: str = "") -> Future[Rule]:
+        """Gives the rule as it was. By the future: NotFound, Stale."""
+
+        def write(connection: Connection) -> Rule:
+            old = _present(connection, name)
+            check_match(if_match, changed_at(old), f"rule {name!r}")
+            self._add(connection, old, _last(connection, name), by, deleted=True)
+            return old
+
+        return self._submit(write)
+
+    def add_missing(self, rules: list[Rule], *, by: str = "") -> Future[int]:
+        """Adds those whose name was never used (deleted counts as used). Gives how many."""
+
+        def write(connection: Connection) -> int:
+            used = set(connection.execute(select(table.c.name).distinct()).scalars())
+            new = [rule for rule in rules if rule.name not in used]
+            for rule in new:
+                self._add(connection, rule, None, by)
+            return len(new)
+
+        return self._db.writer.submit(write, after=self._changed)
+
+    def _add(
+        self, connection: Connection, rule: Rule, last: Row[Any] | None, by: str, *, deleted: bool = False
+    ) -> Rule:
+        """The version after `last`."""
+        values = {
+            "name": rule.name,
+            "version": 1 if last is None else last.version + 1,
+            "description": rule.description,
+            "weight": rule.weight,
+            "condition": rule.condition,
+            "updated_at": later(self._clock.wall(), None if last is None else last.updated_at),
+            "updated_by": by,
+            "deleted": deleted,
+        }
+        connection.execute(insert(table).values(values))
+        added = _last(connection, rule.name)
+        assert added is not None
+        return _rule(added)
+
+    def _submit(self, write: Callable[[Connection], Rule]) -> Future[Rule]:
+        return self._db.writer.submit(write, after=self._changed)
+
+    def _changed(self, _: Rule | int) -> None:
+        self.changes += 1
+
+
+def _newest() -> Select[Any]:
+    """The newest version of every name, deletions included."""
+    newest = select(table.c.name, func.max(table.c.version).label("version")).group_by(table.c.name).subquery()
+    return select(table).join(newest, (table.c.name == newest.c.name) & (table.c.version == newest.c.version))
+
+
+def _last(connection: Connection, name: str) -> Row[Any] | None:
+    """The newest version of a name, a deletion too; None when it was never used."""
+    query = select(table).where(table.c.name == name).order_by(table.c.version.desc()).limit(1)
+    return connection.execute(query).first()
+
+
+def changed_at(rule: Rule) -> int:
+    """What `etags.etag` makes the rule's ETag of."""
+    assert rule.updated_at is not None
+    return micros(rule.updated_at)
+
+
+def _present(connection: Connection, name: str) -> Rule:
+    row = _last(connection, name)
+    if row is None or row.deleted:
+        raise NotFound(f"no rule {name!r}", code="unknown_rule")
+    return _rule(row)
+
+
+def _rule(row: Row[Any]) -> Rule:
+    return Rule(
+        name=row.name,
+        condition=row.condition,
+        description=row.description,
+        weight=row.weight,
+        version=row.version,
+        updated_at=moment(row.updated_at),
+        updated_by=row.updated_by,
+    )
+
+
+def _check(rule: Rule) -> None:
+    check_label(rule.name)
+    if not math.isfinite(rule.weight) or abs(rule.weight) > _WEIGHT:
+        raise Invalid(f"weight {rule.weight} must lie within {-_WEIGHT:g} and {_WEIGHT:g}", field="weight")
+    if len(rule.description) > _DESCRIPTION:
+        raise Invalid(f"description has more than {_DESCRIPTION} characters; shorten it", field="description")
