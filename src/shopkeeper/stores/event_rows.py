@@ -1,0 +1,172 @@
+"""The table `events`: how rows go in, and how they come back as columns or as events."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any, TypeAlias
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, Dialect, Row, Select, bindparam, func, insert, select
+from sqlalchemy.exc import IntegrityError
+
+from shopkeeper.core.batch import EventBatch
+from shopkeeper.core.clock import moment
+from shopkeeper.core.records import StoredEvent
+from shopkeeper.stores import schema
+from shopkeeper.stores.savepoint import savepoint
+from shopkeeper.stores.vocabulary import Vocabularies
+
+StoredRow: TypeAlias = tuple[Any, ...]
+"""One row without its seq, in the order of COLUMNS[1:]. `context` is JSON text or None."""
+
+_TABLE = schema.events.c
+COLUMNS = tuple(column.name for column in schema.events.columns)
+_READ = (
+    select(
+        _TABLE.seq,
+        func.coalesce(_TABLE.user_row, -1),
+        func.coalesce(_TABLE.item_row, -1),
+        func.coalesce(_TABLE.other_row, -1),
+        _TABLE.type_row,
+        func.coalesce(_TABLE.store_row, -1),
+        _TABLE.time,
+        _TABLE.quantity,
+        _TABLE.unit_price,
+        _TABLE.value,
+        func.coalesce(_TABLE.promotion, "") != "",
+    )
+    .where(_TABLE.seq > bindparam("after"))
+    .order_by(_TABLE.seq)
+    .limit(bindparam("limit"))
+)
+
+
+def insert_new(connection: Connection, rows: Sequence[StoredRow], first_seq: int) -> list[int]:
+    """Inserts the rows whose event id is new, numbered densely from `first_seq`. Returns their positions in `rows`.
+
+    Most ids are new, so all rows are tried at once; only when that fails are the known ones looked up.
+    """
+    positions = _first_of_each(rows)
+    chosen = rows if len(positions) == len(rows) else [rows[at] for at in positions]
+    try:
+        with savepoint(connection, "new_events"):
+            _insert(connection, chosen, first_seq)
+    except IntegrityError:
+        known = _known(connection, [row[0] for row in chosen])
+        positions = [at for at in positions if rows[at][0] not in known]
+        _insert(connection, [rows[at] for at in positions], first_seq)
+    return positions
+
+
+def read_columns(connection: Connection, after_seq: int, limit: int) -> EventBatch:
+    """Events after a number as columns, at most `limit`."""
+    rows = connection.execute(_READ, {"after": after_seq, "limit": limit}).all()
+    if not rows:
+        return EventBatch.empty()
+    seq, user, item, other, type, store, time, quantity, unit_price, value, promotion = zip(*rows, strict=True)
+    return EventBatch(
+        seq=np.array(seq, dtype=np.int64),
+        user=np.array(user, dtype=np.int32),
+        item=np.array(item, dtype=np.int32),
+        other=np.array(other, dtype=np.int32),
+        type=np.array(type, dtype=np.int32),
+        store=np.array(store, dtype=np.int32),
+        time=np.array(time, dtype=np.int64),
+        quantity=np.array(quantity, dtype=np.float64),
+        unit_price=np.array(unit_price, dtype=np.float64),
+        value=np.array(value, dtype=np.float64),
+        promotion=np.array(promotion, dtype=np.bool_),
+    )
+
+
+def as_columns(rows: Sequence[StoredRow], first_seq: int) -> EventBatch:
+    """Rows that were just inserted, as followers see them."""
+    columns = dict(zip(COLUMNS[1:], zip(*rows, strict=True), strict=True))
+    return EventBatch(
+        seq=np.arange(first_seq, first_seq + len(rows), dtype=np.int64),
+        user=_optional(columns["user_row"]),
+        item=_optional(columns["item_row"]),
+        other=_optional(columns["other_row"]),
+        type=np.array(columns["type_row"], dtype=np.int32),
+        store=_optional(columns["store_row"]),
+        time=np.array(columns["time"], dtype=np.int64),
+        quantity=np.array(columns["quantity"], dtype=np.float64),
+        unit_price=np.array(columns["unit_price"], dtype=np.float64),
+        value=np.array(columns["value"], dtype=np.float64),
+        promotion=np.array([bool(promotion) for promotion in columns["promotion"]], dtype=np.bool_),
+    )
+
+
+def _optional(rows: tuple[int | None, ...]) -> NDArray[np.int32]:
+    return np.array([-1 if row is None else row for row in rows], dtype=np.int32)
+
+
+def all_fields() -> Select[Any]:
+    """`SELECT` of every column, for `stored_event`."""
+    return select(schema.events)
+
+
+def stored_event(row: Row[Any], vocabularies: Vocabularies) -> StoredEvent:
+    """The event of one row."""
+    visitor = row.user_row is None or vocabularies.users.is_anonymous(row.user_row)
+    person = row.other_row is not None
+    target = vocabularies.users.id(row.other_row) if person else vocabularies.items.id(row.item_row)
+    return StoredEvent(
+        seq=row.seq,
+        event_id=row.event_id,
+        event_type=vocabularies.event_types.id(row.type_row),
+        user_id=None if visitor else vocabularies.users.id(row.user_row),
+        anonymous_id=row.anonymous_id,
+        target_kind=row.target_kind,
+        target_id=target,
+        item_id=target if row.target_kind == "product" else None,
+        store_id=None if row.store_row is None else vocabularies.stores.id(row.store_row),
+        time=moment(row.time),
+        quantity=row.quantity,
+        unit_price=row.unit_price,
+        value=row.value,
+        promotion=row.promotion,
+        context=row.context or {},
+    )
+
+
+def context_text(context: dict[str, Any]) -> str | None:
+    """The stored form of a context."""
+    return msgspec.json.encode(context).decode() if context else None
+
+
+def _insert(connection: Connection, rows: Sequence[StoredRow], first_seq: int) -> None:
+    if not rows:
+        return
+    numbered = [(seq, *row) for seq, row in enumerate(rows, first_seq)]
+    if connection.dialect.positional:
+        connection.exec_driver_sql(_statement(connection.dialect), numbered)  # several times as fast as the way below
+        return
+    decoded = [dict(zip(COLUMNS, row, strict=True)) for row in numbered]
+    for row in decoded:
+        row["context"] = None if row["context"] is None else msgspec.json.decode(row["context"])
+    connection.execute(insert(schema.events), decoded)
+
+
+@cache
+def _statement(dialect: Dialect) -> str:
+    return str(insert(schema.events).compile(dialect=dialect))
+
+
+def _first_of_each(rows: Sequence[StoredRow]) -> list[int]:
+    """Positions of the rows whose event id did not come earlier in the list."""
+    first: dict[str, int] = {}
+    for at, row in enumerate(rows):
+        first.setdefault(row[0], at)
+    return list(first.values())
+
+
+def _known(connection: Connection, event_ids: list[str]) -> set[str]:
+    found: set[str] = set()
+    for start in range(0, len(event_ids), 500):
+        query = select(_TABLE.event_id).where(_TABLE.event_id.in_(event_ids[start : start + 500]))
+        found.update(connection.execute(query).scalars())
+    return found

@@ -1,0 +1,165 @@
+"""Followers of the log: whatever keeps derived state catches up from its last number, then follows live.
+
+following = Following(log, [features, panel])
+following.catch_up()              # at start, or in a command without a server
+following.attach(loop)            # on the loop's thread: from now on live, without a gap and without a repeat
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from shopkeeper.core.batch import EventBatch
+from shopkeeper.core.errors import Conflict, Unavailable
+from shopkeeper.core.protocols import Follower
+from shopkeeper.core.records import StoredEvent
+from shopkeeper.stores.events import EventLog
+from shopkeeper.telemetry import metrics
+
+_LOGGER = logging.getLogger(__name__)
+_BULK = 200_000  # events a slice while nobody waits
+_LIVE = 5_000  # events a turn of the loop, so that requests are answered in between
+
+
+class Following:
+    """One thread at a time: the caller's until `attach`, the loop's from then on.
+
+    `broken` maps the name of a follower that failed to its error. It gets nothing more (its state would be wrong); the
+    others go on.
+    """
+
+    def __init__(self, log: EventLog, followers: Sequence[Follower]) -> None:
+        self._log = log
+        self._followers = list(followers)
+        self._position = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._detach: Callable[[], None] | None = None
+        self._inbox: deque[tuple[EventBatch, float]] = deque()
+        self._lock = threading.Lock()
+        self._scheduled = False
+        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._order = itertools.count()
+        self.broken: dict[str, str] = {}
+
+    @property
+    def position(self) -> int:
+        """The number of the last event that every follower has seen."""
+        return self._position
+
+    def catch_up(self) -> int:
+        """Applies what the log holds after `position`. Returns how many events that was."""
+        start = self._position
+        while self._read_slice(_BULK):
+            pass
+        self._release()
+        return self._position - start
+
+    def attach(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Follows live on `loop`; call it on the loop's own thread. Raises Conflict when attached already."""
+        if self._loop is not None:
+            raise Conflict("the followers are attached to a loop already; detach them first")
+        self._loop = loop
+        self._detach = self._log.subscribe(self._committed)
+        self.catch_up()  # after subscribing: an event committed in between arrives twice and is applied once
+
+    def detach(self) -> None:
+        """Stops following; `wait_for` fails for those who still wait. A second call does nothing."""
+        if self._detach is not None:
+            self._detach()
+        self._detach = self._loop = None
+        with self._lock:
+            self._inbox.clear()
+        for _, _, future in self._waiting:
+            if not future.done():
+                future.set_exception(Unavailable("the shop is closing", code="closing"))
+        self._waiting.clear()
+
+    async def wait_for(self, seq: int) -> None:
+        """Returns when every follower has seen the event with this number."""
+        if seq <= self._position:
+            return
+        if self._loop is None:
+            raise Unavailable("nothing follows the log; attach first", code="not_following")
+        future: asyncio.Future[None] = self._loop.create_future()
+        heapq.heappush(self._waiting, (seq, next(self._order), future))
+        await future
+
+    def _committed(self, batch: EventBatch, _events: list[StoredEvent] | None) -> None:
+        """On the writer's thread: hands the batch over. One wake-up serves all that wait."""
+        loop = self._loop
+        if loop is None:
+            return
+        with self._lock:
+            self._inbox.append((batch, time.perf_counter()))
+            wake, self._scheduled = not self._scheduled, True
+        if wake:
+            _call(loop, self._turn)
+
+    def _turn(self) -> None:
+        """One turn of the loop: applies up to _LIVE events, then lets others run."""
+        batches: list[EventBatch] = []
+        events = 0
+        with self._lock:
+            committed_at = self._inbox[0][1] if self._inbox else time.perf_counter()
+            while self._inbox and events < _LIVE:
+                batch, _ = self._inbox.popleft()
+                batches.append(batch)
+                events += len(batch)
+            if events > _LIVE:  # the rest of a large batch waits for its turn
+                whole = batches.pop()
+                keep = _LIVE - (events - len(whole))
+                batches.append(whole.take(slice(0, keep)))
+                self._inbox.appendleft((whole.take(slice(keep, None)), committed_at))
+            self._scheduled = again = bool(self._inbox)
+        if self._loop is None:
+            return
+        if batches:
+            self._deliver(EventBatch.join(batches))
+            metrics.event_visible_seconds.observe(time.perf_counter() - committed_at)
+        if again:
+            self._loop.call_soon(self._turn)
+
+    def _deliver(self, batch: EventBatch) -> None:
+        """Skips what was applied already; reads from the log what is missing before the batch."""
+        while int(batch.seq[0]) > self._position + 1 and self._read_slice(int(batch.seq[0]) - self._position - 1):
+            pass
+        fresh = batch.take(batch.seq > self._position)
+        if len(fresh):
+            self._apply(fresh)
+        self._release()
+
+    def _read_slice(self, limit: int) -> bool:
+        batch = self._log.read(self._position, min(limit, _BULK))
+        if len(batch):
+            self._apply(batch)
+        return len(batch) > 0
+
+    def _apply(self, batch: EventBatch) -> None:
+        for follower in self._followers:
+            if follower.name in self.broken:
+                continue
+            try:
+                follower.apply(batch)
+            except Exception as error:  # an edge: whatever a follower raises must not stop the others or the loop
+                self.broken[follower.name] = f"{type(error).__name__}: {error}"
+                metrics.follower_broken.labels(follower.name).set(1)
+                _LOGGER.exception("follower %s failed at event %d and is out of date", follower.name, batch.seq[0])
+        self._position = int(batch.seq[-1])
+
+    def _release(self) -> None:
+        while self._waiting and self._waiting[0][0] <= self._position:
+            _, _, future = heapq.heappop(self._waiting)
+            if not future.done():
+                future.set_result(None)
+
+
+def _call(loop: asyncio.AbstractEventLoop, fn: Callable[[], None]) -> None:
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(fn)

@@ -1,0 +1,69 @@
+"""Every metric name of Shopkeeper, once. `/metrics` is `exposition()`; rooms count with the objects."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+REGISTRY = CollectorRegistry()
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+
+_FAST = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+_PREDICT = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+_GROUP = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+
+
+def _counter(name: str, help: str, *labels: str) -> Counter:
+    return Counter(name, help, labels, registry=REGISTRY)
+
+
+def _gauge(name: str, help: str, *labels: str) -> Gauge:
+    return Gauge(name, help, labels, registry=REGISTRY)
+
+
+def _histogram(name: str, help: str, *labels: str, buckets: tuple[float, ...] = _FAST) -> Histogram:
+    return Histogram(name, help, labels, registry=REGISTRY, buckets=buckets)
+
+
+# -- doors
+http_requests_total = _counter("http_requests_total", "Answered requests", "path", "method", "status")
+http_request_duration_seconds = _histogram("http_request_duration_seconds", "Time to answer", "path")
+
+# -- stores and event log
+events_accepted_total = _counter("events_accepted_total", "Events that are durable in the log")
+events_duplicate_total = _counter("events_duplicate_total", "Events whose id was in the log already")
+events_rejected_total = _counter("events_rejected_total", "Events that were refused")
+event_visible_seconds = _histogram(
+    "event_visible_seconds", "From an event's commit until every follower has applied it"
+)
+follower_broken = _gauge("follower_broken", "1: this follower of the log failed and is out of date", "follower")
+write_queue_depth = _gauge("write_queue_depth", "Writes that wait for the disk")
+write_group_size = _histogram("write_group_size", "Writes that share one commit", buckets=_GROUP)
+write_commit_seconds = _histogram("write_commit_seconds", "Time of one group: statements and commit")
+
+# -- lifecycle
+job_total = _counter("job_total", "Finished jobs", "kind", "status")
+job_seconds = _histogram("job_seconds", "Run time of jobs", "kind", buckets=(1, 5, 15, 60, 300, 900, 3600))
+model_predict_requests_total = _counter("model_predict_requests_total", "Prediction requests", "model", "status")
+model_predict_duration_seconds = _histogram(
+    "model_predict_duration_seconds", "Time to predict", "model", buckets=_PREDICT
+)
+model_reload_total = _counter("model_reload_total", "Loads of a version into serving", "status")
+model_version_info = _gauge("model_version_info", "1: this version serves", "model", "version")
+
+# -- know, suggest, stock
+profile_seconds = _histogram("profile_seconds", "Time to build one profile")
+recommend_seconds = _histogram("recommend_seconds", "Time to build one slate", "scenario")
+recommend_requests_total = _counter("recommend_requests_total", "Slates that were asked for", "scenario", "status")
+recommend_degraded_total = _counter("recommend_degraded_total", "Slates that a fallback helped to make", "stage")
+recommend_cache_hits_total = _counter("recommend_cache_hits_total", "Slates that the cache answered", "scenario")
+feature_missing_total = _counter("feature_missing_total", "Features that took their default", "feature")
+forecast_seconds = _histogram("forecast_seconds", "Time to make one forecast")
+forecast_fallback_total = _counter("forecast_fallback_total", "Forecasts that a simpler model made", "reason")
+import_rows_total = _counter("import_rows_total", "Imported rows", "kind", "outcome")
+live_lag_seconds = _gauge("live_lag_seconds", "How far the live stream is behind the shop clock, shop seconds")
+
+
+def exposition() -> bytes:
+    """All metrics in Prometheus text format; send it as `CONTENT_TYPE`."""
+    return generate_latest(REGISTRY)

@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from shopkeeper.core.batch import EventBatch
+from shopkeeper.core.clock import StoppedClock
+from shopkeeper.core.errors import Conflict, Invalid, Unavailable
+from shopkeeper.core.records import Event
+from shopkeeper.stores.events import EventLog, Listener
+from shopkeeper.stores.following import Following
+from shopkeeper.stores.sql import Database
+from shopkeeper.stores.vocabulary import Vocabularies
+
+
+class Numbers:
+    """Keeps the numbers it was given, and on which thread."""
+
+    def __init__(self, name: str = "numbers", fail_at: int | None = None) -> None:
+        self.name = name
+        self.fail_at = fail_at
+        self.seen: list[int] = []
+        self.threads: set[int] = set()
+
+    def apply(self, batch: EventBatch) -> None:
+        if self.fail_at is not None and self.fail_at in batch.seq:
+            raise Invalid("cannot apply")
+        self.seen += batch.seq.tolist()
+        self.threads.add(threading.get_ident())
+
+
+def click(user: str = "u") -> Event:
+    return Event(event_type="click", user_id=user, item_id="i")
+
+
+def bulk(log: EventLog, count: int, start: int = 0) -> None:
+    rows = [
+        (f"b{n}", "u", None, "click", "product", "i", None, n, None, None, None, None, None)
+        for n in range(start, start + count)
+    ]
+    log.append_columns(rows).result(60)
+
+
+def test_catching_up_applies_everything_once(log: EventLog) -> None:
+    numbers = Numbers()
+    following = Following(log, [numbers])
+    assert following.catch_up() == 0
+    bulk(log, 30)
+    assert following.catch_up() == 30
+    bulk(log, 5, start=30)
+    assert following.catch_up() == 5
+    assert numbers.seen == list(range(1, 36))
+    assert following.position == 35
+
+
+def test_no_gap_and_no_repeat_between_catching_up_and_following(log: EventLog) -> None:
+    """Writers append all the time while the followers catch up and attach."""
+    numbers = Numbers()
+    following = Following(log, [numbers])
+    going = threading.Event()
+
+    def write() -> None:
+        for _ in range(40):
+            log.append([click(), click()]).result(60)
+            going.set()
+
+    async def follow() -> None:
+        writers = [threading.Thread(target=write) for _ in range(4)]
+        for writer in writers:
+            writer.start()
+        assert going.wait(30)
+        following.catch_up()
+        following.attach(asyncio.get_running_loop())
+        await asyncio.wait_for(following.wait_for(320), 60)
+        for writer in writers:
+            writer.join()
+        following.detach()
+
+    asyncio.run(follow())
+    assert numbers.seen == list(range(1, 321))
+    assert numbers.threads == {threading.get_ident()}
+
+
+def test_a_large_commit_leaves_the_loop_time_for_others(log: EventLog) -> None:
+    sizes: list[int] = []
+
+    class Sizes(Numbers):
+        def apply(self, batch: EventBatch) -> None:
+            super().apply(batch)
+            sizes.append(len(batch))
+
+    numbers = Sizes()
+    following = Following(log, [numbers])
+
+    async def follow() -> None:
+        following.attach(asyncio.get_running_loop())
+        await asyncio.to_thread(bulk, log, 12_000)
+        await asyncio.wait_for(following.wait_for(12_000), 60)
+        following.detach()
+
+    asyncio.run(follow())
+    assert numbers.seen == list(range(1, 12_001))
+    assert max(sizes) <= 5_000
+
+
+def test_what_is_acknowledged_can_be_waited_for(log: EventLog) -> None:
+    numbers = Numbers()
+    following = Following(log, [numbers])
+
+    async def follow() -> None:
+        following.attach(asyncio.get_running_loop())
+        answer = await asyncio.wrap_future(log.append([click()]))
+        await asyncio.wait_for(following.wait_for(answer.last_seq), 30)
+        assert numbers.seen == [1]
+        await following.wait_for(0)
+
+    asyncio.run(follow())
+
+
+class Forgetful(EventLog):
+    """Does not tell of the first commit."""
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        return super().subscribe(lambda batch, events: listener(batch, events) if batch.seq[0] > 1 else None)
+
+
+def test_events_that_nobody_told_of_are_read_from_the_log(
+    db: Database, vocabularies: Vocabularies, clock: StoppedClock
+) -> None:
+    log = Forgetful(db, vocabularies, clock)
+    numbers = Numbers()
+    following = Following(log, [numbers])
+
+    async def follow() -> None:
+        following.attach(asyncio.get_running_loop())
+        await asyncio.to_thread(bulk, log, 3)
+        assert numbers.seen == []
+        await asyncio.wrap_future(log.append([click()]))
+        await asyncio.wait_for(following.wait_for(4), 30)
+
+    asyncio.run(follow())
+    assert numbers.seen == [1, 2, 3, 4]
+
+
+def test_a_follower_that_fails_is_left_out_and_named(log: EventLog) -> None:
+    bad, good = Numbers("bad", fail_at=2), Numbers("good")
+    following = Following(log, [bad, good])
+    for _ in range(3):
+        bulk(log, 1, start=following.position)
+        following.catch_up()
+    assert bad.seen == [1]
+    assert good.seen == [1, 2, 3]
+    assert following.broken == {"bad": "Invalid: cannot apply"}
+
+
+def test_attaching_twice_is_refused_and_detaching_ends_the_waiting(log: EventLog) -> None:
+    following = Following(log, [Numbers()])
+
+    async def follow() -> None:
+        following.attach(asyncio.get_running_loop())
+        with pytest.raises(Conflict):
+            following.attach(asyncio.get_running_loop())
+        waiting = asyncio.ensure_future(following.wait_for(99))
+        await asyncio.sleep(0)
+        following.detach()
+        following.detach()
+        with pytest.raises(Unavailable):
+            await waiting
+        with pytest.raises(Unavailable):
+            await following.wait_for(99)
+
+    asyncio.run(follow())

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import event, text
+from sqlalchemy.exc import OperationalError
+
+from shopkeeper.core.clock import SystemClock
+from shopkeeper.core.errors import Conflict, Invalid, NotFound, Unavailable
+from shopkeeper.stores import migrate
+from shopkeeper.stores.events import EventLog
+from shopkeeper.stores.schema import metadata
+from shopkeeper.stores.sql import make_engine, open_database, sqlite_url
+from shopkeeper.stores.vocabulary import Vocabularies
+
+# What a shop may hold at each revision: an upgrade keeps it. A new revision adds its own line.
+CONTENTS = {
+    "0001": (
+        "INSERT INTO users VALUES (0, 'user', 'u', '{}', 1, 5, 5)",
+        "INSERT INTO items VALUES (0, 'i', 'Lamp', 'product', NULL, 2.5, 1, '{}', 5, 5)",
+        "INSERT INTO event_types VALUES (0, 'click')",
+        "INSERT INTO events (seq, event_id, user_row, type_row, target_kind, item_row, time, received_at)"
+        " VALUES (1, 'e', 0, 0, 'product', 0, 7, 8)",
+    ),
+}
+
+
+def make_home(folder: Path, revision: str) -> str:
+    """The URL of a shop as a program of that revision left it."""
+    url = sqlite_url(folder)
+    engine = make_engine(url)
+    migrate.upgrade(engine, to=revision)
+    with engine.begin() as connection:
+        for statement in CONTENTS[revision]:
+            connection.execute(text(statement))
+    engine.dispose()
+    return url
+
+
+def test_the_revisions_are_those_that_alembic_sees() -> None:
+    script = ScriptDirectory(str(migrate.FOLDER))
+    assert [revision.revision for revision in script.walk_revisions()][::-1] == migrate.revisions()
+    assert script.get_heads() == [migrate.revisions()[-1]]
+    assert list(CONTENTS) == migrate.revisions()
+
+
+@pytest.mark.parametrize("revision", migrate.revisions())
+def test_a_home_of_each_earlier_schema_is_upgraded(revision: str, tmp_path: Path) -> None:
+    db = open_database(make_home(tmp_path, revision))
+    with db.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, metadata) == []
+        assert migrate.current(connection) == migrate.revisions()[-1]
+        assert connection.execute(text("PRAGMA foreign_key_check")).all() == []
+    log = EventLog(db, Vocabularies.load(db), SystemClock())
+    assert [(event.event_id, event.user_id, event.item_id) for event in log.recent()] == [("e", "u", "i")]
+    db.close()
+
+
+def test_a_database_from_the_future_is_left_alone(tmp_path: Path) -> None:
+    url = make_home(tmp_path, migrate.revisions()[-1])
+    engine = make_engine(url)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    engine.dispose()
+    for read_only in (False, True):
+        with pytest.raises(Conflict, match="newer"):
+            open_database(url, read_only=read_only)
+
+
+def test_reading_makes_no_shop_and_no_schema(tmp_path: Path) -> None:
+    with pytest.raises(NotFound):
+        open_database(sqlite_url(tmp_path), read_only=True)
+    assert list(tmp_path.iterdir()) == []
+    with make_engine(sqlite_url(tmp_path)).begin() as connection:
+        connection.execute(text("CREATE TABLE other (x)"))
+    with pytest.raises(Unavailable, match="schema is empty"):
+        open_database(sqlite_url(tmp_path), read_only=True)
+
+
+def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
+    (tmp_path / "shop.db").write_bytes(b"not a database, but long enough to look at" * 50)
+    with pytest.raises(Unavailable, match="not a database"):
+        open_database(sqlite_url(tmp_path))
+
+
+def test_other_engines_are_refused_for_now() -> None:
+    with pytest.raises(Invalid, match="sqlite"):
+        open_database("postgresql://shop@localhost/shop")
+
+
+def test_two_programs_that_open_a_new_home_at_once_both_find_it_whole(tmp_path: Path) -> None:
+    program = (
+        "import sys; from shopkeeper.stores.sql import open_database; db = open_database(sys.argv[1]);"
+        "print(db.writer.run(lambda c: c.exec_driver_sql('SELECT count(*) FROM events').scalar())); db.close()"
+    )
+    url = sqlite_url(tmp_path)
+    both = [subprocess.Popen([sys.executable, "-c", program, url], stdout=subprocess.PIPE) for _ in range(2)]
+    assert [process.communicate(timeout=120)[0].strip() for process in both] == [b"0", b"0"]
+
+
+@pytest.mark.parametrize("steps", [200, 1_000])
+def test_an_upgrade_that_ends_half_way_leaves_the_old_schema(tmp_path: Path, steps: int) -> None:
+    engine = make_engine(sqlite_url(tmp_path))
+    left = iter(range(steps))
+
+    @event.listens_for(engine, "connect")
+    def interrupt(connection: sqlite3.Connection, _: object) -> None:
+        connection.set_progress_handler(lambda: next(left, None) is None, 1)
+
+    with pytest.raises(OperationalError, match="interrupted"):
+        migrate.upgrade(engine, tmp_path / "shop.db")
+    engine.dispose()
+    with sqlite3.connect(tmp_path / "shop.db") as connection:
+        assert connection.execute("SELECT name FROM sqlite_master").fetchall() == []
+    open_database(sqlite_url(tmp_path)).close()

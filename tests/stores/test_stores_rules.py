@@ -1,0 +1,126 @@
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from shopkeeper.core.clock import StoppedClock
+from shopkeeper.core.errors import Invalid, NotFound, Stale
+from shopkeeper.core.records import Rule
+from shopkeeper.stores.etags import etag
+from shopkeeper.stores.rules import RuleStore
+from shopkeeper.stores.sql import Database, open_database, sqlite_url
+
+
+@pytest.fixture
+def db(tmp_path: Path) -> Iterator[Database]:
+    db = open_database(sqlite_url(tmp_path))
+    yield db
+    db.close()
+
+
+@pytest.fixture
+def store(db: Database) -> RuleStore:
+    return RuleStore(db, StoppedClock(1_000_000))
+
+
+def rule(name: str = "big", condition: str = "spend > 1", **more: object) -> Rule:
+    return Rule(name=name, condition=condition, **more)
+
+
+def test_a_created_rule_is_there_with_version_1(store: RuleStore) -> None:
+    made = store.create(rule(weight=0.5, description="d"), by="ada").result()
+    assert (made.version, made.updated_by, made.weight, made.description) == (1, "ada", 0.5, "d")
+    assert made.updated_at is not None
+    assert made.updated_at.timestamp() == 1.0
+    assert store.get("big") == made
+    assert store.all() == [made]
+
+
+def test_a_taken_name_is_refused(store: RuleStore) -> None:
+    store.create(rule()).result()
+    with pytest.raises(Invalid, match="exists already"):
+        store.create(rule()).result()
+
+
+def test_an_update_adds_a_version_and_keeps_what_is_not_named(store: RuleStore) -> None:
+    store.create(rule(weight=2.0)).result()
+    new = store.update("big", condition="spend > 9").result()
+    assert (new.version, new.weight, new.condition) == (2, 2.0, "spend > 9")
+    assert [r.condition for r in store.versions("big")] == ["spend > 9", "spend > 1"]
+    assert store.get("big", version=1).condition == "spend > 1"
+
+
+def test_if_match(store: RuleStore) -> None:
+    first = store.create(rule()).result()
+    second = store.update("big", weight=3, if_match=etag(first.updated_at)).result()
+    with pytest.raises(Stale, match="read it again"):
+        store.update("big", weight=4, if_match=etag(first.updated_at)).result()
+    with pytest.raises(Stale):
+        store.delete("big", if_match='"1"').result()
+    store.update("big", weight=5, if_match="*").result()
+    assert store.get("big").weight == 5
+    assert second.version == 2
+
+
+def test_of_two_racing_updates_one_wins(store: RuleStore) -> None:
+    tag = etag(store.create(rule()).result().updated_at)
+    with ThreadPoolExecutor(4) as pool:
+        races = [pool.submit(store.update, "big", weight=k, if_match=tag) for k in range(8)]
+        outcomes = [race.result().exception() for race in races]
+    assert sum(outcome is None for outcome in outcomes) == 1
+    assert sum(isinstance(outcome, Stale) for outcome in outcomes) == 7
+    assert store.get("big").version == 2
+
+
+def test_a_deleted_rule_is_gone_and_its_name_goes_on_counting(store: RuleStore) -> None:
+    store.create(rule()).result()
+    store.delete("big").result()
+    assert store.all() == []
+    with pytest.raises(NotFound):
+        store.get("big")
+    with pytest.raises(NotFound):
+        store.update("big", weight=1).result()
+    assert store.create(rule()).result().version == 3
+    assert [r.version for r in store.versions("big")] == [3, 1]
+
+
+def test_rules_survive_a_restart(tmp_path: Path) -> None:
+    db = open_database(sqlite_url(tmp_path))
+    made = RuleStore(db, StoppedClock(5)).create(rule()).result()
+    db.close()
+    db = open_database(sqlite_url(tmp_path))
+    assert RuleStore(db, StoppedClock(9)).all() == [made]
+    db.close()
+
+
+def test_every_durable_write_is_counted_and_failed_ones_are_not(store: RuleStore) -> None:
+    store.create(rule()).result()
+    assert store.changes == 1
+    with pytest.raises(Invalid):
+        store.create(rule()).result()
+    assert store.changes == 1
+
+
+def test_defaults_are_added_once_and_a_deleted_one_does_not_come_back(store: RuleStore) -> None:
+    assert store.add_missing([rule("a"), rule("b")]).result() == 2
+    store.delete("a").result()
+    assert store.add_missing([rule("a"), rule("b"), rule("c")]).result() == 1
+    assert [r.name for r in store.all()] == ["b", "c"]
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [rule(""), rule("a/b"), rule("x" * 65), rule(weight=float("nan")), rule(weight=1e9), rule(description="x" * 1001)],
+)
+def test_bad_names_and_weights_are_refused(store: RuleStore, bad: Rule) -> None:
+    with pytest.raises(Invalid):
+        store.create(bad).result()
+    assert store.all() == []
+
+
+def test_unknown_names(store: RuleStore) -> None:
+    store.create(rule()).result()
+    for ask in (lambda: store.get("x"), lambda: store.versions("x"), lambda: store.get("big", version=7)):
+        with pytest.raises(NotFound):
+            ask()
