@@ -6,6 +6,7 @@ until it is asked for.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, cast
 
@@ -35,6 +36,15 @@ def load(noun: str, name: str) -> Any:
     if not found:
         raise NotFound(f"no {noun} {name!r}; there are: {', '.join(names(noun)) or 'none'}", code=f"unknown_{noun}")
     return _load(noun, found[0])
+
+
+def load_all(noun: str) -> dict[str, Any]:
+    """Every registered object by name, sorted, in one scan; one whose library is not installed is left out."""
+    found = {}
+    for point in sorted(entry_points(group=GROUPS[noun]), key=lambda point: point.name):
+        with suppress(Unavailable):
+            found[point.name] = _load(noun, point)
+    return found
 
 
 def algorithm(name: str) -> type[Trainer]:

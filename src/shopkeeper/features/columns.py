@@ -1,0 +1,194 @@
+"""Every user's windows at once, as columns: what rules and segments over all users read.
+
+The same numbers as `Past.window` gives for one user, exactly: amounts are summed in whole micros in both.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shopkeeper.core.clock import DAY
+from shopkeeper.features.arrivals import MICRO
+from shopkeeper.features.history import UserHistories
+from shopkeeper.features.kinds import EventKinds, Role
+from shopkeeper.features.past import NOTHING_FOLDED, WINDOWS, Folded
+
+
+class Flat:
+    """All kept events, user after user, each in order of time. Shapes (n,), `starts` (users + 1,)."""
+
+    def __init__(self, histories: UserHistories, kinds: EventKinds) -> None:
+        found = [(user, history) for user in range(len(histories)) if (history := histories.get(user)) is not None]
+        sizes = np.zeros(len(histories) + 1, dtype=np.int64)
+        for user, history in found:
+            sizes[user + 1] = history.size
+        self.starts = np.cumsum(sizes)
+        self.user = np.repeat(np.arange(len(histories), dtype=np.int32), sizes[1:])
+        self.folded = [(user, history.folded) for user, history in found if history.folded is not NOTHING_FOLDED]
+        self.time = _joined([history.times for _, history in found], np.int64)
+        for name, dtype in (("value", np.int64), ("quantity", np.int64), ("item", np.int32), ("type", np.int32)):
+            setattr(self, name, _joined([history.rows[name] for _, history in found], dtype))
+        self.role = kinds.roles(self.type)
+
+    value: NDArray[np.int64]
+    quantity: NDArray[np.int64]
+    item: NDArray[np.int32]
+    type: NDArray[np.int32]
+
+
+class UserColumns:
+    """Windows of users 0 to `users` - 1 up to and including `now`. `days` may be any number; None: ever."""
+
+    def __init__(
+        self,
+        histories: UserHistories,
+        kinds: EventKinds,
+        now: int,
+        users: int,
+        version: int,
+        *,
+        reuse: UserColumns | None = None,
+    ) -> None:
+        self.now = now
+        self.users = users
+        self.version = version
+        self._kinds = kinds
+        self.flat: Flat = reuse.flat if reuse is not None and reuse.version == version else Flat(histories, kinds)
+        self._past = self.flat.time <= now
+        self._orders = self._past & (self.flat.role == Role.ORDER)
+
+    def events(self, days: float | None = None, event_type: str | None = None) -> NDArray[np.int64]:
+        """Events (users,), of one type or of all."""
+        where = self._within(self._past, days)
+        row = None if event_type is None else self._kinds.row(event_type)
+        if event_type is not None:
+            where = where & (self.flat.type == (-1 if row is None else row))
+        counted = self._count(where)
+        for user, old in self._folded(days):
+            if event_type is None:
+                counted[user] += int(old.counts.sum())
+            elif row is not None and row < len(old.counts):
+                counted[user] += int(old.counts[row])
+        return counted
+
+    def lines(self, days: float | None = None) -> NDArray[np.int64]:
+        """Order events (users,)."""
+        return self.events(days, "order")
+
+    def orders(self, days: float | None = None) -> NDArray[np.int64]:
+        """Baskets (users,): distinct times of order events."""
+        at = np.flatnonzero(self._within(self._orders, days))
+        user, time = self.flat.user[at], self.flat.time[at]
+        first = np.ones(len(at), dtype=np.bool_)
+        first[1:] = (user[1:] != user[:-1]) | (time[1:] != time[:-1])
+        counted = self._bins(user[first])
+        for number, old in self._folded(days):
+            mine = time[user == number]
+            counted[number] += old.orders - int(len(mine) > 0 and mine[0] == old.last_order)
+        return counted
+
+    def distinct_items(self, days: float | None = None) -> NDArray[np.int64]:
+        """Distinct items ordered (users,)."""
+        user, last = self._last_bought
+        return self._bins(user if days is None else user[last > self.now - int(days * DAY)])
+
+    def spend(self, days: float | None = None) -> NDArray[np.float64]:
+        """Value of orders (users,), currency."""
+        return self._sum(self._within(self._orders, days), self.flat.value, days, "spend")
+
+    def pieces(self, days: float | None = None) -> NDArray[np.float64]:
+        """Pieces ordered (users,)."""
+        return self._sum(self._within(self._orders, days), self.flat.quantity, days, "pieces")
+
+    def returned(self, days: float | None = None) -> NDArray[np.float64]:
+        """Value sent back (users,), currency, >= 0."""
+        where = self._within(self._past & (self.flat.role == Role.RETURN), days)
+        return self._sum(where, np.abs(self.flat.value), days, "returned")
+
+    def days_since_event(self) -> NDArray[np.float64]:
+        """Days since the last event (users,), NaN: none."""
+        return self._days_since(self._past, "last_time")
+
+    def days_since_order(self) -> NDArray[np.float64]:
+        """Days since the last order (users,), NaN: none."""
+        return self._days_since(self._orders, "last_order")
+
+    def tenure_days(self) -> NDArray[np.float64]:
+        """Days since the first event (users,), NaN: none."""
+        return self._days_since(self._past, "first_time", first=True)
+
+    def all(self) -> dict[str, NDArray[Any]]:
+        """Every column by name, see `FeatureState.user_columns`."""
+        columns: dict[str, NDArray[Any]] = {}
+        for name, span in WINDOWS.items():
+            days = None if span is None else span / DAY
+            for read in (
+                self.events, self.orders, self.lines, self.distinct_items, self.pieces, self.spend, self.returned,
+            ):  # fmt: skip
+                columns[f"{read.__name__}_{name}"] = read(days)
+        for recency in (self.days_since_event, self.days_since_order, self.tenure_days):
+            columns[recency.__name__] = recency()
+        return columns
+
+    @cached_property
+    def _last_bought(self) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        """(users, times), one entry for each user and distinct item: when it was last ordered."""
+        at = np.flatnonzero(self._orders & (self.flat.item >= 0))
+        pair = (self.flat.user[at].astype(np.int64) << 32) | self.flat.item[at]
+        order = np.argsort(pair, kind="stable")
+        pair = pair[order]
+        newest = np.ones(len(pair), dtype=np.bool_)
+        newest[:-1] = pair[1:] != pair[:-1]
+        chosen = at[order[newest]]
+        return self.flat.user[chosen], self.flat.time[chosen]
+
+    def _within(self, where: NDArray[np.bool_], days: float | None) -> NDArray[np.bool_]:
+        return where if days is None else where & (self.flat.time > self.now - int(days * DAY))
+
+    def _folded(self, days: float | None) -> list[tuple[int, Folded]]:
+        return [(user, old) for user, old in self.flat.folded if user < self.users] if days is None else []
+
+    def _count(self, where: NDArray[np.bool_]) -> NDArray[np.int64]:
+        return self._bins(self.flat.user[where])
+
+    def _bins(self, users: NDArray[Any]) -> NDArray[np.int64]:
+        return _fitted(np.bincount(users, minlength=self.users), self.users)
+
+    def _sum(
+        self, where: NDArray[np.bool_], amounts: NDArray[np.int64], days: float | None, name: str
+    ) -> NDArray[np.float64]:
+        total = np.concatenate([[0], np.cumsum(np.where(where, amounts, 0))])
+        sums = _fitted(np.diff(total[self.flat.starts]), self.users)
+        for user, old in self._folded(days):
+            sums[user] += getattr(old, name)
+        return sums / MICRO
+
+    def _days_since(self, where: NDArray[np.bool_], name: str, *, first: bool = False) -> NDArray[np.float64]:
+        at = np.flatnonzero(where)
+        if first:
+            at = at[::-1]
+        # numpy assigns repeated positions in order: the last (or, backwards, the first) event of a user stays.
+        size = max(self.users, len(self.flat.starts) - 1)
+        times = np.full(size, -1, dtype=np.int64)
+        times[self.flat.user[at]] = self.flat.time[at]
+        for user, old in self.flat.folded:
+            known = getattr(old, name)
+            if known >= 0 and (first or times[user] < 0):
+                times[user] = known
+        times = times[: self.users]
+        return np.where(times < 0, np.nan, (self.now - times) / DAY)
+
+
+def _joined(parts: list[NDArray[Any]], dtype: type[np.generic]) -> NDArray[Any]:
+    return np.concatenate(parts) if parts else np.empty(0, dtype=dtype)
+
+
+def _fitted(values: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+    """The first `size` values, zeros added where there are fewer."""
+    if len(values) >= size:
+        return values[:size].astype(np.int64)
+    return np.concatenate([values, np.zeros(size - len(values), dtype=np.int64)])

@@ -1,0 +1,44 @@
+"""The moment of the request in the shop's own time zone. No event writes this."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar
+
+from shopkeeper.core import clock
+from shopkeeper.features.base import Accumulator, Ask, Reading
+
+
+@dataclass(frozen=True)
+class LocalTime:
+    """One number of the local wall clock."""
+
+    name: str
+    of_moment: Callable[[datetime], float]
+    unit: str
+    help: str
+    group: str = "contextual"
+    default: float = 0.0
+    of: str = "context"
+    version: int = 1
+    needs: ClassVar[tuple[type[Accumulator], ...]] = ()
+
+    def read(self, ask: Ask) -> Reading:
+        return self.of_moment(clock.moment(ask.time).astimezone(ask.state.zone))
+
+
+def _angle(local: datetime) -> float:
+    return 2 * math.pi * (local.hour + local.minute / 60) / 24
+
+
+HOUR = LocalTime("context_hour", lambda local: float(local.hour), "hour", "local hour, 0 to 23")
+HOUR_SIN = LocalTime("context_hour_sin", lambda local: math.sin(_angle(local)), "-1 to 1", "time of day on a circle")
+HOUR_COS = LocalTime("context_hour_cos", lambda local: math.cos(_angle(local)), "-1 to 1", "time of day on a circle")
+WEEKDAY = LocalTime(
+    "context_weekday", lambda local: float(local.weekday()), "day", "local weekday, 0 Monday to 6 Sunday"
+)
+WEEKEND = LocalTime("context_weekend", lambda local: float(local.weekday() >= 5), "0 or 1", "Saturday or Sunday, local")
+MONTH_DAY = LocalTime("context_month_day", lambda local: float(local.day), "day", "local day of the month, 1 to 31")

@@ -1,0 +1,181 @@
+"""The state of all online features: one follower of the log that hands every event to the accumulators.
+
+Used on one thread. Methods that take `now` see everything up to and including it; an `Ask` sees what is before its
+time. Users' windows are exact for any moment; item windows and purchases are those of the newest event applied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple, TypeVar, cast
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shopkeeper.core.batch import EventBatch
+from shopkeeper.core.clock import DAY
+from shopkeeper.core.errors import Unavailable
+from shopkeeper.features.arrivals import MICRO, arrivals
+from shopkeeper.features.base import Accumulator, Feature
+from shopkeeper.features.columns import UserColumns
+from shopkeeper.features.copurchase import CoPurchases
+from shopkeeper.features.history import UserHistories
+from shopkeeper.features.item_facts import ItemFacts
+from shopkeeper.features.item_windows import ItemWindows
+from shopkeeper.features.kinds import EventKinds, TypeNames
+from shopkeeper.features.past import WINDOWS, Past, Window
+from shopkeeper.features.purchases import Purchases
+from shopkeeper.features.registry import registered
+
+A = TypeVar("A", bound=Accumulator)
+
+# In the order in which they are applied: co-purchases pair what arrives with what the histories hold already.
+BUILT_IN: tuple[type[Accumulator], ...] = (CoPurchases, UserHistories, Purchases, ItemWindows, ItemFacts)
+_FOREVER = np.iinfo(np.int64).max
+
+
+class RecentEvent(NamedTuple):
+    """`time` in us, `item` a row or -1, `quantity` in pieces, `value` in currency."""
+
+    time: int
+    type: str
+    item: int
+    quantity: float
+    value: float
+
+
+class FeatureState:
+    """Follows the log. `types` is the vocabulary of event types; `features` add accumulators to the built-in ones."""
+
+    name = "features"
+
+    def __init__(self, zone: ZoneInfo, types: TypeNames, *, features: Iterable[Feature] | None = None) -> None:
+        self.zone = zone
+        self.kinds = EventKinds(types)
+        self.version = 0
+        wanted = registered().values() if features is None else features
+        kinds = dict.fromkeys([*BUILT_IN, *(need for feature in wanted for need in feature.needs)])
+        self._parts: dict[type[Accumulator], Accumulator] = {kind: kind(self.kinds) for kind in kinds}
+        self._columns: UserColumns | None = None
+
+    def apply(self, batch: EventBatch) -> None:
+        """Takes events, each once. Late ones are welcome: the end is the same in every order."""
+        if not len(batch):
+            return
+        events = arrivals(batch, self.kinds)
+        for part in self._parts.values():
+            part.apply(events, self)
+        self.version += 1
+
+    def part(self, kind: type[A]) -> A:
+        """The accumulator of a kind. Raises Unavailable when this state was built without it."""
+        found = self._parts.get(kind)
+        if found is None:
+            raise Unavailable(
+                f"this feature state does not keep {kind.__name__}; build it with the feature that needs it"
+            )
+        return cast(A, found)
+
+    @property
+    def n_users(self) -> int:
+        """One more than the highest user row that an event has named."""
+        return len(self.part(UserHistories))
+
+    @property
+    def n_items(self) -> int:
+        """One more than the highest item row that an event has named."""
+        return self.part(ItemFacts).size
+
+    def past(self, user: int, now: int | None = None) -> Past:
+        """The user's events up to `now`; None: all."""
+        return self.part(UserHistories).past(user, _FOREVER if now is None else now + 1)
+
+    def user_items(self, user: int) -> NDArray[np.int32]:
+        """Distinct items that the user ever ordered, the most recent first."""
+        basket = self.part(Purchases).of(user)
+        return basket.items[np.argsort(-basket.last, kind="stable")]
+
+    def user_recent(self, user: int, n: int) -> list[RecentEvent]:
+        """The user's last n events, newest first."""
+        past = self.past(user)
+        where = range(len(past.times) - 1, max(-1, len(past.times) - 1 - n), -1)
+        return [
+            RecentEvent(
+                time=int(past.times[i]),
+                type=self.kinds.name(int(past.rows["type"][i])),
+                item=int(past.rows["item"][i]),
+                quantity=int(past.rows["quantity"][i]) / MICRO,
+                value=int(past.rows["value"][i]) / MICRO,
+            )
+            for i in where
+        ]
+
+    def user_window(self, user: int, now: int, days: float | None) -> Window:
+        """What the user did in the last `days` up to `now`; None: ever. Exact to the event."""
+        return self.past(user, now).window(None if days is None else int(days * DAY))
+
+    def user_windows(self, user: int, now: int) -> dict[str, Any]:
+        """`{"1h": {counts {type: n}, events, orders, lines, distinct_items, pieces, spend, returned}, "24h", "7d",
+        "30d", "all", "recency": {last_event, last_order, first_event (us or None), days_since_event,
+        days_since_order, tenure_days (or None)}}`. Amounts in currency."""
+        past = self.past(user, now)
+        result: dict[str, Any] = {}
+        for name, span in WINDOWS.items():
+            window = past.window(span)._asdict()
+            window["distinct_items"] = window.pop("items")
+            result[name] = {"counts": past.counts(span), **window}
+        result["recency"] = _recency(past, now)
+        return result
+
+    def event_counts(self, user: int) -> dict[str, int]:
+        """All events of the user by type, most frequent first."""
+        return self.past(user).counts(None)
+
+    def item_popularity(self, now: int, days: int | None = 30) -> NDArray[np.float32]:
+        """Order lines of each item (n_items,) in the last `days` (1 to 30), to the tile; None: all time."""
+        if days is None:
+            return self.part(ItemFacts).lines[: self.n_items].astype(np.float32)
+        sales = self.part(ItemWindows).sales(days, now + 1)
+        result = np.zeros(self.n_items, dtype=np.float32)
+        size = min(self.n_items, len(sales))
+        result[:size] = sales[:size]
+        return result
+
+    def columns(self, now: int, users: int | None = None) -> UserColumns:
+        """All users' windows as columns, see `UserColumns`. Kept until the next event or another `now`."""
+        users = self.n_users if users is None else users
+        kept = self._columns
+        if kept is None or (kept.version, kept.now, kept.users) != (self.version, now, users):
+            kept = self._columns = UserColumns(
+                self.part(UserHistories), self.kinds, now, users, self.version, reuse=self._columns
+            )
+        return kept
+
+    def user_columns(self, now: int, users: int | None = None) -> dict[str, NDArray[Any]]:
+        """Columns (users,) for rules over everybody: `events_, orders_, lines_, distinct_items_, pieces_, spend_,
+        returned_` x `1h, 24h, 7d, 30d, all`, and `days_since_event, days_since_order, tenure_days` (NaN: never)."""
+        return self.columns(now, users).all()
+
+    def realtime(self, user: int, now: int) -> dict[str, Any]:
+        """The features of one user in four groups, see `realtime.realtime`."""
+        from shopkeeper.features.realtime import realtime
+
+        return realtime(self, user, now)
+
+
+def _recency(past: Past, now: int) -> dict[str, int | float | None]:
+    def known(time: int) -> int | None:
+        return time if time >= 0 else None
+
+    def days(time: int) -> float | None:
+        return (now - time) / DAY if time >= 0 else None
+
+    return {
+        "first_event": known(past.first_time),
+        "last_event": known(past.last_time),
+        "last_order": known(past.last_order),
+        "tenure_days": days(past.first_time),
+        "days_since_event": days(past.last_time),
+        "days_since_order": days(past.last_order),
+    }
