@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Dialect, Row, Select, bindparam, func, insert, select
+from sqlalchemy import Connection, Dialect, Row, Select, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from shopkeeper.core.batch import EventBatch
@@ -24,25 +24,19 @@ StoredRow: TypeAlias = tuple[Any, ...]
 
 _TABLE = schema.events.c
 COLUMNS = tuple(column.name for column in schema.events.columns)
-_READ = (
-    select(
-        _TABLE.seq,
-        func.coalesce(_TABLE.user_row, -1),
-        func.coalesce(_TABLE.item_row, -1),
-        func.coalesce(_TABLE.other_row, -1),
-        _TABLE.type_row,
-        func.coalesce(_TABLE.store_row, -1),
-        _TABLE.time,
-        _TABLE.quantity,
-        _TABLE.unit_price,
-        _TABLE.value,
-        func.coalesce(_TABLE.promotion, "") != "",
-    )
-    .where(_TABLE.seq > bindparam("after"))
-    .order_by(_TABLE.seq)
-    .limit(bindparam("limit"))
-)
-
+_READ = select(
+    _TABLE.seq,
+    func.coalesce(_TABLE.user_row, -1),
+    func.coalesce(_TABLE.item_row, -1),
+    func.coalesce(_TABLE.other_row, -1),
+    _TABLE.type_row,
+    func.coalesce(_TABLE.store_row, -1),
+    _TABLE.time,
+    _TABLE.quantity,
+    _TABLE.unit_price,
+    _TABLE.value,
+    func.coalesce(_TABLE.promotion, "") != "",
+).order_by(_TABLE.seq)
 _ROW = np.dtype([(name, getattr(EventBatch.empty(), name).dtype) for name in EventBatch.__slots__])
 
 
@@ -65,7 +59,7 @@ def insert_new(connection: Connection, rows: Sequence[StoredRow], first_seq: int
 
 def read_columns(connection: Connection, after_seq: int, limit: int) -> EventBatch:
     """Events after a number as columns, at most `limit`. Reads by the driver's cursor: half the time of result rows."""
-    query = _READ.params(after=after_seq, limit=limit)
+    query = _READ.where(_TABLE.seq > after_seq).limit(limit)
     sql = str(query.compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True}))
     cursor = connection.connection.cursor()
     try:
