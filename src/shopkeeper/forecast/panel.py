@@ -1,0 +1,184 @@
+"""The sales panel: daily demand, kept by following the log. Training and serving read the same one.
+
+Demand is the pieces of `order` events with a quantity above 0, by local day; `return` events and orders with a negative
+quantity are counted beside it and never taken off the day on which the goods were sold.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shopkeeper.core.batch import EventBatch
+from shopkeeper.core.days import day_of, days_of
+from shopkeeper.core.errors import NotFound
+from shopkeeper.forecast.ledger import LAST_DAY, Ledger, amounts, pack, unpack
+from shopkeeper.forecast.series import SeriesSet, with_total
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_SALES_TYPES = ("order", "return")
+MAX_DAYS = 5 * 366
+"""How far back series go: a single order with a wrong year must not stretch them."""
+
+
+class Names(Protocol):
+    """Ids outside, rows inside; what the stores' vocabularies offer."""
+
+    def row(self, id: str, /) -> int | None: ...
+
+    def id(self, row: int, /) -> str: ...
+
+
+class SalesPanel:
+    """A follower of the log. Used on one thread."""
+
+    name = "panel"
+
+    def __init__(self, zone: ZoneInfo, items: Names, event_types: Names) -> None:
+        self.zone = zone
+        self._items = items
+        self._types = event_types
+        self._ledger = Ledger()
+        self._total: dict[int | None, tuple[int, NDArray[np.float64], NDArray[np.int32]]] = {}
+
+    def apply(self, batch: EventBatch) -> None:
+        order, back = (self._types.row(name) for name in _SALES_TYPES)
+        wanted = np.zeros(len(batch), dtype=np.bool_)
+        for row in (order, back):
+            if row is not None:
+                wanted |= batch.type == row
+        wanted &= batch.item >= 0
+        if not wanted.any():
+            return
+        sales = batch.take(wanted)
+        day = days_of(sales.time, self.zone)
+        change = amounts(sales)
+        if back is not None:
+            change[sales.type == back, :3] = 0.0
+        kept = (day >= 0) & (day <= LAST_DAY)
+        self._ledger.add(pack(sales.item, sales.store, day)[kept], change[kept])
+        self._total.clear()
+
+    def __len__(self) -> int:
+        """Days kept, over all items and stores."""
+        return len(self._ledger)
+
+    def last_complete_day(self, now: int) -> int:
+        """Yesterday, in the shop's zone."""
+        return day_of(now, self.zone) - 1
+
+    def series(self, item_id: str | None, store: int | None = None) -> tuple[int, NDArray[np.float64]]:
+        """First day and (d,) pieces of each day since, up to the shop's last sale; item_id None is everything.
+
+        An item without a sale gives the shop's last day and an empty array. Raises NotFound for an unknown item.
+        """
+        first, total, _ = self._days(store)
+        if item_id is None:
+            return first, total.copy()
+        keys, sums = self._ledger.of_item(self._row(item_id))
+        _, at, day = unpack(keys)
+        here = (sums[:, 0] > 0) & _in(store, at)
+        if not here.any():
+            return first + len(total), np.empty(0)
+        start = int(day[here].min())
+        y = np.bincount(day[here] - start, sums[here, 0], minlength=first + len(total) - start)
+        return start, y.astype(np.float64)
+
+    def dense(self, last_day: int, item_ids: list[str] | None = None, store: int | None = None) -> SeriesSet:
+        """All products that sold by `last_day` (or exactly `item_ids`), and their shop's total as the last row.
+
+        Columns run from the shop's first sale, or MAX_DAYS ago, to `last_day`. Raises NotFound for an unknown item.
+        """
+        begun, total, sold = self._days(store)
+        first = max(begun, last_day - MAX_DAYS + 1) if len(total) else last_day + 1
+        columns = max(last_day - first + 1, 0)
+        total, sold = total[first - begun :], sold[first - begun :]
+        if item_ids is None:
+            item, day, sums = self._columns(store)
+            kept = (first <= day) & (day <= last_day)
+            rows, place = np.unique(item[kept], return_inverse=True)
+            grid = _grid(len(rows), columns, place, day[kept] - first, sums[kept])
+            return with_total(tuple(self._items.id(int(row)) for row in rows), first, *grid)
+        grid = np.zeros((3, len(item_ids), columns))
+        for position, item_id in enumerate(item_ids):
+            keys, sums = self._ledger.of_item(self._row(item_id))
+            _, at, day = unpack(keys)
+            kept = (sums[:, 0] > 0) & (first <= day) & (day <= last_day) & _in(store, at)
+            grid[:, position : position + 1] = _grid(
+                1, columns, np.zeros(kept.sum(), int), day[kept] - first, sums[kept]
+            )
+        return _beside_total(tuple(item_ids), first, grid, _fit(total, columns), _fit(sold, columns))
+
+    def frame(self, last_day: int, store: int | None = None) -> pl.DataFrame:
+        """Long rows `unique_id, ds, y` of the days with a sale, by id and day."""
+        import polars as pl
+
+        item, day, sums = self._columns(store)
+        kept = day <= last_day
+        ids = [self._items.id(int(row)) for row in item[kept]]
+        frame = pl.DataFrame({"unique_id": ids, "ds": day[kept].astype(np.int32), "y": sums[kept, 0]})
+        grouped = frame.group_by("unique_id", "ds").agg(pl.col("y").sum()).sort("unique_id", "ds")
+        return grouped.with_columns(pl.col("ds").cast(pl.Date))
+
+    def _row(self, item_id: str) -> int:
+        row = self._items.row(item_id)
+        if row is None:
+            raise NotFound(f"no item {item_id!r}", code="unknown_item", field="item_id")
+        return row
+
+    def _columns(self, store: int | None) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+        keys, sums = self._ledger.all()
+        item, at, day = unpack(keys)
+        here = (sums[:, 0] > 0) & _in(store, at)
+        return item[here], day[here], sums[here]
+
+    def _days(self, store: int | None) -> tuple[int, NDArray[np.float64], NDArray[np.int32]]:
+        """First day, (d,) pieces and (d,) different products of the whole shop or one store; kept until a sale."""
+        if store not in self._total:
+            item, day, sums = self._columns(store)
+            if not len(day):
+                return 0, np.empty(0), np.empty(0, dtype=np.int32)
+            first = int(day.min())
+            products = np.unique(np.stack([item, day]), axis=1)[1] if store is None else day
+            counts = np.bincount(products - first).astype(np.int32)
+            self._total[store] = (first, np.bincount(day - first, sums[:, 0]).astype(np.float64), counts)
+        return self._total[store]
+
+
+def _in(store: int | None, at: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which rows are of that store; None is every store."""
+    return np.ones(len(at), dtype=np.bool_) if store is None else np.equal(at, store)
+
+
+def _grid(
+    rows: int, columns: int, row: NDArray[np.integer], column: NDArray[np.integer], sums: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """(3, rows, columns) pieces, revenue, priced pieces."""
+    grid = np.zeros((3, rows, columns))
+    for layer, source in enumerate((0, 2, 1)):
+        np.add.at(grid[layer], (row, column), sums[:, source])
+    return grid
+
+
+def _fit(values: NDArray[np.generic], columns: int) -> NDArray[np.generic]:
+    """Cut, or filled up with 0, to that many days."""
+    return np.concatenate([values[:columns], np.zeros(max(columns - len(values), 0), dtype=values.dtype)])
+
+
+def _beside_total(
+    ids: tuple[str, ...],
+    first: int,
+    grid: NDArray[np.float64],
+    total: NDArray[np.generic],
+    sold: NDArray[np.generic],
+) -> SeriesSet:
+    """Some products and the total of all."""
+    some = with_total(ids, first, *grid)
+    y = some.y.copy()
+    y[-1] = total
+    return SeriesSet(some.ids, first, y, some.price, sold.astype(np.int32), some.aggregate)
