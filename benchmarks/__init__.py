@@ -1,1 +1,1 @@
-"""Benchmarks: `make bench-NAME` runs `benchmarks/NAME.py`, which writes `results/NAME.json`; RESULTS.md is made from these."""
+"""`make bench-NAME` runs `benchmarks/NAME.py`, which writes `results/NAME.json`; RESULTS.md is made from these."""

@@ -1,4 +1,4 @@
-"""A bounded load generator for loopback: N keep-alive connections, each sends its next request when the last was answered.
+"""A bounded load generator for loopback: N keep-alive connections, each sends again when the last was answered.
 
 Runs in a process of its own (`measure`), so that it competes with the server for cores but not for an interpreter.
 """
