@@ -1,0 +1,106 @@
+"""Checks for what any trained model leaves on the disk: `for check in CHECKS: check(trained, folder)`.
+
+A shop's own algorithm passes them as the built-in ones do. `folder` is empty and the check's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from math import isfinite
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from shopkeeper import plugins
+from shopkeeper.core.errors import Unavailable
+from shopkeeper.core.records import FileEntry
+from shopkeeper.lifecycle.loading import difference_of, load_model, write_golden
+from shopkeeper.stores.artifacts import seal
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A model fresh from `fit`, the name of its algorithm, and the golden input of its family."""
+
+    algorithm: str
+    model: Any
+    golden: Any
+
+    def probe(self, model: Any) -> list[float]:
+        family = plugins.family(plugins.algorithm(self.algorithm).family)
+        return family.probe(model, self.golden)
+
+    def save(self, folder: Path) -> list[FileEntry]:
+        self.model.save(folder)
+        write_golden(folder, self.golden, self.probe(self.model))
+        return seal(folder, {})
+
+
+Check: TypeAlias = Callable[[Trained, Path], None]
+
+
+def check_its_answers_are_finite(trained: Trained, folder: Path) -> None:
+    assert not list(folder.iterdir())
+    outputs = trained.probe(trained.model)
+    assert outputs, f"{trained.algorithm}: the golden input has no outputs"
+    assert all(isfinite(value) for value in outputs)
+
+
+def check_saved_and_loaded_it_answers_the_same(trained: Trained, folder: Path) -> None:
+    model, _ = load_model(trained.algorithm, folder, trained.save(folder))
+    assert difference_of(trained.probe(model), trained.probe(trained.model)) is None
+    assert tuple(model.feature_names) == tuple(trained.model.feature_names)
+
+
+def check_saving_does_not_change_the_model(trained: Trained, folder: Path) -> None:
+    before = trained.probe(trained.model)
+    trained.save(folder)
+    assert trained.probe(trained.model) == before
+
+
+def check_a_copy_of_a_copy_is_the_same(trained: Trained, folder: Path) -> None:
+    first, second = folder / "first", folder / "second"
+    first.mkdir()
+    second.mkdir()
+    model, _ = load_model(trained.algorithm, first, trained.save(first))
+    copy = Trained(trained.algorithm, model, trained.golden)
+    again, _ = load_model(trained.algorithm, second, copy.save(second))
+    assert difference_of(trained.probe(again), trained.probe(trained.model)) is None
+
+
+def check_any_changed_file_is_refused(trained: Trained, folder: Path) -> None:
+    files = trained.save(folder)
+    for entry in files:
+        file = folder / entry.name
+        whole = file.read_bytes()
+        file.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+        assert _refusal(trained.algorithm, folder, files) == "artifact_broken", f"{entry.name}: a changed byte passed"
+        file.write_bytes(whole)
+
+
+def _refusal(algorithm: str, folder: Path, files: list[FileEntry]) -> str | None:
+    """The code of the error that a load ends with; None when it loads."""
+    try:
+        load_model(algorithm, folder, files)
+    except Unavailable as error:
+        return error.code
+    return None
+
+
+def check_threads_share_it(trained: Trained, folder: Path) -> None:
+    model, _ = load_model(trained.algorithm, folder, trained.save(folder))
+    expected = trained.probe(model)
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: trained.probe(model), range(16)))
+    assert all(difference_of(answer, expected) is None for answer in answers)
+
+
+CHECKS: tuple[Check, ...] = (
+    check_its_answers_are_finite,
+    check_saved_and_loaded_it_answers_the_same,
+    check_saving_does_not_change_the_model,
+    check_a_copy_of_a_copy_is_the_same,
+    check_any_changed_file_is_refused,
+    check_threads_share_it,
+)

@@ -1,0 +1,259 @@
+"""The registry: which versions exist, where the aliases point, and who moved them when and why.
+
+    champion    what answers        candidate   the newest that was registered        previous   the champion before
+
+Only `promote` and `rollback` move the champion. Both verify the version first: an alias never comes to point at an
+artifact that cannot be loaded.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from shopkeeper.core.clock import Clock
+from shopkeeper.core.errors import Conflict, Invalid, NotFound, ShopkeeperError
+from shopkeeper.core.records import Gate, ModelInfo, Record, Version
+from shopkeeper.lifecycle.addresses import CANDIDATE, CHAMPION, PREVIOUS, time_of, version_number
+from shopkeeper.lifecycle.versions import Candidate, Live, Server, check_model_name, gate_now, manifest_of
+from shopkeeper.stores import artifacts
+from shopkeeper.stores import registry as table
+from shopkeeper.stores.artifacts import ArtifactStore, scope_folder
+from shopkeeper.stores.registry import AliasChange
+from shopkeeper.stores.sql import Database
+
+
+class Promotion(Record, kw_only=True):
+    """What a promotion or a rollback did. `gate` is what the decision was made with."""
+
+    name: str
+    scope: str
+    old_version: int | None
+    new_version: int
+    gate: Gate | None
+
+
+class Registry:
+    """Reads from any thread; moves one at a time."""
+
+    def __init__(self, db: Database, store: ArtifactStore, clock: Clock) -> None:
+        self._db = db
+        self._store = store
+        self._clock = clock
+        self._servers: list[Server] = []
+        self._moving = threading.RLock()
+
+    def attach(self, server: Server) -> None:
+        self._servers.append(server)
+
+    # -- reading
+
+    def models(self, *, task: str | None = None, scope: str | None = None) -> list[ModelInfo]:
+        """All models, by name and scope; `task` is a family's name."""
+        with self._db.read() as connection:
+            found = table.all_models(connection)
+        return [m for m in found if task in (None, m.task) and scope in (None, m.scope)]
+
+    def model(self, name: str, scope: str = "all") -> ModelInfo:
+        """Raises NotFound."""
+        with self._db.read() as connection:
+            return table.model(connection, name, scope)
+
+    def versions(
+        self, name: str, scope: str = "all", *, limit: int = 50, cursor: str | None = None
+    ) -> tuple[list[Version], str | None, int]:
+        """Newest first: (versions, next cursor, total). Raises NotFound."""
+        before = None if cursor is None else version_number(cursor)
+        if cursor is not None and before is None:
+            raise Invalid(f"cursor {cursor[:40]!r} is not one of this list's", field="cursor")
+        with self._db.read() as connection:
+            table.model(connection, name, scope)
+            found, total = table.page(connection, name, scope, limit=limit + 1, before=before)
+        return found[:limit], str(found[limit - 1].version) if len(found) > limit else None, total
+
+    def version(self, name: str, ref: str | int = CHAMPION, scope: str = "all") -> Version:
+        """By number, `v3`, alias, or a time at which it was champion. Raises NotFound."""
+        with self._db.read() as connection:
+            return table.version(connection, name, scope, self._resolve(connection, name, str(ref), scope))
+
+    def history(self, name: str, scope: str = "all", *, alias: str | None = CHAMPION) -> list[AliasChange]:
+        """Every change of an alias (None: of all), newest first. Raises NotFound."""
+        with self._db.read() as connection:
+            table.model(connection, name, scope)
+            return table.history(connection, name, scope, alias=alias)
+
+    def live_at(self, name: str, at: int, scope: str = "all") -> Live:
+        """What answered at a moment (microseconds). Raises NotFound when nothing did."""
+        with self._db.read() as connection:
+            table.model(connection, name, scope)
+            changes = table.history(connection, name, scope, alias=CHAMPION, until=at)
+        if not changes or changes[0].version is None:
+            raise NotFound(f"no version of {name!r} was champion then", code="none_live")
+        return Live(version=changes[0].version, since=changes[0].time, by=changes[0].changed_by)
+
+    def folder(self, version: Version) -> Path:
+        """Where its files lie."""
+        return self._store.folder(version.model, version.scope, version.version)
+
+    # -- changing
+
+    def register(self, sealed: Path, candidate: Candidate, *, by: str, job_id: str | None = None) -> Version:
+        """Move a sealed folder into the store as the next version; the alias candidate points at it.
+
+        A second call for one job gives the version that the first one made. Raises Invalid (name), Unavailable
+        (the folder is not what was sealed).
+        """
+        check_model_name(candidate.model)
+        scope_folder(candidate.scope)
+        with self._moving:
+            if job_id is not None and (made := self._version_of_job(job_id)) is not None:
+                return made
+            folder = self._moved_already(sealed, candidate)
+            artifacts.verify(folder, candidate.files)
+            return self._db.writer.run(lambda c: self._add(c, folder, candidate, by, job_id))
+
+    def promote(
+        self,
+        name: str,
+        version: str | int,
+        *,
+        scope: str = "all",
+        force: bool = False,
+        reason: str = "",
+        by: str = "",
+    ) -> Promotion:
+        """Make a version the champion. Raises Conflict when the gate says no (unless forced) or it cannot be loaded."""
+        with self._moving:
+            chosen = self.version(name, version, scope)
+
+            def allowed(champion: int | None) -> Gate:
+                gate = gate_now(chosen, champion)
+                if gate.verdict != "PROMOTE" and not force:
+                    raise Conflict(
+                        f"the gate says {gate.verdict} for {name} v{chosen.version}: {'; '.join(gate.reasons)}",
+                        code="gate_says_no",
+                    )
+                return gate
+
+            return self._move(chosen, allowed, reason=reason, by=by, forced=force)
+
+    def rollback(
+        self, name: str, *, scope: str = "all", to: str = PREVIOUS, reason: str = "", by: str = ""
+    ) -> Promotion:
+        """Make an earlier version the champion again, without asking the gate. Raises Conflict when there is none."""
+        with self._moving:
+            if to == PREVIOUS and PREVIOUS not in self.model(name, scope).aliases:
+                raise Conflict(f"model {name!r} has no previous version to go back to", code="no_previous")
+            chosen = self.version(name, to, scope)
+            return self._move(chosen, lambda _: chosen.gate, reason=reason or "rollback", by=by, forced=False)
+
+    def mark(self, version: Version, status: str) -> None:
+        """Note whether a version's files are `ready` or `broken`."""
+        self._db.writer.run(lambda c: table.set_status(c, version.model, version.scope, version.version, status))
+
+    def _resolve(self, connection: Connection, name: str, ref: str, scope: str) -> int:
+        table.model(connection, name, scope)
+        if (number := version_number(ref)) is not None:
+            return number
+        if (at := time_of(ref)) is not None:
+            changes = table.history(connection, name, scope, alias=CHAMPION, until=at)
+            found = changes[0].version if changes else None
+        else:
+            found = table.current(connection, name, scope).get(ref)
+        if found is None:
+            raise NotFound(f"model {name!r} has no version {ref[:40]!r}", code="unknown_version")
+        return found
+
+    def _version_of_job(self, job_id: str) -> Version | None:
+        with self._db.read() as connection:
+            return table.version_of_job(connection, job_id)
+
+    def _moved_already(self, sealed: Path, candidate: Candidate) -> Path:
+        """The sealed folder, or, when the shop was killed between moving it and its row, the place it moved to."""
+        if sealed.exists():
+            return sealed
+        with self._db.read() as connection:
+            number = table.next_version(connection, candidate.model, candidate.scope)
+        return self._store.folder(candidate.model, candidate.scope, number)
+
+    def _add(self, connection: Connection, sealed: Path, made: Candidate, by: str, job_id: str | None) -> Version:
+        """The folder moves first: a version's row never stands without its files."""
+        now = self._clock.wall()
+        table.add_model(connection, made.model, made.scope, made.family, now=now)
+        number = table.next_version(connection, made.model, made.scope)
+        self._store.adopt(sealed, made.model, made.scope, number)
+        table.add_version(
+            connection,
+            made.model,
+            made.scope,
+            number,
+            algorithm=made.algorithm,
+            manifest=manifest_of(made),
+            metrics=made.metrics,
+            gate=made.gate,
+            now=now,
+            by=by,
+            job_id=job_id,
+        )
+        reason = f"registered by job {job_id}" if job_id else "registered"
+        table.point(connection, made.model, made.scope, CANDIDATE, number, now=now, by=by, reason=reason)
+        return table.version(connection, made.model, made.scope, number)
+
+    def _move(
+        self,
+        version: Version,
+        allowed: Callable[[int | None], Gate | None],
+        *,
+        reason: str,
+        by: str,
+        forced: bool,
+    ) -> Promotion:
+        allowed(self.model(version.model, version.scope).aliases.get(CHAMPION))
+        self._prepare(version)
+
+        def move(connection: Connection) -> Promotion:
+            return self._point_champion(connection, version, allowed, reason=reason, by=by, forced=forced)
+
+        done = self._db.writer.run(move)
+        for server in self._servers:
+            server.changed(version.model, version.scope)
+        return done
+
+    def _prepare(self, version: Version) -> None:
+        try:
+            artifacts.verify(self.folder(version), version.files)
+            for server in self._servers:
+                server.prepare(version)
+        except ShopkeeperError as error:
+            self.mark(version, "broken")
+            raise Conflict(
+                f"{version.model} v{version.version} cannot serve: {error.message}", code=error.code
+            ) from error
+        if version.status != "ready":
+            self.mark(version, "ready")
+
+    def _point_champion(
+        self,
+        connection: Connection,
+        version: Version,
+        allowed: Callable[[int | None], Gate | None],
+        *,
+        reason: str,
+        by: str,
+        forced: bool,
+    ) -> Promotion:
+        name, scope, number = version.model, version.scope, version.version
+        now = self._clock.wall()
+        pointing = table.current(connection, name, scope)
+        old = pointing.get(CHAMPION)
+        gate = allowed(old)
+        if old != number:
+            table.point(connection, name, scope, CHAMPION, number, now=now, by=by, reason=reason, forced=forced)
+            if old is not None:
+                table.point(connection, name, scope, PREVIOUS, old, now=now, by=by, reason=reason)
+        if pointing.get(CANDIDATE) == number:
+            table.point(connection, name, scope, CANDIDATE, None, now=now, by=by, reason="became champion")
+        return Promotion(name=name, scope=scope, old_version=old, new_version=number, gate=gate)

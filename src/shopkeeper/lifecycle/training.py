@@ -1,0 +1,145 @@
+"""The job kind `train`: rows -> fit -> save -> load again -> measure beside the champion -> judge -> seal.
+
+What is measured and judged is the model that was loaded back from the files, because that is what will serve. Runs in
+the job's child; `releasing.py` is its other half, in the shop's process.
+"""
+
+from __future__ import annotations
+
+import shutil
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from shopkeeper import __version__, plugins
+from shopkeeper.core.errors import Invalid, ShopkeeperError
+from shopkeeper.core.protocols import Family, JobContext, Metrics, TrainingContext, TrainingData
+from shopkeeper.core.records import FileEntry, Gate
+from shopkeeper.lifecycle.loading import difference_of, load_model, write_golden
+from shopkeeper.lifecycle.reporting import within
+from shopkeeper.lifecycle.versions import Candidate
+from shopkeeper.quality.gate import held
+from shopkeeper.stores import artifacts
+
+ARTIFACT = "artifact"
+
+
+class Champion(msgspec.Struct, kw_only=True):
+    """The version that answers now; its folder is read, never written."""
+
+    version: int
+    algorithm: str
+    folder: str
+    files: list[FileEntry]
+
+
+class TrainParams(msgspec.Struct, kw_only=True):
+    """`params` are the algorithm's own. `source` {kind: shop} means the shop's event log."""
+
+    model: str
+    algorithm: str
+    scope: str = "all"
+    params: dict[str, Any] = msgspec.field(default_factory=dict)
+    source: dict[str, Any] = msgspec.field(default_factory=lambda: {"kind": "shop"})
+    seed: int = 42
+    promote: bool = True
+    champion: Champion | None = None
+
+
+def read_train_params(params: Any) -> TrainParams:
+    """Raises Invalid."""
+    try:
+        return msgspec.convert(params, TrainParams)
+    except msgspec.ValidationError as error:
+        raise Invalid(f"cannot train with these parameters: {error}", code="bad_param") from error
+
+
+def train(ctx: JobContext) -> dict[str, Any]:
+    """The result is a `Candidate` as plain values, with the folder and the champion's measures beside."""
+    asked = read_train_params(ctx.params)
+    trainer = plugins.algorithm(asked.algorithm)
+    params = plugins.read_params(trainer, asked.params)
+    family = plugins.family(trainer.family)
+    folder = _empty(ctx.workdir / ARTIFACT)
+
+    data = family.data(_context(ctx, asked), params, within(ctx.report, 0, 20))
+    model = trainer(params, asked.seed).fit(data.train, within(ctx.report, 20, 80))
+    ctx.report(80, 100, message="saving")
+    files = _save(model, family, data, folder)
+    loaded, _ = load_model(asked.algorithm, folder, files)
+    ctx.report(85, 100, message="measuring")
+    measures = family.evaluate(loaded, data.holdout)
+    champion, trouble = _measure_champion(asked.champion, data)
+    ctx.report(95, 100, message="judging")
+    gate = _judge(family, measures, champion, trouble)
+
+    candidate = Candidate(
+        model=asked.model,
+        scope=asked.scope,
+        family=trainer.family,
+        algorithm=asked.algorithm,
+        files=[],
+        params=msgspec.to_builtins(params),
+        seed=asked.seed,
+        feature_names=list(loaded.feature_names),
+        data=data.facts,
+        metrics=_finite(measures),
+        gate=gate,
+        against=asked.champion.version if asked.champion is not None else None,
+        code_version=__version__,
+    )
+    candidate.files = artifacts.seal(folder, msgspec.to_builtins(candidate))
+    compared = None if champion is None else _finite(champion)
+    return {**msgspec.to_builtins(candidate), "folder": ARTIFACT, "champion_metrics": compared}
+
+
+def _context(ctx: JobContext, asked: TrainParams) -> TrainingContext:
+    return TrainingContext(
+        home=ctx.home,
+        sql_url=ctx.sql_url,
+        source=asked.source,
+        now=ctx.now,
+        zone=ctx.zone,
+        seed=asked.seed,
+        model=asked.model,
+        scope=asked.scope,
+    )
+
+
+def _save(model: Any, family: Family, data: TrainingData, folder: Path) -> list[FileEntry]:
+    """Save with golden rows. Raises Invalid when the model's own answers are not finite."""
+    expected = family.probe(model, data.golden)
+    if (problem := difference_of(expected, expected)) is not None:
+        raise Invalid(f"the trained model cannot be used: {problem}", code="bad_model")
+    model.save(folder)
+    write_golden(folder, data.golden, expected)
+    return artifacts.seal(folder, {})
+
+
+def _measure_champion(champion: Champion | None, data: TrainingData) -> tuple[Metrics | None, str | None]:
+    """Its measures on the same rows, or why it could not be measured."""
+    if champion is None:
+        return None, None
+    try:
+        model, family = load_model(champion.algorithm, Path(champion.folder), champion.files)
+        return family.evaluate(model, data.holdout), None
+    except ShopkeeperError as error:
+        return None, f"the champion v{champion.version} could not be measured: {error.message}"
+
+
+def _judge(family: Family, measures: Metrics, champion: Metrics | None, trouble: str | None) -> Gate:
+    gate = family.judge(measures, champion)
+    return gate if trouble is None else held(gate, trouble)
+
+
+def _finite(measures: Metrics) -> dict[str, float | None]:
+    return {name: float(value) if isfinite(value) else None for name, value in measures.items()}
+
+
+def _empty(folder: Path) -> Path:
+    """A fresh folder: an earlier attempt of this job may have left half of one."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder

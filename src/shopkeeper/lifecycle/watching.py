@@ -1,0 +1,89 @@
+"""Watching jobs: whoever subscribes hears every numbered event after its commit, and can go on where it stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
+from typing import TypeAlias
+
+from shopkeeper.core.records import JobEvent
+
+Listener: TypeAlias = Callable[[JobEvent], None]
+
+
+class Watchers:
+    """Listeners by job. They are called on the writer's thread, in order, and must not block."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._listeners: dict[str, list[Listener]] = {}
+
+    def subscribe(self, job_id: str, listener: Listener) -> Callable[[], None]:
+        """Returns what ends the subscription."""
+        with self._lock:
+            self._listeners.setdefault(job_id, []).append(listener)
+
+        def unsubscribe() -> None:
+            with self._lock:
+                listeners = self._listeners.get(job_id, [])
+                with suppress(ValueError):
+                    listeners.remove(listener)
+                if not listeners:
+                    self._listeners.pop(job_id, None)
+
+        return unsubscribe
+
+    def tell(self, events: Sequence[JobEvent]) -> None:
+        for event in events:
+            with self._lock:
+                listeners = list(self._listeners.get(event.job_id, ()))
+            for listener in listeners:
+                with suppress(RuntimeError):  # its event loop has closed: nobody is there to hear
+                    listener(event)
+
+
+async def follow(
+    watchers: Watchers,
+    read: Callable[[str, int], tuple[list[JobEvent], bool]],
+    job_id: str,
+    after_seq: int,
+    idle_s: float | None,
+) -> AsyncIterator[JobEvent | None]:
+    """Stored events after `after_seq`, then live ones, without gap or repeat; ends after `done`.
+
+    `read` gives the stored events and whether `done` is stored, from one snapshot.
+
+    With `idle_s`, None comes whenever nothing happened for so long: time for a keep-alive.
+    """
+    loop = asyncio.get_running_loop()
+    queue: asyncio.Queue[JobEvent] = asyncio.Queue()
+
+    def hand_over(event: JobEvent) -> None:
+        loop.call_soon_threadsafe(queue.put_nowait, event)
+
+    unsubscribe = watchers.subscribe(job_id, hand_over)
+    try:
+        seen = after_seq
+        stored, finished = await asyncio.to_thread(read, job_id, after_seq)
+        for event in stored:
+            seen = event.seq
+            yield event
+        while not finished:
+            live = await _next(queue, idle_s)
+            if live is None:
+                yield None
+            elif live.seq > seen:
+                seen = live.seq
+                yield live
+                finished = live.type == "done"
+    finally:
+        unsubscribe()
+
+
+async def _next(queue: asyncio.Queue[JobEvent], idle_s: float | None) -> JobEvent | None:
+    try:
+        return await asyncio.wait_for(queue.get(), idle_s)
+    except TimeoutError:
+        return None

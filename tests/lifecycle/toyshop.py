@@ -1,0 +1,231 @@
+"""A stranger's package: tiny real algorithms, a family and job kinds, found by entry point like anybody's."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from math import nan
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+
+from shopkeeper.core.errors import Invalid
+from shopkeeper.core.protocols import JobContext, Params, TrainingContext, TrainingData
+from shopkeeper.core.records import Gate
+from shopkeeper.quality.gate import AtMost, Beats, judge
+
+ENTRY_POINTS = """\
+[shopkeeper.algorithms]
+toy_line = toyshop:LineTrainer
+toy_liar = toyshop:LiarTrainer
+toy_blank = toyshop:BlankTrainer
+toy_forecaster = toyshop:ForecasterTrainer
+
+[shopkeeper.families]
+toy = toyshop:LineFamily
+toy_forecast = toyshop:ForecasterFamily
+
+[shopkeeper.jobs]
+toy_count = toyshop:count
+toy_deaf = toyshop:deaf
+toy_hog = toyshop:hog
+toy_fail = toyshop:fail
+toy_refuse = toyshop:refuse
+toy_die = toyshop:die
+toy_emit = toyshop:emit
+toy_family = toyshop:have_children
+toy_flaky = toyshop:flaky
+toy_odd = toyshop:odd
+"""
+
+
+# -- job kinds
+
+
+def count(ctx: JobContext) -> dict[str, Any]:
+    """Report `steps` steps of `seconds` each; leave the process id behind."""
+    (ctx.workdir / "pid").write_text(str(os.getpid()))
+    steps = int(ctx.params.get("steps", 3))
+    for step in range(1, steps + 1):
+        time.sleep(ctx.params.get("seconds", 0.01))
+        ctx.report(step, steps, {"loss": 1 / step}, message=f"step {step}", epoch=True)
+    print("counted", steps)
+    facts = {"steps": steps, "threads": os.environ["OMP_NUM_THREADS"], "now": ctx.now, "zone": ctx.zone}
+    return {**facts, "padding": "x" * ctx.params.get("padding", 0)}
+
+
+def deaf(ctx: JobContext) -> dict[str, Any]:
+    """Never reports, so it never hears that it should stop."""
+    (ctx.workdir / "pid").write_text(str(os.getpid()))
+    ctx.report(0, 1, message="asleep", epoch=True)
+    time.sleep(600)
+    return {}
+
+
+def hog(ctx: JobContext) -> dict[str, Any]:
+    held = []
+    while True:
+        held.append(bytearray(os.urandom(1024)) * 16 * 1024)
+        time.sleep(0.01)
+
+
+def fail(ctx: JobContext) -> dict[str, Any]:
+    raise ZeroDivisionError("secret_name_of_the_frame divides by nothing\nsecond line")
+
+
+def refuse(ctx: JobContext) -> dict[str, Any]:
+    raise Invalid("the file has no column y; map one")
+
+
+def die(ctx: JobContext) -> dict[str, Any]:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return {}
+
+
+def emit(ctx: JobContext) -> dict[str, Any]:
+    for number in range(int(ctx.params["messages"])):
+        ctx.emit({"number": number})
+    return {}
+
+
+def have_children(ctx: JobContext) -> dict[str, Any]:
+    grandchild = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    (ctx.workdir / "grandchild").write_text(str(grandchild.pid))
+    return deaf(ctx)
+
+
+def flaky(ctx: JobContext) -> dict[str, Any]:
+    """Waits at its first attempt for ever, and is done at once at the second."""
+    first = ctx.workdir / "first"
+    if first.exists():
+        return {"attempt": 2}
+    first.write_text(str(os.getpid()))
+    return deaf(ctx)
+
+
+def odd(ctx: JobContext) -> dict[str, Any]:
+    return [1]
+
+
+# -- a family and its algorithms: y = weight * x
+
+
+class LineParams(Params):
+    weight: Annotated[float, msgspec.Meta(description="slope")] = 2.0
+    steps: Annotated[int, msgspec.Meta(ge=1, le=1000, description="epochs")] = 3
+    seconds: float = 0.0
+
+
+class Line:
+    feature_names = ("x",)
+
+    def __init__(self, weight: float) -> None:
+        self.weight = weight
+
+    def score_rows(self, rows: list[dict[str, Any]]) -> list[Any]:
+        for row in rows:
+            if not isinstance(row.get("x", 0.0), int | float):
+                raise Invalid(f"x is {row['x']!r}, expected a number", field="x")
+        return [self.weight * row.get("x", 1.0) for row in rows]
+
+    def save(self, folder: Path) -> None:
+        (folder / "line.json").write_text(json.dumps({"weight": self.weight}))
+
+    @classmethod
+    def load(cls, folder: Path) -> Line:
+        return cls(json.loads((folder / "line.json").read_text())["weight"])
+
+
+class LineTrainer:
+    name, family = "toy_line", "toy"
+    description, tags = "a line through the origin", ("toy",)
+    knows_new_users = knows_new_items = True
+    Params = LineParams
+    model: Any = Line
+
+    def __init__(self, params: LineParams, seed: int) -> None:
+        self.params, self.seed = params, seed
+
+    def fit(self, data: Any, report: Any) -> Line:
+        assert data
+        for step in range(1, self.params.steps + 1):
+            time.sleep(self.params.seconds)
+            report(step, self.params.steps, {"loss": 1.0 / step}, epoch=True)
+        return self.model(self.params.weight)
+
+
+class Liar(Line):
+    """Answers differently once it was saved and loaded."""
+
+    @classmethod
+    def load(cls, folder: Path) -> Liar:
+        return cls(json.loads((folder / "line.json").read_text())["weight"] + 1.0)
+
+
+class LiarTrainer(LineTrainer):
+    name, model = "toy_liar", Liar
+
+
+class Blank(Line):
+    """NaN for every row."""
+
+    def score_rows(self, rows: list[dict[str, Any]]) -> list[Any]:
+        return [nan for _ in rows]
+
+
+class BlankTrainer(LineTrainer):
+    name, model = "toy_blank", Blank
+
+
+class Forecaster:
+    """Knows a verb of its own, and takes no rows."""
+
+    feature_names = ("x",)
+
+    def __init__(self, weight: float) -> None:
+        self.weight = weight
+
+    def forecast(self, horizon: int) -> list[float]:
+        return [self.weight * step for step in range(1, horizon + 1)]
+
+    @classmethod
+    def load(cls, folder: Path) -> Forecaster:
+        return cls(json.loads((folder / "line.json").read_text())["weight"])
+
+
+class ForecasterTrainer(LineTrainer):
+    name, family, model = "toy_forecaster", "toy_forecast", Forecaster
+
+
+class LineFamily:
+    """The truth is y = `truth` * x, given by the source. The baseline says 0."""
+
+    name = "toy"
+
+    def data(self, context: TrainingContext, params: Any, report: Any) -> TrainingData:
+        assert isinstance(params, LineParams)
+        rows = [(float(x), context.source.get("truth", 2.0) * x) for x in range(1, 9)]
+        report(1, 1, message="read")
+        return TrainingData(train=rows[:4], holdout=rows[4:], golden=[{"x": 1.0}, {"x": 3.0}], facts={"rows": 8})
+
+    def evaluate(self, model: Any, holdout: Any) -> dict[str, float]:
+        error = sum(abs(model.score_rows([{"x": x}])[0] - y) for x, y in holdout) / len(holdout)
+        return {"error": error, "naive_error": sum(abs(y) for _, y in holdout) / len(holdout)}
+
+    def judge(self, candidate: dict[str, float], champion: dict[str, float] | None) -> Gate:
+        return judge([AtMost("error", 1.01), Beats("error", "naive_error", higher=False)], candidate, champion)
+
+    def probe(self, model: Any, golden: Any) -> list[float]:
+        return [float(value) for value in model.score_rows(golden)]
+
+
+class ForecasterFamily(LineFamily):
+    name = "toy_forecast"
+
+    def probe(self, model: Any, golden: Any) -> list[float]:
+        return [model.forecast(3)[int(row["x"]) - 1] for row in golden]

@@ -1,0 +1,50 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shopkeeper.quality import classification as measure
+
+
+def test_auc_counts_pairs_with_ties_as_half():
+    label = np.array([1, 0, 1, 0], dtype=np.float32)
+    score = np.array([0.9, 0.9, 0.3, 0.1])
+    # pairs (1, 0): .9>.9 half, .9>.1 one, .3>.9 none, .3>.1 one
+    assert measure.auc(label, score) == pytest.approx(2.5 / 4)
+
+
+def test_auc_of_one_class_is_not_a_number():
+    assert math.isnan(measure.auc(np.ones(3), np.arange(3.0)))
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 5)), min_size=2, max_size=40))
+def test_auc_equals_the_share_of_ordered_pairs(rows):
+    label = np.array([float(y) for y, _ in rows])
+    score = np.array([float(s) for _, s in rows])
+    ones, zeros = score[label > 0], score[label == 0]
+    if len(ones) and len(zeros):
+        wanted = np.mean([(a > b) + 0.5 * (a == b) for a in ones for b in zeros])
+        assert measure.auc(label, score) == pytest.approx(wanted)
+
+
+def test_logloss_by_hand_and_bounded_at_certainty():
+    assert measure.logloss(np.array([1.0, 0.0]), np.array([0.8, 0.4])) == pytest.approx(
+        -(math.log(0.8) + math.log(0.6)) / 2
+    )
+    assert measure.logloss(np.array([1.0]), np.array([0.0])) < 20
+
+
+def test_brier_and_accuracy():
+    label, said = np.array([1.0, 0.0]), np.array([0.75, 0.5])
+    assert measure.brier(label, said) == pytest.approx((0.0625 + 0.25) / 2)
+    assert measure.accuracy(label, said) == 0.5
+
+
+def test_calibration_error_sees_overconfidence():
+    rng = np.random.default_rng(3)
+    p = rng.uniform(0, 1, 20_000)
+    y = (rng.uniform(size=20_000) < p).astype(np.float64)
+    assert measure.calibration_error(y, p) < 0.02
+    assert measure.calibration_error(y, np.clip(p * 1.5, 0, 1)) > 0.1
