@@ -20,7 +20,8 @@ def _setting(name: str, default: Any, help: str, *aliases: str, **bounds: Any) -
 class Settings(BaseSettings):
     """Environment variables `SHOPKEEPER_<NAME>`; a few names of older systems are read as aliases."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+    # The prefix keeps a field's own name from being read too: `home` would be the person's $HOME.
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True, env_prefix="SHOPKEEPER_")
 
     home: Path = _setting("HOME", Path("var"), "Folder of this shop: database, artifacts, logs. One home = one shop")
     host: str = _setting("HOST", "127.0.0.1", "Address to listen on; other than loopback needs an API key", "HOST")
@@ -33,7 +34,11 @@ class Settings(BaseSettings):
     timezone: str = _setting("TIMEZONE", "UTC", "Time zone of a new shop: a day is a local day")
     currency: str = _setting("CURRENCY", "EUR", "Currency of a new shop, ISO 4217")
     live_speed: float = _setting(
-        "LIVE_SPEED", 60.0, "Bundled shop: shop seconds released per second; 0 stops the stream", ge=0, le=100_000
+        "LIVE_SPEED",
+        60.0,
+        "Bundled shop: shop seconds released per second, closed hours skipped; 0 stops the stream",
+        ge=0,
+        le=100_000,
     )
     body_limit: int = _setting("BODY_LIMIT", MIB, "Largest request body, bytes", ge=1024)
     batch_body_limit: int = _setting(

@@ -69,3 +69,13 @@ def test_a_replay_clock_runs_at_its_speed():
     wall = ReplayClock(0, 0).wall()
     clock = ReplayClock(start=1000, speed=2, wall_start=wall - 10_000_000)
     assert 20_001_000 <= clock.now() <= 1000 + 2 * (clock.wall() - wall + 10_000_000)
+
+
+def test_a_replay_clock_skips_ahead_but_never_back_nor_beyond_real_time():
+    clock = ReplayClock(start=1000, speed=0)
+    clock.skip_to(500)
+    assert clock.now() == 1000
+    clock.skip_to(clock.wall() + 10**12)
+    assert clock.now() == 1000
+    clock.skip_to(5000)
+    assert clock.now() == 5000

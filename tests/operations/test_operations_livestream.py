@@ -51,6 +51,19 @@ def test_nothing_is_released_before_its_time(shop, clock):
     assert live.step() == 0
 
 
+def test_a_night_is_skipped_and_the_next_morning_is_not_released_early(shop, clock):
+    morning = [line(9 * 60), line(9 * 60 + 5)]
+    shop.db.writer.run(lambda connection: withheld.replace_all(connection, morning))
+    live = stream_of(shop)
+    assert live.step() == 0
+    assert clock.now() == OPENS + (9 * 60 - 1) * MINUTE
+    assert live.step() == 0
+    clock.advance(MINUTE)
+    assert live.step() == 1
+    assert live.step() == 0
+    assert clock.now() == OPENS + 9 * 60 * MINUTE
+
+
 def test_a_clock_that_ran_ahead_is_caught_up_with_in_pieces(shop, clock):
     live = stream_of(shop)
     clock.advance(3 * HOUR)

@@ -38,7 +38,8 @@ class EventBatch:
 
     def take(self, where: NDArray[np.int64] | NDArray[np.bool_] | slice) -> EventBatch:
         """The events at `where` (positions, mask or slice), in that order."""
-        return EventBatch(*(getattr(self, f.name)[where] for f in fields(self)))
+        columns: list[Any] = [getattr(self, f.name)[where] for f in fields(self)]
+        return EventBatch(*columns)
 
     def by_time(self) -> EventBatch:
         """The same events in order of time, ties in log order: the order that as-of replay uses."""
@@ -46,7 +47,8 @@ class EventBatch:
 
     @classmethod
     def empty(cls) -> EventBatch:
-        return cls(*(np.empty(0, dtype=dtype) for dtype in _DTYPES))
+        columns: list[Any] = [np.empty(0, dtype=dtype) for dtype in _DTYPES]
+        return cls(*columns)
 
     @classmethod
     def join(cls, batches: list[EventBatch]) -> EventBatch:

@@ -24,6 +24,12 @@ class Clock(Protocol):
     def wall(self) -> int: ...
 
 
+class SkippingClock(Clock, Protocol):
+    """A clock that can leave out hours in which nothing happens."""
+
+    def skip_to(self, at: int) -> None: ...
+
+
 class SystemClock:
     """Shop time is real time."""
 
@@ -49,6 +55,9 @@ class StoppedClock:
     def advance(self, by: int) -> None:
         self.at += by
 
+    def skip_to(self, at: int) -> None:
+        self.at = max(self.at, at)
+
 
 class ReplayClock:
     """Shop time starts at `start` and runs `speed` times as fast as real time, until it meets real time.
@@ -67,6 +76,12 @@ class ReplayClock:
 
     def wall(self) -> int:
         return time.time_ns() // 1000
+
+    def skip_to(self, at: int) -> None:
+        """Goes on from `at`, when that is later than now and not beyond real time."""
+        wall = self.wall()
+        if self.now() < at <= wall:
+            self.start, self.wall_start = at, wall
 
 
 def micros(moment: datetime) -> int:

@@ -2,7 +2,7 @@
 
 It does what a till would do: appends each event to the log, a new customer gets a record. The position is kept after
 the events are durable; events released twice by a kill in between are duplicates to the log. The shop clock stands
-still while the shop is closed: its position is kept too.
+still while the shop is closed: its position is kept too. Hours without an event (nights, holidays) are skipped.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from shopkeeper.core.clock import Clock, ReplayClock
+from shopkeeper.core.clock import MINUTE, ReplayClock, SkippingClock
 from shopkeeper.core.errors import NotFound, Overloaded
 from shopkeeper.core.records import Event, User
 from shopkeeper.stores import withheld
@@ -26,6 +26,7 @@ _LOG = logging.getLogger(__name__)
 _LIMIT = 500  # events a step, so that a clock that ran ahead is caught up with in bounded pieces
 _TICK_S = 0.5
 _POSITION_EVERY_US = 2_000_000
+_LONGEST_GAP_US = 30 * MINUTE
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class LiveStream:
     """One per process. `step` from one thread or task at a time; never on the writer's thread."""
 
     def __init__(
-        self, db: Database, log: EventLog, users: UserStore, meta: Meta, clock: Clock, *, speed: float
+        self, db: Database, log: EventLog, users: UserStore, meta: Meta, clock: SkippingClock, *, speed: float
     ) -> None:
         self._db = db
         self._log = log
@@ -64,6 +65,7 @@ class LiveStream:
         with db.read() as connection:
             self._total = withheld.count(connection)
         self._kept_at = clock.wall()
+        self.running = False
 
     @property
     def state(self) -> LiveState:
@@ -77,11 +79,14 @@ class LiveStream:
                 if not self._registered(user.user_id):
                     self._users.put(user).result()
             self._log.append(events).result()
+        else:
+            self._skip_closed_hours()
         self._keep(len(events))
         return len(events)
 
     async def run(self, tick_s: float = _TICK_S) -> None:
         """Steps until cancelled; a full write queue is waited for."""
+        self.running = True
         try:
             while True:
                 try:
@@ -91,11 +96,18 @@ class LiveStream:
                 if released < _LIMIT:
                     await asyncio.sleep(tick_s)
         finally:
+            self.running = False
             self.keep_position()
 
     def keep_position(self) -> None:
         """Writes down where the shop clock stands, for the next start."""
         self._db.writer.submit(self._write_position)
+
+    def _skip_closed_hours(self) -> None:
+        with self._db.read() as connection:
+            coming = withheld.time_at(connection, self._released)
+        if coming is not None and coming - self._clock.now() > _LONGEST_GAP_US:
+            self._clock.skip_to(coming - MINUTE)
 
     def _registered(self, user_id: str) -> bool:
         try:

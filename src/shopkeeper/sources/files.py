@@ -1,4 +1,7 @@
-"""The file formats: CSV, Parquet, JSON lines, Excel. `open_source` picks one by what the file holds."""
+"""The file formats: CSV, Parquet, JSON lines, Excel. `open_source` picks one by what the file holds.
+
+A registered source of another format is picked by the ending of the file's name, before anything is looked at.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from shopkeeper import plugins
 from shopkeeper.core.errors import Invalid
 from shopkeeper.sources.slices import ROW, column_names, json_object, json_slice, text_slice, typed_slice
 from shopkeeper.sources.source import SAMPLE_ROWS, SLICE_ROWS, FileSource, Layout, Slice, Survey
@@ -174,12 +178,22 @@ class XlsxSource:
         return frame.filter(~pl.all_horizontal(pl.all().is_null()))
 
 
+BUILT_IN: tuple[type[FileSource], ...] = (CsvSource, ParquetSource, JsonlSource, XlsxSource)
+
+
+def endings() -> tuple[str, ...]:
+    """Endings of the files that registered sources read, sorted."""
+    return tuple(sorted({ending for source in plugins.load_all("source").values() for ending in source.suffixes}))
+
+
 def open_source(path: Path, *, encoding: str = "", delimiter: str = "") -> FileSource:
     """The source that fits what the file holds (its name only decides between kinds of text). Raises Invalid."""
     with path.open("rb") as file:
         head = file.read(4096)
     if not head.strip():
         raise Invalid("the file is empty; expected a header row and data rows", code="empty_file")
+    if (further := _further_source(path)) is not None:
+        return further
     if head.startswith(b"PAR1"):
         return ParquetSource()
     if head.startswith(b"PK\x03\x04"):
@@ -194,6 +208,13 @@ def open_source(path: Path, *, encoding: str = "", delimiter: str = "") -> FileS
     if path.suffix.lower() in JsonlSource.suffixes or text.startswith(b"{"):
         return JsonlSource()
     return CsvSource(encoding, delimiter)
+
+
+def _further_source(path: Path) -> FileSource | None:
+    """A registered source beyond the built-in four that claims the file's ending."""
+    registered: dict[str, type[FileSource]] = plugins.load_all("source")
+    further = (kind for kind in registered.values() if kind not in BUILT_IN)
+    return next((kind() for kind in further if path.suffix.lower() in kind.suffixes), None)
 
 
 def survey(path: Path, *, encoding: str = "", delimiter: str = "") -> Survey:

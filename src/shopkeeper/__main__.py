@@ -1,0 +1,5 @@
+"""`python -m shopkeeper` is `shopkeeper`."""
+
+from shopkeeper.cli.main import main
+
+main()

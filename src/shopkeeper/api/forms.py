@@ -1,0 +1,118 @@
+"""Bodies that are not records: what a form may hold, with its bounds, so that the OpenAPI page shows them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from msgspec import UNSET, Meta, Struct, UnsetType, field
+
+Name = Annotated[str, Meta(min_length=1, max_length=64)]
+Id = Annotated[str, Meta(min_length=1, max_length=128)]
+Text = Annotated[str, Meta(max_length=10_000)]
+Weight = Annotated[float, Meta(ge=-1e6, le=1e6)]
+
+
+class UserForm(Struct):
+    attributes: dict[str, Any] = field(default_factory=dict)
+
+
+class ItemForm(Struct):
+    name: Annotated[str, Meta(min_length=1, max_length=1000)]
+    kind: Name = "product"
+    category: Annotated[str, Meta(max_length=200)] | None = None
+    price: Annotated[float, Meta(ge=0, le=1e12)] | None = None
+    active: bool = True
+    attributes: dict[str, Any] = field(default_factory=dict)
+
+
+class RuleForm(Struct):
+    name: Name
+    condition: Text
+    description: Text = ""
+    weight: Weight = 1.0
+
+
+class RuleChange(Struct):
+    """What is left out stays as it is."""
+
+    description: Text | UnsetType = UNSET
+    weight: Weight | UnsetType = UNSET
+    condition: Text | UnsetType = UNSET
+
+
+class SegmentForm(Struct):
+    name: Name
+    condition: Text
+    description: Text = ""
+
+
+class Source(Struct):
+    """Where training rows come from. Nothing given: the shop's own log."""
+
+    kind: str = "shop"
+    path: str | None = None
+    query: str | None = None
+    table: str | None = None
+
+
+class TrainForm(Struct):
+    algorithm: Name
+    params: dict[str, Any] = field(default_factory=dict)
+    source: Source = field(default_factory=Source)
+    seed: Annotated[int, Meta(ge=0, le=2**31 - 1)] = 42
+    promote: bool = True
+
+
+class PromoteForm(Struct):
+    """`version`: a number, v3, or an alias."""
+
+    version: int | str
+    force: bool = False
+    reason: Text = ""
+
+
+class RollbackForm(Struct):
+    to: int | str = "previous"
+    reason: Text = ""
+
+
+UserIds = Annotated[list[Id], Meta(min_length=1, max_length=1000)]
+
+
+class ComputeForm(Struct):
+    user_ids: UserIds
+    context: dict[str, Any] = field(default_factory=dict)
+
+
+class MappingForm(Struct):
+    """`mapping`: our field -> the file's column. Nothing given: what was guessed."""
+
+    mapping: dict[str, str] | None = None
+    kind: str | None = None
+
+
+class StockTraining(Struct):
+    """The stock paths' training form. Hyperparameters win over the fields beside them."""
+
+    model_type: Name
+    training_mode: str = "product"
+    product_id: Id | None = None
+    store_id: Id | None = None
+    epochs: Annotated[int, Meta(ge=1, le=10_000)] = 100
+    aggregation_method: str = "sum"
+    hyperparameters: dict[str, Any] = field(default_factory=dict)
+
+
+class StockPrediction(Struct):
+    """Either `model_uid`, or a mode with its id and a type."""
+
+    model_uid: str | None = None
+    training_mode: str = "product"
+    product_id: Id | None = None
+    store_id: Id | None = None
+    model_type: str | None = None
+    version: int | str = "best"
+    future_days: Annotated[int, Meta(ge=1, le=365)] = 7
+    start_date: str | None = None
+    history_days: Annotated[int, Meta(ge=0, le=3650)] = 90
+    analyze_result: bool = False

@@ -1,0 +1,223 @@
+"""The one middleware: request id, key, limits, metrics, access log, and the last net, fused in one pure ASGI callable.
+
+Four stacked ones cost four times as much (docs/architecture.md). It stands in front of both lanes.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from shopkeeper.api import errors
+from shopkeeper.api.access import Access, from_this_machine, key_in_url
+from shopkeeper.api.errors import Answer, Malformed
+from shopkeeper.api.meter import Meter
+from shopkeeper.core.errors import Invalid, Refused, ShopkeeperError, Unavailable
+
+log = logging.getLogger("shopkeeper.access")
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9_.:-]{1,128}")
+_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+_UPLOADS = frozenset({"/api/v1/data/imports", "/api/data/upload"})
+_BATCHES = re.compile(r"/(predictions/.*|predict|api/v1/(personalization/)?events)")
+_QUIET = frozenset({"/livez", "/readyz", "/ping", "/metrics", "/health"})
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Largest bodies in bytes: in general, of events and predictions, of uploads."""
+
+    body: int
+    batch: int
+    upload: int
+
+    def of(self, path: str) -> int:
+        if path in _UPLOADS:
+            return self.upload
+        return self.batch if _BATCHES.fullmatch(path) else self.body
+
+
+class Gatehouse:
+    """`app` sees `scope["caller"]`, `scope["request_id"]`, and may set `scope["door"]`, the path's template."""
+
+    def __init__(
+        self, app: ASGIApp, *, access: Access, limits: Limits, meter: Meter, closing: Callable[[], bool]
+    ) -> None:
+        self.app = app
+        self.access = access
+        self.limits = limits
+        self.meter = meter
+        self.closing = closing
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await self._http(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await self._websocket(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        began = time.perf_counter()
+        headers = _wanted(scope)
+        request_id = _request_id(headers.get(b"x-request-id"))
+        scope["request_id"] = request_id
+        marker = (b"x-request-id", request_id.encode())
+        status = 0
+
+        async def marked(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message.get("headers", ()), marker]
+            await send(message)
+
+        try:
+            try:
+                self._admit(scope, headers)
+                receive = self._bounded(scope, headers, receive)
+                await self.app(scope, receive, marked)
+            except ShopkeeperError as error:
+                await tell(errors.answer(error, scope["path"], request_id), marked)
+        except ClientDisconnect:
+            status = 499
+        except Exception:  # the last net: whatever it was, the client gets an answer and the log the trace
+            log.exception("unexpected error", extra={"request_id": request_id, "path": scope["path"]})
+            if not status:
+                await tell(errors.unexpected(scope["path"], request_id), marked)
+        finally:
+            self._note(scope, status, time.perf_counter() - began)
+
+    async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = _wanted(scope)
+        scope["request_id"] = _request_id(headers.get(b"x-request-id"))
+        try:
+            self._admit(scope, headers)
+        except ShopkeeperError:
+            await receive()
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        await self.app(scope, receive, send)
+
+    def _admit(self, scope: Scope, headers: dict[bytes, bytes]) -> None:
+        """Sets the caller. Raises whatever refuses the request before its door is looked for."""
+        if self.closing():
+            raise Unavailable("the shop is closing; try again in a moment", code="closing")
+        query = scope["query_string"]
+        if query and key_in_url(query):
+            raise Refused("a key in a URL ends up in logs; send it as X-API-Key", code="key_in_url")
+        if self.access.open and not from_this_machine(headers.get(b"host"), headers.get(b"origin")):
+            raise Refused(
+                "while no API key is set, only this machine's own pages may call; set SHOPKEEPER_API_KEY",
+                code="foreign_origin",
+            )
+        scope["caller"] = self.access.caller(headers.get(b"x-api-key"), headers.get(b"authorization"))
+
+    def _bounded(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive) -> Receive:
+        """Checks length and type of a body that is announced; counts one that is not. Raises Invalid."""
+        if scope["method"] not in _WITH_BODY:
+            return receive
+        path = scope["path"]
+        limit = self.limits.of(path)
+        length = headers.get(b"content-length")
+        if length is None and b"transfer-encoding" not in headers:
+            return receive
+        if length is not None and not length.isdigit():
+            raise Malformed("Content-Length is not a number", code="bad_length")
+        if length is not None and int(length) > limit:
+            raise _too_large(limit)
+        if length != b"0":
+            _check_type(path, headers.get(b"content-type"))
+        return receive if length is not None else _counted(receive, limit)
+
+    def _note(self, scope: Scope, status: int, seconds: float) -> None:
+        path = scope.get("door") or getattr(scope.get("route"), "path", None) or "unmatched"
+        method = scope["method"]
+        self.meter.count(path, method, status, seconds)
+        level = _level(status, path, hot="door" in scope)
+        if log.isEnabledFor(level):
+            log.log(
+                level,
+                "%s %s %d",
+                method,
+                scope["path"],
+                status,
+                extra={
+                    "request_id": scope["request_id"],
+                    "method": method,
+                    "path": path,
+                    "status": status,
+                    "ms": round(seconds * 1000, 3),
+                },
+            )
+
+
+async def tell(answer: Answer, send: Send) -> None:
+    """Sends a whole answer."""
+    headers = [
+        (b"content-type", answer.media),
+        (b"content-length", str(len(answer.body)).encode()),
+        *answer.headers,
+    ]
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body})
+
+
+_WANTED = frozenset(
+    {
+        b"x-request-id", b"x-api-key", b"authorization", b"content-length", b"content-type", b"transfer-encoding",
+        b"host", b"origin",
+    }
+)  # fmt: skip
+
+
+def _wanted(scope: Scope) -> dict[bytes, bytes]:
+    return {name: value for name, value in scope["headers"] if name in _WANTED}
+
+
+def _request_id(given: bytes | None) -> str:
+    if given is not None and _REQUEST_ID.fullmatch(given):
+        return given.decode()
+    return os.urandom(12).hex()
+
+
+def _too_large(limit: int) -> Invalid:
+    return Invalid(f"the body is larger than {limit} bytes, the limit here; send less at once", code="body_too_large")
+
+
+def _check_type(path: str, given: bytes | None) -> None:
+    # A body without a type is read as JSON: small clients forget the header.
+    kind = (given or b"application/json").partition(b";")[0].strip().lower()
+    wanted = b"multipart/form-data" if path in _UPLOADS else b"application/json"
+    if kind != wanted:
+        raise Invalid(
+            f"content type {kind.decode('latin-1')[:80]!r} is not read here; send {wanted.decode()}",
+            code="wrong_content_type",
+        )
+
+
+def _counted(receive: Receive, limit: int) -> Receive:
+    seen = 0
+
+    async def counting() -> Message:
+        nonlocal seen
+        message = await receive()
+        seen += len(message.get("body", b""))
+        if seen > limit:
+            raise _too_large(limit)
+        return message
+
+    return counting
+
+
+def _level(status: int, path: str, *, hot: bool) -> int:
+    """Server errors are warnings; successes of hot routes and probes are told only at debug level."""
+    if status >= 500:
+        return logging.WARNING
+    return logging.DEBUG if status < 400 and (hot or path in _QUIET) else logging.INFO

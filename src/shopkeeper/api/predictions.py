@@ -1,0 +1,92 @@
+"""The prediction wire: rows in, outputs out. `/predictions/{model}` itself is answered on the fast lane."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import Query, Request, Response
+from msgspec import UNSET, UnsetType
+
+from shopkeeper.api.body import read
+from shopkeeper.api.door import Doors, ShopDep, reply
+from shopkeeper.api.errors import FieldProblem, Malformed
+from shopkeeper.api.scoring import Data, Predictions, check_rows, score
+from shopkeeper.core.errors import ShopkeeperError
+from shopkeeper.lifecycle.serving import Reloaded
+
+doors = Doors("Predictions")
+_QUERY = (("version", {"type": "string"}), ("strict", {"type": "boolean", "default": False}))
+doors.hot(
+    "POST", "/predictions/{model}",
+    scope="p", summary="One output a row; the model may be name@alias",
+    body=Data, answer=Predictions, errors=(400, 404), query=_QUERY,
+)  # fmt: skip
+doors.hot(
+    "POST", "/predictions/{model}/{version}",
+    scope="p", summary="The same by a version or alias",
+    body=Data, answer=Predictions, errors=(400, 404), query=_QUERY,
+)  # fmt: skip
+
+
+class OldData(msgspec.Struct):
+    """`data` wins when both are given."""
+
+    data: list[dict[str, Any]] | UnsetType = UNSET
+    features_list: list[dict[str, Any]] | UnsetType = UNSET
+
+
+class OldPredictions(msgspec.Struct):
+    scores: list[Any]
+    predictions: list[Any]
+
+
+class ReloadDone(msgspec.Struct):
+    """Old and new version of the first model; `models` has all."""
+
+    status: str
+    message: str
+    old_version: str | None
+    new_version: str | None
+    feature_count: int
+    models: list[Reloaded]
+
+
+@doors.add("POST", "/predict", scope="p", body=OldData, answer=OldPredictions, errors=(400, 404))
+async def predict(
+    request: Request, shop: ShopDep, model: Annotated[str, Query(min_length=1, max_length=200)] = "default"
+) -> Response:
+    """The older form: scores and predictions are equal"""
+    form = await read(request, OldData)
+    rows = form.features_list if form.data is UNSET else form.data
+    if rows is UNSET:
+        problem = FieldProblem("data", "is missing")
+        raise Malformed("data (or features_list) is missing", code="wrong_value", errors=[problem])
+    check_rows(rows)
+    scored = await score(shop, model, None, rows)
+    answer = OldPredictions(scored.predictions, scored.predictions)
+    return reply(answer, headers={"x-model-version": f"v{scored.version}"})
+
+
+@doors.add("POST", "/reload", scope="o", answer=ReloadDone, errors=(404, 422, 500))
+async def reload(shop: ShopDep, model: Annotated[str | None, Query(max_length=200)] = None) -> Response:
+    """Loads the champions anew and switches to them; a failed load keeps the old one"""
+    models = await asyncio.to_thread(shop.serving.reload, model)
+    failed = [f"{one.name}: {one.error}" for one in models if one.error]
+    if failed:
+        raise ShopkeeperError(f"the old versions go on serving; {'; '.join(failed)}", code="reload_failed")
+    first = models[0] if models else None
+    done = ReloadDone(
+        status="success",
+        message=f"{len(models)} model(s) reloaded",
+        old_version=_v(first.old) if first else None,
+        new_version=_v(first.new) if first else None,
+        feature_count=first.feature_count if first else 0,
+        models=models,
+    )
+    return reply(done)
+
+
+def _v(version: int | None) -> str | None:
+    return None if version is None else f"v{version}"

@@ -1,0 +1,69 @@
+"""uvicorn, run by us: our sockets, our signals, and streams that end when the server drains."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+
+from shopkeeper.api.app import Closing, create_app
+from shopkeeper.bootstrap import Shop
+from shopkeeper.core.errors import Conflict
+
+
+class Server(uvicorn.Server):
+    """Serves one shop. `should_exit = True` drains: open streams end, running requests get `drain_s` to finish."""
+
+    def __init__(self, shop: Shop, listener: socket.socket) -> None:
+        self.closing = Closing()
+        self.listener = listener
+        config = uvicorn.Config(
+            create_app(shop, self.closing, manage=False),
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=max(1, round(shop.settings.drain_s)),
+            ws_max_size=1024 * 1024,
+        )
+        super().__init__(config)
+
+    async def run_until_stopped(self) -> None:
+        """Returns after the last request was answered. Starting and stopping the shop is the caller's."""
+        await self.serve([self.listener])
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self.closing.set()
+        await super().shutdown(sockets)
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals belong to whoever runs the server."""
+        yield
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A bound socket; port 0 takes a free one. Raises Conflict when the port is taken."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise Conflict(
+            f"cannot listen on {host}:{port} ({error.strerror}); give another port: --port 0 takes a free one",
+            code="port_taken",
+        ) from error
+    listener.set_inheritable(False)
+    return listener
+
+
+def address(listener: socket.socket, host: str) -> str:
+    """The URL at which people reach a listening socket."""
+    port = listener.getsockname()[1]
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
+    return f"http://{shown}:{port}"

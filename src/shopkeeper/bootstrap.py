@@ -1,0 +1,200 @@
+"""The one place that chooses concrete things and puts the shop together. Tests hand in another clock or other settings.
+
+shop = open_shop(settings)            # locks the home; imports the bundled shop when it is new
+await shop.start()                    # on the loop: reads the log, loads models, begins to follow, to work, to stream
+await shop.stop()
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import ExitStack
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+from shopkeeper.core.clock import Clock, ReplayClock, SystemClock
+from shopkeeper.core.errors import Conflict, Invalid
+from shopkeeper.core.protocols import Report, silent
+from shopkeeper.features.state import FeatureState
+from shopkeeper.forecast.panel import SalesPanel
+from shopkeeper.forecast.service import ForecastService
+from shopkeeper.lifecycle.attempt import Limits
+from shopkeeper.lifecycle.jobs import JobService
+from shopkeeper.lifecycle.registry import Registry
+from shopkeeper.lifecycle.releasing import Releases
+from shopkeeper.lifecycle.serving import Serving
+from shopkeeper.operations.import_rows import Targets
+from shopkeeper.operations.imports import Imports
+from shopkeeper.operations.livestream import LiveStream, shop_clock
+from shopkeeper.operations.opening import is_open, open_retail
+from shopkeeper.profiles.service import ProfileService
+from shopkeeper.recommend.service import RecommendService
+from shopkeeper.settings import Settings
+from shopkeeper.stores.artifacts import ArtifactStore
+from shopkeeper.stores.catalog import Catalog
+from shopkeeper.stores.events import EventLog
+from shopkeeper.stores.following import Following
+from shopkeeper.stores.home import Home
+from shopkeeper.stores.items import ItemStore
+from shopkeeper.stores.meta import Meta
+from shopkeeper.stores.shops import ShopStore
+from shopkeeper.stores.sql import Database, open_database
+from shopkeeper.stores.stock import StockStore
+from shopkeeper.stores.users import UserStore
+from shopkeeper.stores.vocabulary import Vocabularies
+
+SHOPS = ("retail", "empty")
+
+
+@dataclass(frozen=True)
+class FirstModel:
+    """A model that a shop trains when it has none of that name."""
+
+    model: str
+    algorithm: str
+
+
+# In this order: the ranker draws its training candidates from the recall channels' algorithms, not from these versions.
+FIRST_MODELS = (
+    FirstModel("popularity", "popularity"),
+    FirstModel("item_knn", "item_knn"),
+    FirstModel("ease", "ease"),
+    FirstModel("sales_daily_naive", "seasonal_naive"),
+    FirstModel("sales_daily", "lightgbm"),
+    FirstModel("sales_daily_ets", "autoets"),
+    FirstModel("home_ranker", "xgb"),
+)
+
+
+class Stores:
+    """Everything that lives in SQL, on one clock."""
+
+    def __init__(self, db: Database, clock: Clock) -> None:
+        self.vocab = Vocabularies.load(db)
+        self.log = EventLog(db, self.vocab, clock)
+        self.catalog = Catalog(db, self.vocab)
+        self.users = UserStore(db, self.vocab, clock)
+        self.items = ItemStore(db, self.vocab, clock, self.catalog)
+        self.shops = ShopStore(db, self.vocab, clock)
+        self.stock = StockStore(db, self.vocab, clock)
+        self.targets = Targets(db, self.log, self.vocab, self.users, self.items, self.shops, self.stock)
+
+
+class Shop:
+    """All parts of one opened shop. Derived state belongs to the thread that called `start`."""
+
+    def __init__(self, settings: Settings, home: Home, db: Database, meta: Meta, clock: Clock, held: ExitStack) -> None:
+        self.settings, self.home, self.db, self.meta, self.clock = settings, home, db, meta, clock
+        self._held = held
+        self.kind = meta.get("shop.kind") or "empty"
+        self.zone = meta.get("shop.timezone") or settings.timezone
+        self.currency = meta.get("shop.currency") or settings.currency
+        self.started_at: int | None = None
+
+        stores = Stores(db, clock)
+        self.vocab, self.log, self.catalog = stores.vocab, stores.log, stores.catalog
+        self.users, self.items, self.shops, self.stock = stores.users, stores.items, stores.shops, stores.stock
+
+        zone = ZoneInfo(self.zone)
+        self.features = FeatureState(zone, self.vocab.event_types)
+        self.panel = SalesPanel(zone, self.vocab.items, self.vocab.event_types)
+        self.following = Following(self.log, [self.features, self.panel])
+
+        self.registry = Registry(db, ArtifactStore(home.artifacts), clock)
+        self.serving = Serving(self.registry)
+        limits = Limits(settings.job_time_limit_s, settings.job_memory_limit_mb, settings.job_threads)
+        self.jobs = JobService(db, home, clock, limits=limits, workers=settings.job_workers, zone=lambda: self.zone)
+        self.releases = Releases(self.jobs, self.registry)
+        self.imports = Imports(stores.targets, home, clock, self.zone, upload_limit=settings.upload_limit)
+        self.imports.hook_into(self.jobs)
+
+        self.profiles = ProfileService(db, clock, self.features)
+        self.recommend = RecommendService(
+            features=self.features,
+            catalog=self.catalog,
+            users=self.vocab.users,
+            items=self.vocab.items,
+            models=self.serving,
+            clock=clock,
+            deadline_ms=settings.recommend_deadline_ms,
+            on_hand=self.stock.on_hand,
+        )
+        self.forecast = ForecastService(self.panel, clock, self.serving, self.vocab.stores)
+        self.live = self._stream()
+        self._streaming: asyncio.Task[None] | None = None
+
+    def first_models(self) -> tuple[FirstModel, ...]:
+        """What this shop should serve; nothing can be trained while it has sold nothing."""
+        return FIRST_MODELS if self.log.last_seq else ()
+
+    async def start(self) -> None:
+        """Reads the log, loads the champions, then follows, works and streams. Call it on the loop."""
+        if self.started_at is not None:
+            raise Conflict("this shop is started already")
+        self.started_at = self.clock.wall()
+        self.following.attach(asyncio.get_running_loop())
+        await asyncio.to_thread(self.serving.sync)
+        await asyncio.to_thread(self.jobs.start)
+        if self.live is not None:
+            self._streaming = asyncio.create_task(self.live.run(), name="live stream")
+
+    async def stop(self) -> None:
+        """Ends stream, jobs and followers, finishes the writes, and gives the home back. A second call does nothing."""
+        if self._streaming is not None:
+            self._streaming.cancel()
+            await asyncio.wait([self._streaming])
+        await asyncio.to_thread(self.jobs.stop)
+        self.following.detach()
+        await asyncio.to_thread(self._held.close)
+
+    def _stream(self) -> LiveStream | None:
+        speed = self.settings.live_speed
+        if self.kind != "retail" or speed == 0 or not isinstance(self.clock, ReplayClock):
+            return None
+        return LiveStream(self.db, self.log, self.users, self.meta, self.clock, speed=speed)
+
+
+def open_shop(
+    settings: Settings, *, shop: str | None = None, clock: Clock | None = None, report: Report = silent
+) -> Shop:
+    """Opens the shop on `settings.home` and holds it until `stop`.
+
+    `shop` says what a new home becomes: `retail` (the bundled data, about half a minute) or `empty`; an existing home
+    keeps what it is. Raises Conflict when another process holds the home, or when it is another kind of shop.
+    """
+    if shop is not None and shop not in SHOPS:
+        raise Invalid(f"there is no shop {shop!r}; choose one of: {', '.join(SHOPS)}", field="shop")
+    home = Home(settings.home)
+    with ExitStack() as stack:
+        stack.enter_context(home.lock())
+        db = open_database(home.sql_url, queue=settings.write_queue)
+        stack.callback(db.close)
+        meta = Meta(db)
+        _furnish(db, meta, settings, shop, report)
+        opened = Shop(settings, home, db, meta, clock or _clock(meta, settings), held := ExitStack())
+        if meta.get("profiles.seeded") is None:
+            opened.profiles.seed_defaults()
+            meta.set("profiles.seeded", "1").result()
+        held.push(stack.pop_all())
+    return opened
+
+
+def _furnish(db: Database, meta: Meta, settings: Settings, shop: str | None, report: Report) -> None:
+    """Makes a new home a shop, and finishes an opening that was interrupted."""
+    kind = meta.get("shop.kind")
+    if kind is not None and shop not in (None, kind):
+        raise Conflict(f"{settings.home} is a shop of kind {kind}, not {shop}; give another home: SHOPKEEPER_HOME=PATH")
+    kind = kind or shop or "empty"
+    if kind == "retail":
+        if not is_open(meta):
+            system = SystemClock()
+            open_retail(Stores(db, system).targets, meta, system, report)
+        return
+    facts = {"shop.kind": kind, "shop.timezone": settings.timezone, "shop.currency": settings.currency}
+    for key, value in facts.items():
+        if meta.get(key) is None:
+            meta.set(key, value).result()
+
+
+def _clock(meta: Meta, settings: Settings) -> Clock:
+    return shop_clock(meta, settings.live_speed) if meta.get("shop.kind") == "retail" else SystemClock()

@@ -1,0 +1,140 @@
+"""Checks for every ranking algorithm. A shop's own passes them as the built-in ones do: `for check in CHECKS`.
+
+Each check is given a trainer class and makes its own rows: four features, two of which tell something.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+import numpy as np
+
+from shopkeeper.core.errors import Invalid
+from shopkeeper.core.protocols import RowScorer, Trainer, silent
+from shopkeeper.quality.classification import auc, logloss
+from shopkeeper.recommend.ranking.model import Ranker
+from shopkeeper.recommend.ranking.params import RankingParams
+from shopkeeper.recommend.ranking.rows import RankRows
+
+NAMES = ("strong", "weak", "noise", "constant")
+_PICKLED = (".pkl", ".pickle", ".joblib")
+
+
+def small_rows(n: int = 3000, seed: int = 5) -> RankRows:
+    """A third of the rows are 1; `strong` and `weak` say which, by a logistic law."""
+    random = np.random.default_rng(seed)
+    values = random.normal(size=(n, 4)).astype(np.float32)
+    values[:, 3] = 1.0
+    chance = 1.0 / (1.0 + np.exp(1.0 - 2.0 * values[:, 0] - 0.5 * values[:, 1]))
+    label = (random.random(n) < chance).astype(np.float32)
+    return RankRows(NAMES, values, label, np.ones(n, dtype=np.float32), np.zeros(4, dtype=np.float32))
+
+
+def states_its_facts(trainer: type[Trainer]) -> None:
+    """The class says what it is; its parameters extend the family's, each with a default and help."""
+    assert trainer.family == "ranking"
+    assert trainer.description
+    assert issubclass(trainer.Params, RankingParams)
+    trainer.Params()
+    fields = msgspec.json.schema(trainer.Params)["$defs"][trainer.Params.__name__]["properties"]
+    assert all("default" in field and field.get("description") for field in fields.values()), fields
+
+
+def learns(trainer: type[Trainer]) -> None:
+    """On rows that it never saw it orders better than chance and beats the base rate's log-loss."""
+    later = small_rows(seed=6)
+    said = _fitted(trainer).score(later.values)
+    assert auc(later.label, said) > 0.8
+    assert logloss(later.label, said) < logloss(later.label, np.full(len(later), later.label.mean()))
+
+
+def gives_probabilities(trainer: type[Trainer]) -> None:
+    """One number between 0 and 1 for each row, none for no rows."""
+    said = _fitted(trainer).score(small_rows(50).values)
+    assert said.shape == (50,)
+    assert ((said >= 0) & (said <= 1)).all()
+    assert _fitted(trainer).score(np.empty((0, 4), dtype=np.float32)).shape == (0,)
+
+
+def scores_named_rows(trainer: type[Trainer]) -> None:
+    """The same as a matrix in the order of its names; unknown names are ignored, missing ones take the default."""
+    model = _fitted(trainer)
+    assert isinstance(model, RowScorer)
+    rows = small_rows(5)
+    named = [dict(zip(reversed(NAMES), map(float, reversed(row)), strict=True)) for row in rows.values]
+    np.testing.assert_allclose(model.score_rows(named), model.score(rows.values), rtol=1e-5)
+    default = dict(zip(model.feature_names, map(float, model.defaults), strict=True))
+    assert model.score_rows([{"other": 1.0}]) == model.score_rows([default])
+    assert model.score_rows([]) == []
+
+
+def refuses_what_is_not_a_number(trainer: type[Trainer]) -> None:
+    """Text, NaN and lists are Invalid, and the message names the feature."""
+    model = _fitted(trainer)
+    refused: tuple[Any, ...] = ("many", float("nan"), [1.0], {})
+    for value in refused:
+        assert "strong" in _refusal(model, {"strong": value}), f"{value!r} was scored"
+
+
+def loads_what_it_saved(trainer: type[Trainer]) -> None:
+    """The same answers after save and load, from plain data files."""
+    model = _fitted(trainer)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        model.save(folder)
+        kept = list(folder.iterdir())
+        assert kept
+        assert not [file.name for file in kept if file.suffix in _PICKLED]
+        again = cast(Ranker, trainer.model.load(folder))
+    _same(model, again)
+
+
+def same_seed_same_model(trainer: type[Trainer]) -> None:
+    """Two fits with one seed give the same answers."""
+    _same(_fitted(trainer), _fitted(trainer))
+
+
+def answers_many_threads(trainer: type[Trainer]) -> None:
+    """Scoring at the same time from several threads gives what one thread gives."""
+    model = _fitted(trainer)
+    parts = [small_rows(200, seed).values for seed in range(16)]
+    alone = [model.score(part) for part in parts]
+    with ThreadPoolExecutor(4) as pool:
+        for one, other in zip(alone, pool.map(model.score, parts), strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+CHECKS: tuple[Callable[[type[Trainer]], None], ...] = (
+    states_its_facts,
+    learns,
+    gives_probabilities,
+    scores_named_rows,
+    refuses_what_is_not_a_number,
+    loads_what_it_saved,
+    same_seed_same_model,
+    answers_many_threads,
+)
+
+
+def _fitted(trainer: type[Trainer]) -> Ranker:
+    return cast(Ranker, trainer(trainer.Params(), 11).fit(small_rows(), silent))
+
+
+def _refusal(model: Ranker, row: dict[str, Any]) -> str:
+    try:
+        model.score_rows([row])
+    except Invalid as error:
+        return error.message
+    return ""
+
+
+def _same(one: Ranker, other: Ranker) -> None:
+    assert one.feature_names == other.feature_names
+    np.testing.assert_array_equal(one.defaults, other.defaults)
+    rows = small_rows(100, seed=9).values
+    np.testing.assert_allclose(one.score(rows), other.score(rows), rtol=1e-6)

@@ -1,0 +1,155 @@
+"""Checks for every recall algorithm. A shop's own passes them as the built-in ones do: `for check in CHECKS`.
+
+Each check is given a trainer class and makes its own small shop: 60 users who keep to one of 3 groups of 8 items.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from shopkeeper.core.clock import DAY
+from shopkeeper.core.protocols import Trainer, silent
+from shopkeeper.recommend.orders import Orders
+from shopkeeper.recommend.recall.model import RecallModel, best
+from shopkeeper.recommend.recall.training import RecallData
+
+USERS, GROUPS, GROUP_SIZE, DAYS = 60, 3, 8, 100
+NOW = 20_000 * DAY
+_PICKLED = (".pkl", ".pickle", ".joblib")
+
+
+def small_orders(seed: int = 5) -> Orders:
+    """Each user buys 3 items of one group every 10 days; the last item of the catalogue was never bought."""
+    random = np.random.default_rng(seed)
+    lines = []
+    for user in range(USERS):
+        group = user % GROUPS
+        for day in range(user % 10, DAYS, 10):
+            for item in random.choice(GROUP_SIZE, 3, replace=False):
+                lines.append((user, group * GROUP_SIZE + int(item), NOW - (DAYS - day) * DAY))
+    lines.sort(key=lambda line: line[2])
+    user_, item_, time = (np.array(column) for column in zip(*lines, strict=True))
+    ids = tuple(f"I{k}" for k in range(GROUPS * GROUP_SIZE + 1))
+    return Orders(user_.astype(np.int32), item_.astype(np.int32), time.astype(np.int64), ids)
+
+
+def small_data(seed: int = 5) -> RecallData:
+    return RecallData(small_orders(seed), NOW)
+
+
+def states_its_facts(trainer: type[Trainer]) -> None:
+    """The class says what it is; every parameter has a default and help."""
+    assert trainer.family == "recall"
+    assert trainer.description
+    trainer.Params()
+    fields = msgspec.json.schema(trainer.Params)["$defs"][trainer.Params.__name__]["properties"]
+    assert all("default" in field and field.get("description") for field in fields.values()), fields
+
+
+def scores_every_item(trainer: type[Trainer]) -> None:
+    """One finite number for each of its items, whether the user took much, one thing or nothing."""
+    model = _fitted(trainer)
+    for taken in ([], [0], [0, 1, 2, 9]):
+        scores = model.scores(*_taken(model, taken))
+        assert scores.shape == (len(model.item_ids),)
+        assert np.isfinite(scores).all()
+
+
+def knows_only_items_of_the_shop(trainer: type[Trainer]) -> None:
+    """Its vocabulary holds ids of the shop, each once, and scoring it needs no other."""
+    ids = _fitted(trainer).item_ids
+    assert len(set(ids)) == len(ids)
+    assert set(ids) <= set(small_orders().item_ids)
+
+
+def never_suggests_what_nobody_bought(trainer: type[Trainer]) -> None:
+    """Nothing speaks for the item without a purchase."""
+    model = _fitted(trainer)
+    top = best(model.scores(*_taken(model, [0, 9])), len(model.item_ids))
+    assert f"I{GROUPS * GROUP_SIZE}" not in [model.item_ids[place] for place in top]
+
+
+def reasons_point_into_the_history(trainer: type[Trainer]) -> None:
+    """`because` names a position in the history, or -1."""
+    model = _fitted(trainer)
+    items, weights = _taken(model, [0, 1, 2])
+    wanted = best(model.scores(items, weights), 5)
+    voters = model.because(items, weights, wanted)
+    assert voters.shape == wanted.shape
+    assert ((voters >= -1) & (voters < len(items))).all()
+    assert (model.because(*_taken(model, []), wanted) == -1).all()
+
+
+def loads_what_it_saved(trainer: type[Trainer]) -> None:
+    """The same answers after save and load, from plain data files."""
+    model = _fitted(trainer)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        model.save(folder)
+        kept = list(folder.iterdir())
+        assert kept
+        assert not [file.name for file in kept if file.suffix in _PICKLED]
+        again = cast(RecallModel, trainer.model.load(folder))
+    _same(model, again)
+
+
+def same_seed_same_model(trainer: type[Trainer]) -> None:
+    """Two fits with one seed give the same answers."""
+    _same(_fitted(trainer), _fitted(trainer))
+
+
+def survives_a_tiny_shop(trainer: type[Trainer]) -> None:
+    """One user with one order is enough to fit and to answer."""
+    orders = small_orders()
+    tiny = Orders(orders.user[:1], orders.item[:1], orders.time[:1], orders.item_ids)
+    model = cast(RecallModel, trainer(trainer.Params(), 1).fit(RecallData(tiny, NOW), silent))
+    assert np.isfinite(model.scores(np.empty(0, dtype=np.int32), np.empty(0, dtype=np.float32))).all()
+
+
+def answers_many_threads(trainer: type[Trainer]) -> None:
+    """Scoring at the same time from several threads gives what one thread gives, and changes no input."""
+    model = _fitted(trainer)
+    questions = [_taken(model, [k % 24, (k * 7) % 24]) for k in range(40)]
+    alone = [model.scores(*question) for question in questions]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda question: model.scores(*question), questions))
+    for one, other in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+CHECKS: tuple[Callable[[type[Trainer]], None], ...] = (
+    states_its_facts,
+    scores_every_item,
+    knows_only_items_of_the_shop,
+    never_suggests_what_nobody_bought,
+    reasons_point_into_the_history,
+    loads_what_it_saved,
+    same_seed_same_model,
+    survives_a_tiny_shop,
+    answers_many_threads,
+)
+
+
+def _fitted(trainer: type[Trainer], params: Any = None) -> RecallModel:
+    return cast(RecallModel, trainer(params or trainer.Params(), 11).fit(small_data(), silent))
+
+
+def _taken(model: RecallModel, items: list[int]) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    place = {id: at for at, id in enumerate(model.item_ids)}
+    known = [place[f"I{item}"] for item in items if f"I{item}" in place]
+    return np.array(known, dtype=np.int32), np.ones(len(known), dtype=np.float32)
+
+
+def _same(one: RecallModel, other: RecallModel) -> None:
+    assert one.item_ids == other.item_ids
+    assert one.half_life_days == other.half_life_days
+    for taken in ([], [3], [0, 1, 9, 17]):
+        np.testing.assert_allclose(one.scores(*_taken(one, taken)), other.scores(*_taken(other, taken)), rtol=1e-6)

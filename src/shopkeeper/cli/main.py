@@ -1,0 +1,124 @@
+"""`shopkeeper`: lazy commands, and the one table from the error tree to exit codes."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+import click
+
+from shopkeeper import __version__
+from shopkeeper.core.errors import (
+    Busy,
+    Conflict,
+    Invalid,
+    NotFound,
+    Overloaded,
+    Refused,
+    ShopkeeperError,
+    Unavailable,
+)
+
+# name -> (module in this package, line of the list). A module is imported when its command is called.
+COMMANDS = {
+    "up": ("up", "open the shop: import, train, serve API and console"),
+    "import": ("importing", "bring in orders, users, items, daily sales or stock levels from a file"),
+    "train": ("train", "train a model and let the gate decide"),
+    "jobs": ("jobs", "list, watch and cancel jobs"),
+    "models": ("models", "list models and their versions"),
+    "promote": ("promote", "make a version the champion"),
+    "rollback": ("rollback", "go back to the previous champion"),
+    "recommend": ("recommend", "a slate for one user"),
+    "explain": ("explain", "why a profile scores as it does"),
+    "forecast": ("forecast", "the sales to expect of one item, or of all"),
+    "doctor": ("doctor", "what is installed, what is missing, and how to get it"),
+}
+
+# The first branch that fits. 0 is success, 2 wrong usage (click's), 130 interrupted.
+EXIT_CODES: tuple[tuple[type[ShopkeeperError], int], ...] = (
+    (NotFound, 3),
+    (Invalid, 4),
+    (Refused, 5),
+    (Conflict, 6),
+    (Unavailable, 7),
+    (Overloaded, 8),
+    (ShopkeeperError, 1),
+)
+
+
+class Lazy(click.Group):
+    """Knows its commands by name and summary only."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"shopkeeper.cli.{COMMANDS[cmd_name][0]}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            ctx.fail(_unknown(args[0]))
+        return super().resolve_command(ctx, args)
+
+
+@click.command(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="shopkeeper")
+def shopkeeper() -> None:
+    """Know every customer, suggest the right thing, order tomorrow's stock before it runs out.
+
+    One home folder is one shop: SHOPKEEPER_HOME, default ./var. Commands speak to the server that is live on the home.
+    """
+
+
+def exit_code(error: ShopkeeperError) -> int:
+    return next(code for branch, code in EXIT_CODES if isinstance(error, branch))
+
+
+def main(args: list[str] | None = None) -> None:
+    """The entry point. Errors of the tree become one line on stderr and an exit code."""
+    args = sys.argv[1:] if args is None else args
+    try:
+        shopkeeper.main(args, prog_name="shopkeeper", standalone_mode=False)
+    except ShopkeeperError as error:
+        _tell(error, as_json="--json" in args)
+        sys.exit(exit_code(error))
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of a pipe has seen enough, as `head` does
+        sys.exit(0)
+
+
+def _tell(error: ShopkeeperError, *, as_json: bool) -> None:
+    if as_json:
+        import msgspec
+
+        told = {"error": error.message, "code": error.code, "exit_code": exit_code(error)}
+        if isinstance(error, Busy):
+            told["job_id"] = error.job_id
+        click.echo(msgspec.json.encode(told), err=True)
+    else:
+        click.echo(f"shopkeeper: {error.message}", err=True)
+
+
+def _unknown(name: str) -> str:
+    import difflib
+
+    near = difflib.get_close_matches(name, COMMANDS, n=1)
+    return f"there is no command {name!r}" + (f"; did you mean {near[0]!r}?" if near else "")

@@ -1,0 +1,103 @@
+"""`shopkeeper train MODEL`"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from shopkeeper.cli.screen import Screen, with_shop
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from shopkeeper.client import ShopkeeperClient
+    from shopkeeper.core.records import Job
+
+
+@click.command("train")
+@click.argument("model")
+@click.option("--algorithm", help="How; else that of the model's champion.")
+@click.option(
+    "--set", "params", multiple=True, metavar="NAME=VALUE", help="A parameter of the algorithm; may be repeated."
+)
+@click.option("--source", help="A file with training rows; else the shop's own log.")
+@click.option("--seed", default=42, show_default=True)
+@click.option("--scope", default="all", show_default=True)
+@click.option("--no-promote", is_flag=True, help="Leave the champion where it is, whatever the gate says.")
+@click.option("--detach", is_flag=True, help="Begin and return; needs a live server.")
+@with_shop()
+def command(
+    shop: ShopkeeperClient,
+    screen: Screen,
+    model: str,
+    algorithm: str | None,
+    params: tuple[str, ...],
+    source: str | None,
+    seed: int,
+    scope: str,
+    no_promote: bool,
+    detach: bool,
+) -> None:
+    """Train MODEL, measure it on untouched rows beside the champion, and let the gate decide."""
+    job = shop.train(
+        model,
+        algorithm or _usual(shop, model, scope),
+        params=dict(_param(text) for text in params),
+        source=None if source is None else _source(source),
+        seed=seed,
+        promote=not no_promote,
+        scope=scope,
+    )
+    if not detach:
+        from shopkeeper.cli.watch import watch
+
+        job = watch(shop, screen, job, f"training {model}")
+    screen.show(job, lambda console: _draw(console, job))
+
+
+def _usual(shop: ShopkeeperClient, model: str, scope: str) -> str:
+    """The algorithm of the newest version. Raises Invalid when there is none."""
+    from shopkeeper.core.errors import Invalid, NotFound
+
+    try:
+        versions = shop.versions(model, scope=scope)
+    except NotFound:
+        versions = []
+    if versions:
+        return versions[0].algorithm
+    names = ", ".join(one.name for one in shop.algorithms())
+    raise Invalid(f"{model} is new: say how with --algorithm, one of {names}", code="no_algorithm")
+
+
+def _param(text: str) -> tuple[str, Any]:
+    """`depth=6`; a value that is JSON is read as such, else it is text."""
+    import msgspec
+
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise click.BadParameter(f"{text!r} is not NAME=VALUE", param_hint="--set")
+    try:
+        return name, msgspec.json.decode(value)
+    except msgspec.DecodeError:
+        return name, value
+
+
+def _source(path: str) -> dict[str, str]:
+    from pathlib import Path
+
+    file = Path(path).resolve()
+    if not file.exists():
+        raise click.BadParameter(f"there is no file {file}", param_hint="--source")
+    return {"kind": file.suffix.lstrip(".") or "csv", "path": str(file)}
+
+
+def _draw(console: Console, job: Job) -> None:
+    result = job.result or {}
+    if job.status != "done":
+        console.print(f"job {job.job_id} is {job.status}; watch it: shopkeeper jobs {job.job_id} --follow")
+        return
+    gate = result.get("gate") or {}
+    console.print(f"{job.params['model']} v{result.get('version')}: {gate.get('verdict')}")
+    for reason in gate.get("reasons", []):
+        console.print(f"  {reason}")

@@ -1,0 +1,360 @@
+"""One method a door."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from shopkeeper.client.wire import Page, Wire, decoded, escaped
+from shopkeeper.core.errors import Unavailable
+from shopkeeper.core.ids import ulid
+from shopkeeper.core.records import (
+    FINISHED,
+    Accepted,
+    AlgorithmInfo,
+    Event,
+    Explanation,
+    Feedback,
+    Forecast,
+    Item,
+    Job,
+    JobEvent,
+    ModelInfo,
+    RecFilters,
+    RecItem,
+    RecRequest,
+    RecResponse,
+    Rule,
+    Segment,
+    StoredEvent,
+    User,
+    Version,
+)
+
+_V1 = "/api/v1"
+
+
+class Similar(msgspec.Struct):
+    item_id: str
+    items: list[RecItem]
+    versions: dict[str, Any] = msgspec.field(default_factory=dict)
+
+
+class ShopkeeperClient(Wire):
+    """A shop, seen through its HTTP doors. Safe to share between threads; close it, or use it in a `with`."""
+
+    # -- health and operations
+
+    def health(self) -> dict[str, Any]:
+        return self.get("/health", dict[str, Any])
+
+    def ready(self) -> tuple[bool, list[str]]:
+        """Whether the shop serves everything, and what is missing."""
+        answer = self.send_request("GET", "/readyz", accept=(200, 503), repeat=False)
+        body = decoded(answer, dict[str, Any])
+        return bool(body.get("ready")), list(body.get("reasons", [body.get("detail")]))
+
+    def operations_status(self) -> dict[str, Any]:
+        return self.get(f"{_V1}/operations/status", dict[str, Any])
+
+    def operations_metrics(self) -> dict[str, Any]:
+        return self.get(f"{_V1}/operations/metrics", dict[str, Any])
+
+    def datasets(self) -> list[dict[str, Any]]:
+        return self.get(f"{_V1}/data/datasets", list[dict[str, Any]])
+
+    # -- events
+
+    def send(self, events: Event | Iterable[Event]) -> Accepted:
+        """Stores up to 1000 events durably. Each gets its id here, so a repeated sending cannot count twice."""
+        listed = [events] if isinstance(events, Event) else list(events)
+        for event in listed:
+            event.event_id = event.event_id or ulid()
+        return self.call("POST", f"{_V1}/events", Accepted, listed, repeat=True)
+
+    def events(
+        self,
+        *,
+        user_id: str | None = None,
+        item_id: str | None = None,
+        event_type: str | None = None,
+        from_: datetime | None = None,
+        to: datetime | None = None,
+        after_seq: int | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> Page[StoredEvent]:
+        """Newest first."""
+        query = {
+            "user_id": user_id,
+            "item_id": item_id,
+            "event_type": event_type,
+            "from": from_ and from_.isoformat(),
+            "to": to and to.isoformat(),
+            "after_seq": after_seq,
+            "limit": limit,
+            "cursor": cursor,
+        }
+        return self.get(f"{_V1}/events", Page[StoredEvent], query)
+
+    def live_events(self, after_seq: int | None = None) -> Iterator[StoredEvent]:
+        """Events as they come, without end; resumes by itself after a broken connection."""
+        for name, _, data in self.follow(f"{_V1}/events/stream", after_seq):
+            if name == "event":
+                yield msgspec.json.decode(data, type=StoredEvent)
+
+    # -- users and items
+
+    def user(self, user_id: str) -> User:
+        return self.get(f"{_V1}/users/{escaped(user_id)}", User)
+
+    def users(
+        self, q: str | None = None, *, segment: str | None = None, limit: int = 50, cursor: str | None = None
+    ) -> Page[User]:
+        return self.get(f"{_V1}/users", Page[User], {"q": q, "segment": segment, "limit": limit, "cursor": cursor})
+
+    def put_user(self, user_id: str, attributes: Mapping[str, Any]) -> User:
+        return self.call("PUT", f"{_V1}/users/{escaped(user_id)}", User, {"attributes": attributes}, repeat=True)
+
+    def delete_user(self, user_id: str) -> None:
+        self.send_request("DELETE", f"{_V1}/users/{escaped(user_id)}")
+
+    def item(self, item_id: str) -> Item:
+        return self.get(f"{_V1}/items/{escaped(item_id)}", Item)
+
+    def items(
+        self,
+        q: str | None = None,
+        *,
+        kind: str | None = None,
+        category: str | None = None,
+        active: bool | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> Page[Item]:
+        query = {"q": q, "kind": kind, "category": category, "active": active, "limit": limit, "cursor": cursor}
+        return self.get(f"{_V1}/items", Page[Item], query)
+
+    def put_item(self, item: Item) -> Item:
+        body = {name: getattr(item, name) for name in ("name", "kind", "category", "price", "active", "attributes")}
+        return self.call("PUT", f"{_V1}/items/{escaped(item.item_id)}", Item, body, repeat=True)
+
+    def delete_item(self, item_id: str) -> None:
+        self.send_request("DELETE", f"{_V1}/items/{escaped(item_id)}")
+
+    def similar(self, item_id: str, n: int = 10) -> Similar:
+        return self.get(f"{_V1}/items/{escaped(item_id)}/similar", Similar, {"n": n})
+
+    # -- know
+
+    def profile(self, user_id: str) -> dict[str, Any]:
+        """Raises NotFound for a user that no event and no record names."""
+        return self.get(f"{_V1}/user/{escaped(user_id)}", dict[str, Any])
+
+    def explain(self, user_id: str, k: int = 5) -> Explanation:
+        return self.get(f"{_V1}/explain/{escaped(user_id)}", Explanation, {"k": k})
+
+    def rules(self) -> list[Rule]:
+        return self.get(f"{_V1}/rules", dict[str, list[Rule]])["rules"]
+
+    def create_rule(self, name: str, condition: str, *, weight: float = 1.0, description: str = "") -> Rule:
+        body = {"name": name, "condition": condition, "weight": weight, "description": description}
+        return _rule(self.call("POST", f"{_V1}/rules", dict[str, Any], body))
+
+    def update_rule(self, name: str, **changes: Any) -> Rule:
+        """`changes`: condition, weight, description."""
+        return _rule(self.call("PUT", f"{_V1}/rules/{escaped(name)}", dict[str, Any], changes))
+
+    def delete_rule(self, name: str) -> None:
+        self.send_request("DELETE", f"{_V1}/rules/{escaped(name)}")
+
+    def segments(self) -> list[Segment]:
+        return self.get(f"{_V1}/segments", dict[str, list[Segment]])["segments"]
+
+    def create_segment(self, name: str, condition: str, description: str = "") -> Segment:
+        body = {"name": name, "condition": condition, "description": description}
+        return self.call("POST", f"{_V1}/segments", Segment, body)
+
+    def segment_users(self, name: str, *, limit: int = 50, cursor: str | None = None) -> Page[dict[str, Any]]:
+        query = {"limit": limit, "cursor": cursor}
+        return self.get(f"{_V1}/segments/{escaped(name)}/users", Page[dict[str, Any]], query)
+
+    # -- suggest
+
+    def recommend(
+        self,
+        user_id: str,
+        n: int = 10,
+        *,
+        scenario: str = "content",
+        context: Mapping[str, Any] | None = None,
+        filters: RecFilters | None = None,
+        **more: Any,
+    ) -> RecResponse:
+        """A slate. `more`: use_cache, diversity_weight, deadline_ms, model, debug. An unknown user gets one too."""
+        request = RecRequest(
+            user_id=user_id,
+            n_recommendations=n,
+            scenario=scenario,
+            context=dict(context or {}),
+            filters=filters,
+            **more,
+        )
+        return self.call("POST", f"{_V1}/personalization/recommend", RecResponse, request, repeat=True)
+
+    def feedback(self, feedback: Feedback) -> None:
+        self.send_request("POST", f"{_V1}/personalization/feedback", feedback)
+
+    def realtime_features(self, user_id: str) -> dict[str, Any]:
+        return self.get(f"{_V1}/features/realtime/{escaped(user_id)}", dict[str, Any])
+
+    # -- stock
+
+    def forecast(
+        self,
+        item_id: str,
+        horizon: int = 28,
+        *,
+        history_days: int = 90,
+        store_id: str | None = None,
+        model: str | None = None,
+    ) -> Forecast:
+        query = {"horizon": horizon, "history_days": history_days, "store_id": store_id, "model": model}
+        return self.get(f"{_V1}/forecast/{escaped(item_id)}", Forecast, query)
+
+    def total_forecast(self, horizon: int = 28, *, history_days: int = 90) -> Forecast:
+        """Of all products together."""
+        return self.get(f"{_V1}/forecast", Forecast, {"horizon": horizon, "history_days": history_days})
+
+    # -- models
+
+    def algorithms(self, task: str | None = None) -> list[AlgorithmInfo]:
+        return self.get(f"{_V1}/algorithms", list[AlgorithmInfo], {"task": task})
+
+    def models(self, task: str | None = None) -> list[ModelInfo]:
+        return self.get(f"{_V1}/models", Page[ModelInfo], {"task": task, "limit": 1000}).items
+
+    def versions(self, model: str, *, scope: str = "all") -> list[Version]:
+        """Newest first."""
+        query = {"scope": scope, "limit": 1000}
+        return self.get(f"{_V1}/models/{escaped(model)}/versions", Page[Version], query).items
+
+    def version(self, model: str, ref: str | int = "champion", *, scope: str = "all") -> Version:
+        return self.get(f"{_V1}/models/{escaped(model)}/versions/{escaped(str(ref))}", Version, {"scope": scope})
+
+    def train(
+        self,
+        model: str,
+        algorithm: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        source: Mapping[str, Any] | None = None,
+        seed: int = 42,
+        promote: bool = True,
+        scope: str = "all",
+    ) -> Job:
+        """Begins a training; `wait` follows it."""
+        body: dict[str, Any] = {"algorithm": algorithm, "params": params or {}, "seed": seed, "promote": promote}
+        if source is not None:
+            body["source"] = source
+        queued = self.call("POST", f"{_V1}/models/{escaped(model)}/train", dict[str, Any], body, query={"scope": scope})
+        return self.job(queued["job_id"])
+
+    def promote(
+        self, model: str, version: str | int, *, force: bool = False, reason: str = "", scope: str = "all"
+    ) -> dict[str, Any]:
+        """Raises Refused when the gate says no; `force` overrules it and is written down."""
+        body = {"version": version, "force": force, "reason": reason}
+        path = f"{_V1}/models/{escaped(model)}/promote"
+        return self.call("POST", path, dict[str, Any], body, query={"scope": scope})
+
+    def rollback(
+        self, model: str, to: str | int = "previous", *, reason: str = "", scope: str = "all"
+    ) -> dict[str, Any]:
+        path = f"{_V1}/models/{escaped(model)}/rollback"
+        return self.call("POST", path, dict[str, Any], {"to": to, "reason": reason}, query={"scope": scope})
+
+    def predict(self, model: str, rows: Sequence[Mapping[str, Any]], *, version: str | int | None = None) -> list[Any]:
+        """One output a row."""
+        path = f"/predictions/{escaped(model)}" + (f"/{escaped(str(version))}" if version is not None else "")
+        answer = self.call("POST", path, dict[str, list[Any]], {"data": list(rows)}, repeat=True)
+        return answer["predictions"]
+
+    def reload(self, model: str | None = None) -> dict[str, Any]:
+        return self.call("POST", "/reload", dict[str, Any], query={"model": model})
+
+    # -- jobs
+
+    def jobs(self, *, kind: str | None = None, status: str | None = None, limit: int = 50) -> list[Job]:
+        return self.get(f"{_V1}/jobs", Page[Job], {"kind": kind, "status": status, "limit": limit}).items
+
+    def job(self, job_id: str) -> Job:
+        return self.get(f"{_V1}/jobs/{escaped(job_id)}", Job)
+
+    def cancel_job(self, job_id: str) -> Job:
+        return self.call("POST", f"{_V1}/jobs/{escaped(job_id)}/cancel", Job)
+
+    def job_logs(self, job_id: str, tail: int = 200) -> str:
+        return self.send_request("GET", f"{_V1}/jobs/{escaped(job_id)}/logs", query={"tail": tail}, repeat=True).text
+
+    def job_events(self, job_id: str, after_seq: int = 0) -> Iterator[JobEvent]:
+        """A job's messages as they come, until it is done; resumes by itself after a broken connection."""
+        for name, _, data in self.follow(f"{_V1}/jobs/{escaped(job_id)}/events", after_seq):
+            if name != "snapshot":
+                event = msgspec.json.decode(data, type=JobEvent)
+                yield event
+                if event.type == "done":
+                    return
+
+    def wait(
+        self,
+        job_id: str,
+        *,
+        look: Callable[[Job], None] = lambda _: None,
+        every_s: float = 0.5,
+        timeout_s: float = 3600,
+    ) -> Job:
+        """Looks until the job is finished and returns it as it ended. Raises Unavailable when time is over."""
+        until = time.monotonic() + timeout_s
+        while True:
+            job = self.job(job_id)
+            look(job)
+            if job.status in FINISHED:
+                return job
+            if time.monotonic() > until:
+                raise Unavailable(f"job {job_id} is still {job.status} after {timeout_s:.0f} s; it goes on")
+            time.sleep(every_s)
+
+    # -- imports
+
+    def upload(self, path: Path, kind: str | None = None) -> dict[str, Any]:
+        """Hands a file over; the answer shows what was guessed about it. `start_import` then begins."""
+        return self.send_file(f"{_V1}/data/imports", path, dict[str, Any], {"kind": kind} if kind else {})
+
+    def preview_import(
+        self, import_id: str, mapping: Mapping[str, str] | None = None, kind: str | None = None
+    ) -> dict[str, Any]:
+        body = {"mapping": mapping, "kind": kind}
+        return self.call("POST", f"{_V1}/data/imports/{escaped(import_id)}/preview", dict[str, Any], body)
+
+    def start_import(
+        self, import_id: str, mapping: Mapping[str, str] | None = None, kind: str | None = None
+    ) -> dict[str, Any]:
+        body = {"mapping": mapping, "kind": kind}
+        return self.call("POST", f"{_V1}/data/imports/{escaped(import_id)}/start", dict[str, Any], body)
+
+    def get_import(self, import_id: str) -> dict[str, Any]:
+        return self.get(f"{_V1}/data/imports/{escaped(import_id)}", dict[str, Any])
+
+    def import_rejects(self, import_id: str) -> str:
+        """CSV: row, reason, raw columns."""
+        return self.send_request("GET", f"{_V1}/data/imports/{escaped(import_id)}/rejects", repeat=True).text
+
+
+def _rule(answer: dict[str, Any]) -> Rule:
+    return msgspec.convert(answer["rule"], Rule)

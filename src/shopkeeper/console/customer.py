@@ -1,0 +1,101 @@
+"""One customer: who they are, why the score says so, and what to show them now."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from shopkeeper.client import ShopkeeperClient
+from shopkeeper.console import charts
+from shopkeeper.console.connection import client, told
+from shopkeeper.console.words import say
+from shopkeeper.core.errors import NotFound
+from shopkeeper.core.records import Explanation
+
+
+def page() -> None:
+    with told():
+        shop = client()
+        user_id = st.text_input(say("find_customer"), value=_somebody(shop), key="user_id").strip()
+        if not user_id:
+            return
+        try:
+            profile = shop.profile(user_id)
+        except NotFound:
+            st.info(say("no_customer", id=user_id))
+            return
+        left, right = st.columns([5, 6], gap="large")
+        with left:
+            _profile(profile, shop.explain(user_id))
+        with right, told():
+            _slate(shop, user_id)
+
+
+def _somebody(shop: ShopkeeperClient) -> str:
+    """The customer of the newest event that has one: something to look at when the page opens."""
+    if "somebody" not in st.session_state:
+        recent = (event.user_id for event in shop.events(limit=50).items)
+        st.session_state["somebody"] = next((user for user in recent if user), "")
+    return str(st.session_state["somebody"])
+
+
+def _profile(profile: dict[str, Any], explanation: Explanation) -> None:
+    st.subheader(f"{say('profile')} · {profile['user_id']}")
+    segments = [entry if isinstance(entry, str) else entry["segment"] for entry in profile.get("segments", [])]
+    st.markdown(" ".join(f":blue-badge[{name}]" for name in segments) or f":gray-badge[{say('no_segments')}]")
+    score, chance = st.columns(2)
+    score.metric(say("score"), f"{explanation.final_score:+.2f}")
+    chance.metric(say("probability"), f"{explanation.probability:.0%}")
+    st.caption(say("why"))
+    st.dataframe(
+        [
+            {
+                say("rule"): rule.name,
+                say("matched"): rule.matched,
+                say("weight"): rule.weight,
+                say("because"): rule.why,
+                say("change"): rule.what_would_change or "",
+            }
+            for rule in explanation.rule_details
+        ],
+        hide_index=True,
+        width="stretch",
+    )
+    moved = {name: value for name, value in explanation.shap_values.items() if value}
+    if moved:
+        st.plotly_chart(charts.contributions(moved), width="stretch", config={"displayModeBar": False})
+    st.caption(say("windows"))
+    st.dataframe(_windows(profile.get("windows", {})), hide_index=True, width="stretch")
+    st.caption(say("attributes"))
+    st.dataframe(_pairs(profile.get("attributes", {})), hide_index=True, width="stretch", height=240)
+
+
+def _windows(windows: dict[str, Any]) -> list[dict[str, Any]]:
+    rows = []
+    for name, window in windows.items():
+        if isinstance(window, dict):
+            plain = {key: value for key, value in window.items() if not isinstance(value, dict | list)}
+            rows.append({say("window"): name, **window.get("counts", {}), **plain})
+    return rows
+
+
+def _pairs(values: dict[str, Any]) -> list[dict[str, str]]:
+    return [{" ": name, "  ": _short(value)} for name, value in values.items()]
+
+
+def _short(value: Any) -> str:
+    return f"{value:,.2f}" if isinstance(value, float) else str(value)
+
+
+def _slate(shop: ShopkeeperClient, user_id: str) -> None:
+    st.subheader(say("slate"))
+    scenario = st.selectbox(say("scenario"), ["home", "product", "content"], key="scenario")
+    answer = shop.recommend(user_id, 10, scenario=scenario)
+    if answer.degraded:
+        st.warning(say("degraded"))
+    for entry in answer.recommendations:
+        name = entry.metadata.get("name") or entry.item_id
+        chance = "" if entry.confidence is None else f" · {say('confidence')} {entry.confidence:.0%}"
+        st.markdown(f"**{name}** `{entry.item_id}`{chance}  \n:gray[{entry.explanation}]")
+    st.caption(say("slate_note", scenario=answer.scenario, ms=answer.latency_ms, version=answer.model_version or "–"))

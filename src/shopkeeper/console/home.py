@@ -1,0 +1,28 @@
+"""The console's page. Run by Streamlit, see `launch.py`."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from shopkeeper.console import customer, overview, product
+from shopkeeper.console.words import LANGUAGES, say
+
+st.set_page_config(page_title="Shopkeeper 掌柜", page_icon="🏮", layout="wide")
+st.markdown("<style>.block-container{padding-top:2.2rem}</style>", unsafe_allow_html=True)
+
+title, options = st.columns([5, 1])
+with options:
+    st.selectbox("Language · 语言", list(LANGUAGES), format_func=lambda code: LANGUAGES[code], key="language")
+    st.text_input(say("key"), type="password", key="api_key", placeholder="–", label_visibility="collapsed")
+with title:
+    st.title("Shopkeeper 掌柜", anchor=False)
+    st.caption(say("tagline"))
+    overview.head()
+
+who, what, log = st.tabs([say("customer"), say("product"), say("last_events")])
+with who:
+    customer.page()
+with what:
+    product.page()
+with log:
+    overview.last_events()

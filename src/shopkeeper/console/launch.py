@@ -1,0 +1,37 @@
+"""How the console is started: a Streamlit server of its own process, on loopback unless told otherwise."""
+
+from __future__ import annotations
+
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+SCRIPT = Path(__file__).with_name("home.py")
+_THEME = {
+    "base": "light",
+    "primaryColor": "#0f766e",
+    "backgroundColor": "#ffffff",
+    "secondaryBackgroundColor": "#f3f6f5",
+    "textColor": "#17211f",
+}
+
+
+def missing() -> str | None:
+    """What to install before the console can run, or None."""
+    absent = [name for name in ("streamlit", "plotly") if find_spec(name) is None]
+    return f"the console needs {' and '.join(absent)}: pip install 'shopkeeper[console]'" if absent else None
+
+
+def command(port: int, host: str = "127.0.0.1") -> list[str]:
+    """The command line. The API's address is handed over in the environment as SHOPKEEPER_URL."""
+    options = {
+        "server.port": str(port),
+        "server.address": host,
+        "server.headless": "true",
+        "server.fileWatcherType": "none",
+        "browser.gatherUsageStats": "false",
+        "client.toolbarMode": "viewer",
+        **{f"theme.{name}": value for name, value in _THEME.items()},
+    }
+    flags = [part for name, value in options.items() for part in (f"--{name}", value)]
+    return [sys.executable, "-m", "streamlit", "run", str(SCRIPT), *flags]

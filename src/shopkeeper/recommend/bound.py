@@ -1,0 +1,101 @@
+"""Models that serve, bound to this shop: their items to its rows, their feature names to its features."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shopkeeper.core.records import Version
+from shopkeeper.features.base import Ask
+from shopkeeper.features.vector import FeatureSet
+from shopkeeper.recommend.candidates import COLUMNS, Candidates
+from shopkeeper.recommend.channels import Recalled, rows_in
+from shopkeeper.recommend.ranking.model import Ranker
+
+
+class Served(Protocol):
+    """One loaded version."""
+
+    @property
+    def version(self) -> Version: ...
+
+    @property
+    def model(self) -> Any: ...
+
+
+class Models(Protocol):
+    """Where versions come from: `lifecycle.serving.Serving`."""
+
+    def peek(self, model: str, ref: str = "champion", scope: str = "all") -> Served | None:
+        """The version in memory, or None; never waits."""
+        ...
+
+    def get(self, model: str, ref: str = "champion", scope: str = "all") -> Served:
+        """Loads it first where needed. Raises NotFound, Unavailable."""
+        ...
+
+
+class BoundRanker:
+    """Scores candidates: online features by name, recall columns beside them, in the model's order."""
+
+    def __init__(self, model: Ranker) -> None:
+        """Raises NotFound when the model needs a feature that does not exist any more."""
+        self.model = model
+        names = model.feature_names
+        given = dict(zip(names, model.defaults.tolist(), strict=True))
+        online = [name for name in names if name not in COLUMNS]
+        self._features = FeatureSet(online, defaults=given)
+        have = {name: at for at, name in enumerate([*online, *COLUMNS])}
+        order = np.array([have[name] for name in names], dtype=np.int64)
+        self._order = None if np.array_equal(order, np.arange(len(online) + len(COLUMNS))) else order
+
+    def rows(self, ask: Ask, candidates: Candidates) -> NDArray[np.float32]:
+        """(k, f) in the order of the model's feature names."""
+        found = np.hstack([self._features.matrix(ask), candidates.columns()])
+        return found if self._order is None else found[:, self._order]
+
+    def score(self, ask: Ask, candidates: Candidates) -> NDArray[np.float32]:
+        """Probability (k,) that each candidate is taken."""
+        return self.model.score(self.rows(ask, candidates))
+
+
+class Binder:
+    """Binds a version once and keeps it as long as that version serves. Used on one thread."""
+
+    def __init__(self, models: Models, item_ids: Sequence[str]) -> None:
+        """`item_ids` is the shop's live list: it grows while the shop runs."""
+        self._models = models
+        self._item_ids = item_ids
+        self._channels: dict[str, tuple[Served, int, Recalled]] = {}
+        self._rankers: dict[str, tuple[Served, BoundRanker]] = {}
+
+    def channel(self, name: str) -> tuple[Recalled, Version] | None:
+        """The champion of a recall model, or None when nothing serves."""
+        served = self._models.peek(name)
+        if served is None:
+            return None
+        size = len(self._item_ids)
+        kept = self._channels.get(name)
+        if kept is None or kept[0] is not served or kept[1] != size:
+            rows = rows_in(served.model.item_ids, self._item_ids)
+            kept = self._channels[name] = (served, size, Recalled(served.model, rows))
+        return kept[2], served.version
+
+    def ranker(self, name: str, *, explicit: bool = False) -> tuple[BoundRanker, Version] | None:
+        """`name` or `name@ref`. None when no champion is loaded; an explicit wish raises NotFound or Unavailable."""
+        model, _, ref = name.partition("@")
+        served = self._models.get(model, ref or "champion") if explicit else self._models.peek(model)
+        if served is None:
+            return None
+        kept = self._rankers.get(name)
+        if kept is None or kept[0] is not served:
+            kept = self._rankers[name] = (served, BoundRanker(served.model))
+            while len(self._rankers) > _KEPT:
+                del self._rankers[next(iter(self._rankers))]
+        return kept[1], served.version
+
+
+_KEPT = 8

@@ -1,0 +1,104 @@
+"""Where candidates come from. A channel gives a number to every item row of the shop; 0: nothing speaks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shopkeeper.features.state import FeatureState
+from shopkeeper.recommend.history import History
+from shopkeeper.recommend.orders import freshness
+from shopkeeper.recommend.recall.model import RecallModel
+
+AGAIN_HALF_LIFE_DAYS = 120.0
+TRENDING_DAYS = 7
+MODELS = ("ease", "item_knn", "popularity")
+LIVE = ("again", "trending")
+CHANNELS = ("again", "ease", "item_knn", "popularity", "trending")
+
+
+class Channel(Protocol):
+    """`scores` is (n_items,), `because` the position in the history that speaks for each wanted item, or -1."""
+
+    def scores(self, history: History, now: int, n_items: int) -> NDArray[np.float32]: ...
+
+    def because(self, history: History, wanted: NDArray[np.int32]) -> NDArray[np.int32]: ...
+
+
+class Again:
+    """What the user buys again and again: order lines, the recent ones counting more."""
+
+    def scores(self, history: History, _now: int, n_items: int) -> NDArray[np.float32]:
+        result = np.zeros(n_items, dtype=np.float32)
+        inside = history.items < n_items
+        strength = history.lines * freshness(history.age_days, AGAIN_HALF_LIFE_DAYS)
+        result[history.items[inside]] = strength[inside]
+        return result
+
+    def because(self, _history: History, wanted: NDArray[np.int32]) -> NDArray[np.int32]:
+        return np.full(len(wanted), -1, dtype=np.int32)
+
+
+class Trending:
+    """What everybody buys these days, from the live windows: needs no model."""
+
+    def __init__(self, state: FeatureState) -> None:
+        self._state = state
+
+    def scores(self, _history: History, now: int, n_items: int) -> NDArray[np.float32]:
+        result = np.zeros(n_items, dtype=np.float32)
+        sold = self._state.item_popularity(now, TRENDING_DAYS)[:n_items]
+        result[: len(sold)] = sold
+        return result
+
+    def because(self, _history: History, wanted: NDArray[np.int32]) -> NDArray[np.int32]:
+        return np.full(len(wanted), -1, dtype=np.int32)
+
+
+class Recalled:
+    """A recall model, its own items mapped to the shop's rows."""
+
+    def __init__(self, model: RecallModel, rows: NDArray[np.int32]) -> None:
+        """`rows` (len(model.item_ids),): the shop's row of each of the model's items, -1: not in this shop."""
+        self._model = model
+        self._known = np.flatnonzero(rows >= 0)
+        self._rows = rows[self._known]
+        self._place = np.full(int(rows.max(initial=-1)) + 1, -1, dtype=np.int32)
+        self._place[self._rows] = self._known
+
+    def scores(self, history: History, _now: int, n_items: int) -> NDArray[np.float32]:
+        _, items, weights = self._translated(history)
+        result = np.zeros(n_items, dtype=np.float32)
+        inside = self._rows < n_items
+        found = self._model.scores(items, weights)[self._known]
+        result[self._rows[inside]] = found[inside]
+        return result
+
+    def because(self, history: History, wanted: NDArray[np.int32]) -> NDArray[np.int32]:
+        places, items, weights = self._translated(history)
+        target = self._of(wanted)
+        result = np.full(len(wanted), -1, dtype=np.int32)
+        known = np.flatnonzero(target >= 0)
+        if len(items) and len(known):
+            voter = self._model.because(items, weights, target[known])
+            result[known] = np.where(voter >= 0, places[voter], -1)
+        return result
+
+    def _translated(self, history: History) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]:
+        """(positions in the history that the model knows, their items in its vocabulary, their weights)."""
+        items = self._of(history.items)
+        places = np.flatnonzero(items >= 0)
+        return places, items[places], history.weights(self._model.half_life_days)[places]
+
+    def _of(self, rows: NDArray[np.int32]) -> NDArray[np.int32]:
+        inside = rows < len(self._place)
+        return np.where(inside, self._place[np.where(inside, rows, 0)], -1) if len(self._place) else rows * 0 - 1
+
+
+def rows_in(item_ids: Sequence[str], shop: Sequence[str]) -> NDArray[np.int32]:
+    """The shop's row of each id, -1 where the shop has none."""
+    place = {id: row for row, id in enumerate(shop)}
+    return np.array([place.get(id, -1) for id in item_ids], dtype=np.int32)

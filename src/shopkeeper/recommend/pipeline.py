@@ -1,0 +1,228 @@
+"""From a question to a slate: filter -> recall -> rank -> explain, each stage timed and each with a fallback.
+
+What may not appear is masked first, so that it takes no channel's places. A stage that raises, or for which no time is
+left, is left out and named in `fallbacks`; a slate always comes, from the live windows alone if need be.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shopkeeper.core.errors import ShopkeeperError
+from shopkeeper.core.records import RecFilters, Version
+from shopkeeper.features.base import Ask
+from shopkeeper.features.state import FeatureState
+from shopkeeper.recommend.bound import Binder
+from shopkeeper.recommend.candidates import Candidates, Quota, fuse
+from shopkeeper.recommend.channels import LIVE, Again, Channel, Trending
+from shopkeeper.recommend.eligible import Rows, Shelf, drop, eligible, in_stock, within_scenario
+from shopkeeper.recommend.history import History, given_items, history_of, unwanted
+from shopkeeper.recommend.reasons import Reason, reasons
+from shopkeeper.recommend.scenarios import Scenario
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is asked: `user` row (-1: nobody known), `now` us, `n` items; `about` rows of the page or basket."""
+
+    user: int
+    now: int
+    n: int
+    scenario: Scenario
+    filters: RecFilters | None = None
+    about: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, dtype=np.int32))
+    context: dict[str, Any] = field(default_factory=dict)
+    ranker: str | None = None
+    deadline_ms: float = 100.0
+
+
+@dataclass
+class Slate:
+    """What came of it. `places` (m,) are the chosen positions in `candidates`, best first; `probability` is of all
+    candidates, None without a ranker. `stages` are milliseconds."""
+
+    candidates: Candidates
+    places: NDArray[np.int64]
+    probability: NDArray[np.float32] | None
+    reasons: list[Reason]
+    versions: dict[str, Version]
+    stages: dict[str, float]
+    fallbacks: list[str]
+
+
+class Pipeline:
+    """Reads the live state, so it is used on the thread that owns it."""
+
+    def __init__(
+        self,
+        state: FeatureState,
+        shelf: Shelf,
+        items: Rows,
+        binder: Binder,
+        on_hand: Callable[[], NDArray[np.float32]] | None = None,
+    ) -> None:
+        self._state = state
+        self._shelf = shelf
+        self._items = items
+        self._binder = binder
+        self._on_hand = on_hand
+        self._live: dict[str, Channel] = {"again": Again(), "trending": Trending(state)}
+
+    def run(self, wish: Wish) -> Slate:
+        """Raises Invalid for filters that contradict each other, NotFound for an asked model that does not exist."""
+        run = _Run(wish)
+        with run.stage("filter"):
+            history, mask = self._filtered(wish)
+        with run.stage("recall"):
+            channels = self._channels(wish, run)
+            candidates = self._recalled(wish, history, mask, channels, run)
+        with run.stage("rank"):
+            probability = self._ranked(wish, candidates, run)
+            strength = candidates.fused if probability is None else probability
+            places = np.argsort(-strength, kind="stable")[: wish.n]
+        with run.stage("explain"):
+            told = run.attempt(
+                "explain",
+                lambda: reasons(candidates, places, history, channels, self._shelf.names, anchored=_anchored(wish)),
+            )
+        if told is None:
+            told = [Reason("fits", "fits what you bought")] * len(places)
+        return Slate(candidates, places, probability, told, run.versions, run.stages, run.fallbacks)
+
+    def _filtered(self, wish: Wish) -> tuple[History, NDArray[np.bool_]]:
+        mask = eligible(self._shelf, wish.filters, self._items)
+        if self._on_hand is not None:
+            in_stock(mask, self._on_hand())
+        history = history_of(self._state, wish.user, wish.now)
+        within_scenario(mask, wish.scenario, history, unwanted(self._state, wish.user, wish.now))
+        if _anchored(wish):
+            drop(mask, wish.about)
+            return given_items(wish.about), mask
+        if len(wish.about):
+            only = np.zeros(len(mask), dtype=np.bool_)
+            only[wish.about[wish.about < len(only)]] = True
+            mask &= only
+        return history, mask
+
+    def _channels(self, wish: Wish, run: _Run) -> dict[str, Channel]:
+        channels: dict[str, Channel] = {}
+        for quota in wish.scenario.recall:
+            name = quota.channel
+            if name in LIVE:
+                channels[name] = self._live[name]
+                continue
+            bound = run.attempt(name, partial(self._binder.channel, name))
+            if bound is None:
+                run.fell(name, "no model serves")
+            else:
+                channels[name], run.versions[name] = bound
+        return channels
+
+    def _recalled(
+        self, wish: Wish, history: History, mask: NDArray[np.bool_], channels: dict[str, Channel], run: _Run
+    ) -> Candidates:
+        n_items = len(mask)
+        scores: dict[str, NDArray[np.float32]] = {}
+        for name, channel in channels.items():
+            if run.late() and scores:
+                run.fell(name, "no time left")
+                continue
+            strength = run.attempt(name, partial(channel.scores, history, wish.now, n_items))
+            if strength is not None:
+                scores[name] = strength
+        found = fuse(scores, wish.scenario.recall, mask, wish.scenario.candidates)
+        if len(found) < wish.n and not _only_again(wish):
+            return self._filled(wish, history, mask, scores)
+        return found
+
+    def _filled(
+        self, wish: Wish, history: History, mask: NDArray[np.bool_], scores: dict[str, NDArray[np.float32]]
+    ) -> Candidates:
+        """Too few candidates: adds what sells these days, then anything that is for sale."""
+        trending = self._live["trending"].scores(history, wish.now, len(mask))
+        # The least score that still counts: items that nobody bought lately come last, in order of their row.
+        scores = {**scores, "trending": trending + np.float32(1e-6)}
+        quotas = tuple(q for q in wish.scenario.recall if q.channel != "trending")
+        return fuse(scores, (*quotas, Quota("trending", max(wish.n, 60), 0.05)), mask, wish.scenario.candidates)
+
+    def _ranked(self, wish: Wish, candidates: Candidates, run: _Run) -> NDArray[np.float32] | None:
+        name = wish.ranker or wish.scenario.ranker
+        if name is None or not len(candidates):
+            return None
+        if run.late():
+            run.fell("rank", "no time left")
+            return None
+        explicit = wish.ranker is not None
+        if explicit:
+            bound = self._binder.ranker(name, explicit=True)
+        else:
+            bound = run.attempt("rank", partial(self._binder.ranker, name))
+        if bound is None:
+            run.fell("rank", "no model serves")
+            return None
+        ranker, version = bound
+        ask = Ask.live(wish.user, wish.now, candidates.items, self._state, wish.context)
+        scored: NDArray[np.float32] | None = run.attempt("rank", lambda: _finite(ranker.score(ask, candidates)))
+        if scored is not None:
+            run.versions[version.model] = version
+        return scored
+
+
+class _Run:
+    """The clock and the record of one request."""
+
+    def __init__(self, wish: Wish) -> None:
+        self._started = time.perf_counter()
+        self._deadline = self._started + wish.deadline_ms / 1000
+        self.stages: dict[str, float] = {}
+        self.fallbacks: list[str] = []
+        self.versions: dict[str, Version] = {}
+        self._fallen: set[str] = set()
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        begun = time.perf_counter()
+        yield
+        self.stages[name] = round((time.perf_counter() - begun) * 1000, 3)
+
+    def late(self) -> bool:
+        return time.perf_counter() >= self._deadline
+
+    def fell(self, stage: str, why: str) -> None:
+        if stage not in self._fallen:
+            self._fallen.add(stage)
+            self.fallbacks.append(f"{stage}: {why}")
+
+    def attempt(self, stage: str, work: Callable[[], Any]) -> Any:
+        """The result of `work`, or None when it raised: then the slate goes on without it."""
+        try:
+            return work()
+        except ShopkeeperError as error:
+            self.fell(stage, error.message)
+        except Exception as error:  # a stranger's model may raise anything, and a slate must still come
+            log.warning("stage %s of a slate failed", stage, exc_info=True)
+            self.fell(stage, f"failed with {type(error).__name__}")
+        return None
+
+
+def _anchored(wish: Wish) -> bool:
+    return wish.scenario.anchored and len(wish.about) > 0
+
+
+def _only_again(wish: Wish) -> bool:
+    return all(quota.channel == "again" for quota in wish.scenario.recall)
+
+
+def _finite(scores: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.where(np.isfinite(scores), scores, np.float32(0))

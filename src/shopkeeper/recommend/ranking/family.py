@@ -1,0 +1,87 @@
+"""Rankers: as-of rows from the shop's log or rows from a file, a split by time, AUC, log-loss and NDCG@10."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shopkeeper.core.clock import rfc3339
+from shopkeeper.core.errors import Invalid
+from shopkeeper.core.protocols import Metrics, Report, TrainingContext, TrainingData
+from shopkeeper.core.records import Gate
+from shopkeeper.quality import classification, gate
+from shopkeeper.quality.ranking import grouped_ndcg
+from shopkeeper.recommend.ranking.asof import ranking_rows
+from shopkeeper.recommend.ranking.file_rows import file_rows
+from shopkeeper.recommend.ranking.model import Ranker
+from shopkeeper.recommend.ranking.params import RankingParams
+from shopkeeper.recommend.ranking.rows import Lists, RankRows
+from shopkeeper.recommend.shoplog import read_shop
+
+K = 10
+
+
+class RankingFamily:
+    """Source kinds: `shop` (the log, the default) and `file` (`path`, `label`, optionally `time`)."""
+
+    name: ClassVar[str] = "ranking"
+
+    def data(self, context: TrainingContext, params: Any, report: Report) -> TrainingData:
+        wanted = params if isinstance(params, RankingParams) else RankingParams()
+        kind = context.source.get("kind", "shop")
+        if kind == "shop":
+            return self._shop(context, wanted, report)
+        if kind == "file":
+            train, held, facts = file_rows(context.source, context.seed)
+            return TrainingData(train, held, {"rows": held.golden()}, facts)
+        raise Invalid(f"rankers learn from source kind 'shop' or 'file', not {kind!r}", field="kind")
+
+    def _shop(self, context: TrainingContext, params: RankingParams, report: Report) -> TrainingData:
+        shop = read_shop(context, report)
+        train, held, split = ranking_rows(shop, ZoneInfo(context.zone), params, context.seed, report)
+        facts = {
+            "rows": len(train),
+            "holdout_rows": len(held),
+            "from": rfc3339(split.start),
+            "to": rfc3339(split.cutoff),
+            "holdout_to": rfc3339(split.end),
+            "fingerprint": shop.fingerprint(),
+        }
+        return TrainingData(train, held, {"rows": held.golden()}, facts)
+
+    def evaluate(self, model: Ranker, holdout: RankRows) -> Metrics:
+        """`naive_`: the base rate for probabilities, the fused recall order for lists. `new_`: never bought before."""
+        said = model.score(holdout.columns(model.feature_names, model.defaults))
+        label = holdout.label
+        rate = np.full(len(label), label.mean() if len(label) else 0.0)
+        metrics = {
+            "auc": classification.auc(label, said),
+            "log_loss": classification.logloss(label, said),
+            "brier": classification.brier(label, said),
+            "calibration_error": classification.calibration_error(label, said),
+            "base_rate": float(rate[0]) if len(rate) else 0.0,
+            "naive_auc": 0.5,
+            "naive_log_loss": classification.logloss(label, rate),
+        }
+        lists = holdout.lists
+        if lists is None:
+            return metrics
+        metrics["naive_auc"] = classification.auc(label, lists.fused)
+        return {**metrics, **_listed(said, label, lists, ""), **_listed(lists.fused, label, lists, "naive_")}
+
+    def judge(self, candidate: Metrics, champion: Metrics | None) -> Gate:
+        return gate.ranking(candidate, champion)
+
+    def probe(self, model: Ranker, golden: Any) -> list[float]:
+        return [float(value) for value in model.score_rows(golden["rows"])]
+
+
+def _listed(score: NDArray[np.float32], label: NDArray[np.float32], lists: Lists, prefix: str) -> Metrics:
+    new = lists.unseen
+    return {
+        f"{prefix}ndcg@{K}": grouped_ndcg(score, label, lists.number, K, lists.wanted),
+        f"{prefix}new_ndcg@{K}": grouped_ndcg(score[new], label[new], lists.number[new], K, lists.wanted_unseen[new]),
+    }

@@ -1,0 +1,25 @@
+"""Parameters that every ranker has: which rows it learns from."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from shopkeeper.core.protocols import Params
+
+
+class RankingParams(Params, kw_only=True):
+    """Base of rankers' parameters; the family makes the rows by them."""
+
+    train_days: Annotated[int, msgspec.Meta(ge=1, le=3650, description="Days of visits to learn from")] = 56
+    holdout_days: Annotated[int, msgspec.Meta(ge=1, le=365, description="Last days, kept to measure on")] = 14
+    max_visits: Annotated[
+        int, msgspec.Meta(ge=1, le=1_000_000, description="Visits to learn from at most, drawn by seed")
+    ] = 2500
+    negatives: Annotated[
+        int, msgspec.Meta(ge=1, le=1000, description="Candidates not bought that are kept for each visit")
+    ] = 60
+    features: Annotated[
+        list[str], msgspec.Meta(max_length=500, description="Online features by name; empty: all registered")
+    ] = msgspec.field(default_factory=list)

@@ -1,0 +1,54 @@
+"""What a recall model answers: a number for every item it knows, from what a user has taken."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@runtime_checkable
+class RecallModel(Protocol):
+    """Items are positions in `item_ids`, the artifact's own vocabulary.
+
+    `half_life_days` says how fast a taken item loses weight (None: never). Items that a model does not know are absent
+    from `item_ids`. Nothing here changes the model: threads may share it.
+    """
+
+    @property
+    def feature_names(self) -> tuple[str, ...]: ...
+
+    @property
+    def item_ids(self) -> tuple[str, ...]: ...
+
+    @property
+    def half_life_days(self) -> float | None: ...
+
+    def scores(self, items: NDArray[np.int32], weights: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(n_items,) the higher the better, 0: nothing speaks for it. Taken `items` (m,) with `weights` (m,)."""
+        ...
+
+    def because(
+        self, items: NDArray[np.int32], weights: NDArray[np.float32], wanted: NDArray[np.int32]
+    ) -> NDArray[np.int32]:
+        """For each of `wanted` (k,) the position in `items` that speaks most for it, -1 where none does."""
+        ...
+
+    def save(self, folder: Path) -> None: ...
+
+
+def best(scores: NDArray[np.float32], n: int) -> NDArray[np.int32]:
+    """Positions of the n highest scores above 0, best first; equal scores by position."""
+    n = min(n, len(scores))
+    if n <= 0:
+        return np.empty(0, dtype=np.int32)
+    if n < len(scores):
+        # Ties at the border are cut by position, so that the same scores always give the same list.
+        border = np.partition(scores, len(scores) - n)[len(scores) - n]
+        found = np.flatnonzero(scores >= border) if border > 0 else np.flatnonzero(scores > 0)
+    else:
+        found = np.flatnonzero(scores > 0)
+    order = np.argsort(-scores[found], kind="stable")[:n]
+    return found[order].astype(np.int32)

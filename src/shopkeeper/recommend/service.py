@@ -1,0 +1,194 @@
+"""The recommendation service: requests in, slates out."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shopkeeper.core.clock import Clock, moment
+from shopkeeper.core.errors import Invalid, NotFound
+from shopkeeper.core.ids import ulid
+from shopkeeper.core.records import Event, Feedback, RecItem, Record, RecRequest, RecResponse, Version
+from shopkeeper.features.state import FeatureState
+from shopkeeper.recommend import feedback as feedbacks
+from shopkeeper.recommend.bound import Binder, Models
+from shopkeeper.recommend.channels import CHANNELS
+from shopkeeper.recommend.eligible import Rows, Shelf
+from shopkeeper.recommend.pipeline import Pipeline, Slate, Wish
+from shopkeeper.recommend.scenarios import BUILT_IN, scenario
+from shopkeeper.telemetry import metrics
+
+MOST = 100
+_MOST_ABOUT = 50
+
+
+class Similar(Record, kw_only=True):
+    """Items that go with an item. `versions` of the models that said so."""
+
+    item_id: str
+    items: list[RecItem]
+    versions: dict[str, int]
+
+
+class RecommendService:
+    """Used on the thread that owns the feature state. `on_hand` gives pieces by item row, NaN where nobody counted."""
+
+    def __init__(
+        self,
+        *,
+        features: FeatureState,
+        catalog: Shelf,
+        users: Rows,
+        items: Rows,
+        models: Models,
+        clock: Clock,
+        deadline_ms: float = 100.0,
+        on_hand: Callable[[], NDArray[np.float32]] | None = None,
+    ) -> None:
+        self._catalog = catalog
+        self._users = users
+        self._items = items
+        self._clock = clock
+        self._deadline_ms = deadline_ms
+        self._pipeline = Pipeline(features, catalog, items, Binder(models, catalog.ids), on_hand)
+
+    def recommend(self, request: RecRequest) -> RecResponse:
+        """A slate; an unknown user gets what sells. Raises Invalid (scenario, bounds, filters), NotFound (model)."""
+        started = time.perf_counter()
+        place = scenario(request.scenario)
+        if not 1 <= request.n_recommendations <= MOST:
+            raise Invalid(
+                f"n_recommendations is {request.n_recommendations}, expected 1 to {MOST}",
+                code="out_of_bounds",
+                field="n_recommendations",
+            )
+        user = self._users.row(request.user_id)
+        wish = Wish(
+            user=-1 if user is None else user,
+            now=self._clock.now(),
+            n=request.n_recommendations,
+            scenario=place,
+            filters=request.filters,
+            about=self._about(request.context),
+            context=request.context,
+            ranker=request.model,
+            deadline_ms=request.deadline_ms or self._deadline_ms,
+        )
+        slate = self._pipeline.run(wish)
+        taken = time.perf_counter() - started
+        _count(place.name, taken, slate)
+        return RecResponse(
+            request_id=ulid(),
+            user_id=request.user_id,
+            recommendations=self._items_of(slate),
+            latency_ms=round(taken * 1000, 3),
+            model_version=_ranked_by(slate),
+            scenario=place.name,
+            cache_hit=False,
+            timestamp=moment(wish.now),
+            degraded=bool(slate.fallbacks),
+            explanation=f"without {'; '.join(slate.fallbacks)}" if slate.fallbacks else None,
+            stages=slate.stages,
+            debug_info=_debug(slate) if request.debug else None,
+        )
+
+    def warm(self) -> None:
+        """Binds what serves, so that the first visitor does not wait for it."""
+        wish = Wish(-1, self._clock.now(), 1, BUILT_IN["home"], deadline_ms=60_000)
+        self._pipeline.run(wish)
+
+    def similar(self, item_id: str, n: int = 10) -> Similar:
+        """Items bought by the same people; what sells where nothing is known of it. Raises NotFound."""
+        row = self._items.row(item_id)
+        if row is None:
+            raise NotFound(f"no item {item_id!r}", code="unknown_item", field="item_id")
+        if not 1 <= n <= MOST:
+            raise Invalid(f"n is {n}, expected 1 to {MOST}", code="out_of_bounds", field="n")
+        about = np.array([row], dtype=np.int32)
+        wish = Wish(-1, self._clock.now(), n, BUILT_IN["product"], about=about, deadline_ms=self._deadline_ms)
+        slate = self._pipeline.run(wish)
+        return Similar(item_id=item_id, items=self._items_of(slate), versions=_numbers(slate.versions))
+
+    def feedback(self, given: Feedback) -> Event:
+        """The event that the caller appends to the log. Raises Invalid for an unknown kind of feedback."""
+        row = self._items.row(given.item_id)
+        price = _price(self._catalog, row) if row is not None and row < len(self._catalog) else None
+        return feedbacks.to_event(given, price)
+
+    def scenarios(self) -> list[dict[str, Any]]:
+        """All scenarios, in the shape of the API."""
+        return [each.facts() for each in BUILT_IN.values()]
+
+    def _about(self, context: Mapping[str, Any]) -> NDArray[np.int32]:
+        """Rows of `context.item_id` and `context.item_ids`; ids that the shop does not know are passed over."""
+        given = context.get("item_ids", [])
+        if not isinstance(given, list) or len(given) > _MOST_ABOUT:
+            raise Invalid(
+                f"context.item_ids must be a list of at most {_MOST_ABOUT} item ids",
+                code="bad_context",
+                field="context",
+            )
+        one = context.get("item_id")
+        ids = [one, *given] if one is not None else given
+        rows = [self._items.row(id) for id in ids if isinstance(id, str)]
+        return np.array(list(dict.fromkeys(row for row in rows if row is not None)), dtype=np.int32)
+
+    def _items_of(self, slate: Slate) -> list[RecItem]:
+        shelf, candidates = self._catalog, slate.candidates
+        result = []
+        for place, reason in zip(slate.places.tolist(), slate.reasons, strict=True):
+            row = int(candidates.items[place])
+            chance = None if slate.probability is None else float(slate.probability[place])
+            metadata = {
+                "name": shelf.names[row],
+                "category": shelf.category[row],
+                "price": _price(shelf, row),
+                "channels": candidates.channels_of(place),
+                "reason": reason.facts(shelf.ids),
+            }
+            result.append(
+                RecItem(
+                    item_id=shelf.ids[row],
+                    score=float(candidates.fused[place]) if chance is None else chance,
+                    confidence=chance,
+                    explanation=reason.text,
+                    metadata=metadata,
+                )
+            )
+        return result
+
+
+def _price(shelf: Shelf, row: int) -> float | None:
+    price = float(shelf.price[row])
+    return None if math.isnan(price) else round(price, 4)
+
+
+def _ranked_by(slate: Slate) -> str:
+    """`home_ranker:3`, or the recall models when nothing ranked."""
+    names = slate.versions if slate.probability is None else list(slate.versions)[-1:]
+    return "+".join(f"{name}:{slate.versions[name].version}" for name in names) or "live"
+
+
+def _numbers(versions: Mapping[str, Version]) -> dict[str, int]:
+    return {name: version.version for name, version in versions.items()}
+
+
+def _debug(slate: Slate) -> dict[str, Any]:
+    return {
+        "candidates": len(slate.candidates),
+        "versions": _numbers(slate.versions),
+        "fallbacks": slate.fallbacks,
+        "named": dict(zip(CHANNELS, slate.candidates.named.sum(axis=0).tolist(), strict=True)),
+    }
+
+
+def _count(scenario_name: str, seconds: float, slate: Slate) -> None:
+    metrics.recommend_requests_total.labels(scenario_name, "degraded" if slate.fallbacks else "ok").inc()
+    metrics.recommend_seconds.labels(scenario_name).observe(seconds)
+    for fallback in slate.fallbacks:
+        metrics.recommend_degraded_total.labels(fallback.partition(":")[0]).inc()
