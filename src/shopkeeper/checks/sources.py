@@ -1,7 +1,7 @@
 """Checks for every source. A shop's own passes them as the built-in ones do: `for check in CHECKS`.
 
-A check is given a source of files, something that writes a table in its format, and an empty folder of its own. A source
-that is a whole shop in itself (it has `load` and no `slices`) goes through `SHOP_CHECKS`.
+A check is given a source of files with something that writes a table in its format, and an empty folder of its own. A
+source that is a whole shop in itself goes through `checks/shops.py`.
 """
 
 from __future__ import annotations
@@ -135,14 +135,11 @@ def a_damaged_file_is_read_or_refused(form: FileFormat, folder: Path) -> None:
     """Cut off anywhere, or something else altogether: Invalid with words, or rows; no other error."""
     path = form.file(folder)
     whole = path.read_bytes()
-    cuts = [whole[:length] for length in {1, 4, len(whole) // 3, len(whole) // 2, len(whole) - 1}]
-    flipped = bytes(byte ^ 0xFF for byte in whole[len(whole) // 2 :])
-    for content in (*cuts, whole[: len(whole) // 2] + flipped, b"\x00\x01\x02" * 50, b"\xff\xfe\xfd\n" * 50, b"{}[]\n\n"):
+    cuts = [whole[:length] for length in (1, 4, len(whole) // 3, len(whole) // 2, len(whole) - 1)]
+    flipped = whole[: len(whole) // 2] + bytes(byte ^ 0xFF for byte in whole[len(whole) // 2 :])
+    for content in (*cuts, flipped, b"\x00\x01\x02" * 50, b"\xff\xfe\xfd\n" * 50, b"{}[]\n\n"):
         path.write_bytes(content)
-        try:
-            form.slices(path)
-        except Invalid as error:
-            assert error.message
+        assert _refusal(form, path) != "", "refused without a word"
 
 
 Check: TypeAlias = Callable[[FileFormat, Path], None]
@@ -158,6 +155,15 @@ CHECKS: tuple[Check, ...] = (
     is_surveyed_whole,
     a_damaged_file_is_read_or_refused,
 )
+
+
+def _refusal(form: FileFormat, path: Path) -> str | None:
+    """The message with which reading ends; None when it is read to the end."""
+    try:
+        form.slices(path)
+    except Invalid as error:
+        return error.message
+    return None
 
 
 def _rows(parts: list[Slice]) -> list[tuple[int, tuple[str, ...]]]:

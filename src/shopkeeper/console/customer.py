@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import streamlit as st
@@ -11,7 +12,7 @@ from shopkeeper.console import charts
 from shopkeeper.console.connection import client, told
 from shopkeeper.console.words import say
 from shopkeeper.core.errors import NotFound
-from shopkeeper.core.records import Explanation
+from shopkeeper.core.records import Explanation, RuleTrace
 
 
 def page() -> None:
@@ -47,28 +48,27 @@ def _profile(profile: dict[str, Any], explanation: Explanation) -> None:
     score, chance = st.columns(2)
     score.metric(say("score"), f"{explanation.final_score:+.2f}")
     chance.metric(say("probability"), f"{explanation.probability:.0%}")
-    st.caption(say("why"))
-    st.dataframe(
-        [
-            {
-                say("rule"): rule.name,
-                say("matched"): rule.matched,
-                say("weight"): rule.weight,
-                say("because"): rule.why,
-                say("change"): rule.what_would_change or "",
-            }
-            for rule in explanation.rule_details
-        ],
-        hide_index=True,
-        width="stretch",
-    )
+    st.markdown(f"**{say('why')}**")
+    for rule in explanation.rule_details:
+        _rule(rule)
     moved = {name: value for name, value in explanation.shap_values.items() if value}
     if moved:
         st.plotly_chart(charts.contributions(moved), width="stretch", config={"displayModeBar": False})
-    st.caption(say("windows"))
+    st.markdown(f"**{say('windows')}**")
     st.dataframe(_windows(profile.get("windows", {})), hide_index=True, width="stretch")
-    st.caption(say("attributes"))
+    st.markdown(f"**{say('attributes')}**")
     st.dataframe(_pairs(profile.get("attributes", {})), hide_index=True, width="stretch", height=240)
+
+
+def _rule(rule: RuleTrace) -> None:
+    mark = ":green[✓]" if rule.matched else ":gray[–]"
+    change = f"  \n:gray[{say('change')}: {_plain(rule.what_would_change)}]" if rule.what_would_change else ""
+    st.markdown(f"{mark} **{rule.name}** ({rule.weight:+g}): {_plain(rule.why)}{change}")
+
+
+def _plain(text: str) -> str:
+    """A condition as text, not as Markdown."""
+    return re.sub(r"([*_~`$\[\]<>])", r"\\\1", text)
 
 
 def _windows(windows: dict[str, Any]) -> list[dict[str, Any]]:

@@ -8,12 +8,12 @@ from shopkeeper.console import customer, overview, product
 from shopkeeper.console.words import LANGUAGES, say
 
 st.set_page_config(page_title="Shopkeeper 掌柜", page_icon="🏮", layout="wide")
-st.markdown("<style>.block-container{padding-top:2.2rem}</style>", unsafe_allow_html=True)
+st.html("<style>.block-container{padding-top:3.2rem} [data-testid=stMetricValue]{font-size:1.7rem}</style>")
 
 title, options = st.columns([5, 1])
 with options:
     st.selectbox("Language · 语言", list(LANGUAGES), format_func=lambda code: LANGUAGES[code], key="language")
-    st.text_input(say("key"), type="password", key="api_key", placeholder="–", label_visibility="collapsed")
+    st.text_input(say("key"), type="password", key="api_key", placeholder=say("key"), label_visibility="collapsed")
 with title:
     st.title("Shopkeeper 掌柜", anchor=False)
     st.caption(say("tagline"))

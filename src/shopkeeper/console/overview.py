@@ -31,7 +31,7 @@ def last_events() -> None:
     with told():
         events = client().events(limit=12).items
         names = _names(events)
-        st.dataframe([_row(event, names) for event in events], hide_index=True, width="stretch")
+        st.dataframe([_row(event, names) for event in events], hide_index=True, width="stretch", height=460)
 
 
 def _counters(shop: ShopkeeperClient) -> None:
@@ -40,7 +40,7 @@ def _counters(shop: ShopkeeperClient) -> None:
     resources = metrics.get("resources", {})
     total = int(ingestion.get("events", 0))
     first = st.session_state.setdefault("events_at_open", total)
-    tiles = st.columns(6)
+    tiles = st.columns([1.3, 1, 1, 1.2, 0.8, 1])
     tiles[0].metric(say("events"), f"{total:,}", say("since_open", n=f"{total - first:,}") if total > first else None)
     tiles[1].metric(say("customers"), f"{int(ingestion.get('users', 0)):,}")
     tiles[2].metric(say("products"), f"{int(ingestion.get('items', 0)):,}")
@@ -72,4 +72,4 @@ def _row(event: StoredEvent, names: dict[str, str]) -> dict[str, Any]:
 
 
 def _clock(text: str | None) -> str:
-    return datetime.fromisoformat(text).strftime("%d %b %H:%M") if text else "–"
+    return datetime.fromisoformat(text).strftime("%d.%m. %H:%M") if text else "–"

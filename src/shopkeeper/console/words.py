@@ -8,19 +8,16 @@ LANGUAGES = {"en": "English", "zh": "中文"}
 
 WORDS: dict[str, tuple[str, str]] = {
     "tagline": ("Know · Suggest · Stock", "知客 · 荐物 · 备货"),
-    "language": ("Language", "语言"),
     "serving": ("Serving", "营业中"),
     "starting": ("Not ready", "未就绪"),
     "unreachable": ("The shop does not answer at {url}: {reason}", "{url} 的店铺没有回应：{reason}"),
-    "start_it": ("Start it with `shopkeeper up`, then reload this page.", "请运行 `shopkeeper up`，然后刷新本页。"),
     "key_needed": ("This shop asks for an API key.", "此店铺需要 API 密钥。"),
     "key": ("API key", "API 密钥"),
     "shop_time": ("Shop time", "店铺时间"),
     "events": ("Events in the log", "事件总数"),
-    "since_open": ("{n} since the page was opened", "打开本页后新增 {n}"),
+    "since_open": ("{n} since opened", "打开后 {n}"),
     "customers": ("Customers", "顾客"),
     "products": ("Products", "商品"),
-    "models_live": ("Models serving", "在线模型"),
     "cpu": ("CPU", "处理器"),
     "memory": ("Memory", "内存"),
     "last_events": ("Last events", "最新事件"),
@@ -39,7 +36,6 @@ WORDS: dict[str, tuple[str, str]] = {
     "no_product": ("No product matches “{q}”.", "没有与“{q}”相符的商品。"),
     "choose_product": ("Product", "商品"),
     "profile": ("Profile", "画像"),
-    "segments": ("Segments", "分群"),
     "no_segments": ("in no segment", "不在任何分群中"),
     "score": ("Rule score", "规则得分"),
     "probability": ("as a probability", "换算为概率"),
@@ -47,10 +43,6 @@ WORDS: dict[str, tuple[str, str]] = {
     "windows": ("Activity by window", "各时间窗内的行为"),
     "window": ("Window", "时间窗"),
     "why": ("Why: every rule and what it saw", "原因：每条规则的判断"),
-    "rule": ("Rule", "规则"),
-    "matched": ("Holds", "成立"),
-    "weight": ("Weight", "权重"),
-    "because": ("Because", "依据"),
     "change": ("What would change it", "怎样才会改变"),
     "slate": ("Suggested now", "此刻推荐"),
     "slate_note": (
@@ -59,7 +51,6 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "degraded": ("A fallback answered: a model is not serving yet.", "由后备方案作答：有模型尚未上线。"),
     "confidence": ("Likely to buy", "购买可能"),
-    "reason": ("Reason", "理由"),
     "scenario": ("Scenario", "场景"),
     "history": ("Sold", "已售"),
     "forecast": ("Forecast", "预测"),
@@ -73,9 +64,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "sold_days": ("Sold, last {n} days", "过去 {n} 天售出"),
     "price": ("Price", "价格"),
     "category": ("Category", "类别"),
-    "stock": ("On hand", "库存"),
     "whole_shop": ("The whole shop", "全店"),
-    "day": ("Day", "日期"),
 }
 
 

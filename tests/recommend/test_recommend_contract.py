@@ -1,0 +1,28 @@
+from collections.abc import Callable
+
+import pytest
+
+from shopkeeper import plugins
+from shopkeeper.checks import ranking, recall
+from shopkeeper.core.protocols import Trainer
+
+
+def algorithms(family: str) -> list[str]:
+    return [name for name in plugins.names("algorithm") if plugins.describe(name).task == family]
+
+
+@pytest.mark.parametrize("check", recall.CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("name", algorithms("recall"))
+def test_every_registered_recall_algorithm_passes(name: str, check: Callable[[type[Trainer]], None]) -> None:
+    check(plugins.algorithm(name))
+
+
+@pytest.mark.parametrize("check", ranking.CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("name", algorithms("ranking"))
+def test_every_registered_ranker_passes(name: str, check: Callable[[type[Trainer]], None]) -> None:
+    check(plugins.algorithm(name))
+
+
+def test_the_built_in_ones_are_found() -> None:
+    assert {"popularity", "item_knn", "ease"} <= set(algorithms("recall"))
+    assert "xgb" in algorithms("ranking")
