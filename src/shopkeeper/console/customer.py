@@ -74,7 +74,7 @@ def _plain(text: str) -> str:
 def _windows(windows: dict[str, Any]) -> list[dict[str, Any]]:
     rows = []
     for name, window in windows.items():
-        if isinstance(window, dict):
+        if "counts" in window:
             plain = {key: value for key, value in window.items() if not isinstance(value, dict | list)}
             rows.append({say("window"): name, **window.get("counts", {}), **plain})
     return rows

@@ -8,7 +8,7 @@ from shopkeeper.console import customer, overview, product
 from shopkeeper.console.words import LANGUAGES, say
 
 st.set_page_config(page_title="Shopkeeper 掌柜", page_icon="🏮", layout="wide")
-st.html("<style>.block-container{padding-top:3.2rem} [data-testid=stMetricValue]{font-size:1.7rem}</style>")
+st.html("<style>.block-container{padding-top:4rem} [data-testid=stMetricValue]{font-size:1.7rem}</style>")
 
 title, options = st.columns([5, 1])
 with options:

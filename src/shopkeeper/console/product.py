@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import streamlit as st
 
-from shopkeeper.client import ShopkeeperClient
 from shopkeeper.console import charts
 from shopkeeper.console.connection import client, told
 from shopkeeper.console.words import say
@@ -33,11 +32,7 @@ def page() -> None:
             _facts(item)
             _show(shop.forecast(choice, horizon, history_days=120), horizon)
         else:
-            _show(_whole(shop, horizon), horizon)
-
-
-def _whole(shop: ShopkeeperClient, horizon: int) -> Forecast:
-    return shop.total_forecast(horizon, history_days=120)
+            _show(shop.total_forecast(horizon, history_days=120), horizon)
 
 
 def _facts(item: Item) -> None:
@@ -53,8 +48,9 @@ def _show(forecast: Forecast, horizon: int) -> None:
     sold.metric(say("sold_days", n=len(last)), f"{sum(point.y for point in last):,.0f}")
     expected.metric(say("next_days", n=horizon), f"{sum(point.mean for point in forecast.forecast):,.0f}")
     said = [say("forecast_note", model=forecast.model, version=forecast.version)]
-    said.append(say("beats") if forecast.beats_naive else say("beats_not"))
     if forecast.fallback:
         said.append(say("fallback", reason=forecast.fallback))
+    else:
+        said.append(say("beats") if forecast.beats_naive else say("beats_not"))
     note.caption(" · ".join(said))
     st.plotly_chart(charts.forecast_chart(forecast), width="stretch", config={"displayModeBar": False})

@@ -1,0 +1,141 @@
+"""The console of the real bundled shop in a real browser, opened and closed as a person does."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from shopkeeper.client import ShopkeeperClient
+from shopkeeper.core.records import Event
+
+SCREENSHOTS = Path(__file__).resolve().parents[2] / "build" / "screenshots"
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+if CHROMIUM is None and not os.environ.get("SHOPKEEPER_REQUIRE_ALL"):
+    pytest.skip("needs a browser: apt-get install chromium", allow_module_level=True)
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    """`shopkeeper up` on a new home; its `server.json`."""
+    home = tmp_path_factory.mktemp("home")
+    command = [
+        str(Path(sys.executable).with_name("shopkeeper")),
+        "up",
+        "--no-train",
+        "--port",
+        "0",
+        "--console-port",
+        "0",
+    ]
+    process = subprocess.Popen(command, env={**os.environ, "SHOPKEEPER_HOME": str(home)}, stdout=subprocess.DEVNULL)
+    try:
+        served = _served(home, process)
+        children = psutil.Process(process.pid).children(recursive=True)
+        yield served
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
+        assert not [child for child in children if child.is_running()], "a child outlived the shop"
+    finally:
+        process.kill()
+
+
+def _served(home: Path, process: subprocess.Popen[bytes]) -> dict[str, Any]:
+    until = time.monotonic() + 240
+    while time.monotonic() < until:
+        assert process.poll() is None, "the shop did not open"
+        if (home / "server.json").exists():
+            told: dict[str, Any] = json.loads((home / "server.json").read_text())
+            if told["console"]:
+                return told
+        time.sleep(0.2)
+    raise AssertionError("the shop did not open in time")
+
+
+@pytest.fixture(scope="module")
+def page(shop: dict[str, Any]) -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+             "--disable-component-update", "--disable-sync"]  # fmt: skip
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
+        opened = browser.new_page(viewport={"width": 1400, "height": 1500})
+        opened.set_default_timeout(15_000)
+        _open(opened, shop["console"])
+        yield opened
+        browser.close()
+
+
+def _open(page: Any, url: str) -> None:
+    """The console listens a few seconds after its process was started."""
+    from playwright.sync_api import Error
+
+    for _ in range(60):
+        try:
+            page.goto(url)
+        except Error:
+            time.sleep(0.5)
+        else:
+            return
+    raise AssertionError(f"no console at {url}")
+
+
+def keep(page: Any, name: str) -> None:
+    """No page may show a stack trace; a picture of it is kept for people to look at."""
+    assert page.get_by_test_id("stException").count() == 0
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=SCREENSHOTS / f"{name}.png")
+
+
+def test_a_person_finds_customer_slate_product_forecast_and_live_events(shop: dict[str, Any], page: Any) -> None:
+    with ShopkeeperClient(shop["url"]) as client:
+        # customer: profile, rules, slate
+        box = page.get_by_label("Customer id")
+        box.wait_for()
+        box.fill("17850")
+        box.press("Enter")
+        page.get_by_text("Profile · 17850").wait_for()
+        page.get_by_text("high_value").first.wait_for()
+        page.get_by_text("scenario home · ").wait_for()
+        keep(page, "customer")
+
+        box.fill("nobody-of-this-name")
+        box.press("Enter")
+        page.get_by_text("No customer nobody-of-this-name in this shop.").wait_for()
+
+        # product: the whole shop, then one
+        page.get_by_role("tab", name="Product").click()
+        page.get_by_text("seasonal_naive").first.wait_for()
+        search = page.get_by_label("Product: part of its name, or its code")
+        search.fill("regency cakestand")
+        search.press("Enter")
+        page.get_by_text("Regency Cakestand 3 Tier").first.wait_for()
+        page.locator(".js-plotly-plot:visible").first.wait_for()
+        keep(page, "product")
+
+        # events: one sent now shows up by itself
+        page.get_by_role("tab", name="Last events").click()
+        event = Event(event_type="wishlist_share", user_id="17850", item_id="22423")
+        assert client.send(event).accepted == 1
+        until = time.monotonic() + 30
+        while event.event_id not in {one.event_id for one in client.events(limit=12).items}:
+            assert time.monotonic() < until
+        page.get_by_test_id("stDataFrame").last.wait_for()
+        keep(page, "events")
+
+        # the same in Chinese
+        page.get_by_label("Language · 语言").click()
+        page.get_by_role("option", name="中文").click()
+        page.get_by_role("tab", name="最新事件").wait_for()
+        keep(page, "chinese")
