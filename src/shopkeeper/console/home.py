@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import streamlit as st
 
 from shopkeeper.console import customer, overview, product
 from shopkeeper.console.words import LANGUAGES, say
+
+# Plotly and Streamlit look for pandas from several threads; half of it must never be found.
+import_module("pandas")
 
 st.set_page_config(page_title="Shopkeeper 掌柜", page_icon="🏮", layout="wide")
 st.html("<style>.block-container{padding-top:4rem} [data-testid=stMetricValue]{font-size:1.7rem}</style>")
