@@ -1,6 +1,4 @@
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
@@ -9,14 +7,7 @@ from shopkeeper.core.errors import Invalid, NotFound, Stale
 from shopkeeper.core.records import Rule
 from shopkeeper.stores.etags import etag
 from shopkeeper.stores.rules import RuleStore
-from shopkeeper.stores.sql import Database, open_database, sqlite_url
-
-
-@pytest.fixture
-def db(tmp_path: Path) -> Iterator[Database]:
-    db = open_database(sqlite_url(tmp_path))
-    yield db
-    db.close()
+from shopkeeper.stores.sql import Database, open_database
 
 
 @pytest.fixture
@@ -85,11 +76,11 @@ def test_a_deleted_rule_is_gone_and_its_name_goes_on_counting(store: RuleStore) 
     assert [r.version for r in store.versions("big")] == [3, 1]
 
 
-def test_rules_survive_a_restart(tmp_path: Path) -> None:
-    db = open_database(sqlite_url(tmp_path))
+def test_rules_survive_a_restart(engine_url: str) -> None:
+    db = open_database(engine_url)
     made = RuleStore(db, StoppedClock(5)).create(rule()).result()
     db.close()
-    db = open_database(sqlite_url(tmp_path))
+    db = open_database(engine_url)
     assert RuleStore(db, StoppedClock(9)).all() == [made]
     db.close()
 

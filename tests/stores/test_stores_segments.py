@@ -1,6 +1,3 @@
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from shopkeeper.core.clock import StoppedClock
@@ -8,7 +5,7 @@ from shopkeeper.core.errors import Conflict, Invalid, NotFound, Stale
 from shopkeeper.core.records import Segment
 from shopkeeper.stores.etags import etag
 from shopkeeper.stores.segments import SegmentStore
-from shopkeeper.stores.sql import open_database, sqlite_url
+from shopkeeper.stores.sql import Database
 
 
 @pytest.fixture
@@ -17,10 +14,8 @@ def clock() -> StoppedClock:
 
 
 @pytest.fixture
-def store(tmp_path: Path, clock: StoppedClock) -> Iterator[SegmentStore]:
-    db = open_database(sqlite_url(tmp_path))
-    yield SegmentStore(db, clock)
-    db.close()
+def store(db: Database, clock: StoppedClock) -> SegmentStore:
+    return SegmentStore(db, clock)
 
 
 def segment(name: str = "vip", condition: str = "spend > 1", **more: object) -> Segment:

@@ -8,6 +8,7 @@ import hashlib
 import hmac
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from shopkeeper.core.errors import Refused
@@ -82,6 +83,7 @@ def key_in_url(query: bytes) -> bool:
     return any(lowered.startswith(name) or b"&" + name in lowered for name in _KEY_NAMES)
 
 
+@lru_cache(maxsize=256)
 def from_this_machine(host: bytes | None, origin: bytes | None) -> bool:
     """While no key is set, a web page of another site must not reach the shop through the visitor's browser:
     the host asked for, and the page that asks, have to be this machine."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Literal
 
 from fastapi import Query, Response
 
 from shopkeeper.api.door import Doors, Id, ShopDep, reply
 from shopkeeper.api.errors import FieldProblem, Malformed
+from shopkeeper.bootstrap import Shop
 from shopkeeper.core.records import Forecast
+from shopkeeper.lifecycle.addresses import parse_address
 
 doors = Doors("Forecast")
 Horizon = Annotated[int, Query(ge=1, le=365)]
@@ -31,6 +34,7 @@ async def total_forecast(
         raise Malformed(
             "scope store needs store_id", code="missing_id", errors=[FieldProblem("store_id", "is missing")]
         )
+    await _warm(shop, model)
     return reply(shop.forecast.forecast(None, horizon, history_days, model, store_id))
 
 
@@ -46,4 +50,11 @@ async def item_forecast(
 ) -> Response:
     """Sales to expect of an item, day by day"""
     del scope  # there is this one only; the total has a door of its own
+    await _warm(shop, model)
     return reply(shop.forecast.forecast(item_id, horizon, history_days, model, store_id))
+
+
+async def _warm(shop: Shop, model: str | None) -> None:
+    """Loads a version that was asked for by name beside the loop, on which the forecast itself is made."""
+    if model is not None:
+        await asyncio.to_thread(shop.serving.get, *parse_address(model))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Generic, NamedTuple, TypeVar
+from types import GenericAlias
+from typing import Generic, NamedTuple, TypeVar, cast
 
 import msgspec
 
@@ -31,13 +32,17 @@ def parse(body: bytes, kind: type[R], *, one: bool = False) -> Many[R]:
     """1 to 1000 records. `one`: a single record without a list is read too. Raises Malformed for anything else."""
     listed = not one or body.lstrip()[:1] == b"["
     try:
-        records = decode(body, list[kind]) if listed else [decode(body, kind)]  # type: ignore[valid-type]
+        records = decode(body, _list_of(kind)) if listed else [decode(body, kind)]
     except Malformed as error:
         if error.code != "wrong_value":
             raise
         return _one_by_one(body, kind, listed=listed)
     _check_count(len(records))
     return Many(records, list(range(len(records))), [])
+
+
+def _list_of(kind: type[R]) -> type[list[R]]:
+    return cast(type[list[R]], GenericAlias(list, (kind,)))
 
 
 def _one_by_one(body: bytes, kind: type[R], *, listed: bool) -> Many[R]:

@@ -43,7 +43,7 @@ class OldPredictions(msgspec.Struct):
 
 
 class ReloadDone(msgspec.Struct):
-    """Old and new version of the first model; `models` has all."""
+    """Old and new version of the model with the most features, which older clients ask about; `models` has all."""
 
     status: str
     message: str
@@ -76,7 +76,7 @@ async def reload(shop: ShopDep, model: Annotated[str | None, Query(max_length=20
     failed = [f"{one.name}: {one.error}" for one in models if one.error]
     if failed:
         raise ShopkeeperError(f"the old versions go on serving; {'; '.join(failed)}", code="reload_failed")
-    first = models[0] if models else None
+    first = max(models, key=lambda one: one.feature_count, default=None)
     done = ReloadDone(
         status="success",
         message=f"{len(models)} model(s) reloaded",

@@ -22,7 +22,9 @@ def lacking(shop: Shop) -> list[str]:
     if shop.following.position < shop.log.last_seq - _BEHIND:
         reasons.append(f"{shop.log.last_seq - shop.following.position} events are not read yet")
     serving = {version.model for version in served(shop)}
-    reasons += [f"no model {one.model} yet" for one in shop.first_models() if one.model not in serving]
+    missing = [one.model for one in shop.first_models() if one.model not in serving]
+    if missing:
+        reasons.append(f"not trained yet: {', '.join(missing)}")
     return reasons
 
 
@@ -35,6 +37,8 @@ def ingestion(shop: Shop) -> dict[str, Any]:
         "pending_events": shop.log.last_seq - shop.following.position,
         "cached_users": len(shop.vocab.users),
         "events": shop.log.last_seq,
+        "users": len(shop.vocab.users),
+        "items": len(shop.vocab.items),
         "last_event_at": newest[0].time if newest else None,
         "started_at": rfc3339(shop.started_at) if shop.started_at else None,
         "shop_time": rfc3339(shop.clock.now()),

@@ -1,0 +1,168 @@
+"""Commands without a live server: each opens the shop itself; with `--json` each can be read by a program."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shopkeeper.cli.main import COMMANDS, EXIT_CODES, exit_code, main
+from shopkeeper.core.errors import Conflict, Invalid, NotFound, Overloaded, Refused, ShopkeeperError, Unavailable
+
+ORDERS = "order date,customer,sku,qty,price\n" + "".join(
+    f"2026-{month:02d}-{day:02d},c-{day % 5},sku-{(day + month) % 7},{1 + day % 3},4.5\n"
+    for month in range(1, 4)
+    for day in range(1, 28)
+)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A closed shop with three months of orders, brought in by the command itself."""
+    folder = tmp_path_factory.mktemp("closed")
+    file = folder / "orders.csv"
+    file.write_text(ORDERS + "never,c-1,sku-1,x,1\n")
+    done = run("import", str(file), "--home", str(folder / "home"), "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["accepted"] == 81
+    return folder / "home"
+
+
+def run(*args: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "shopkeeper", *args]
+    return subprocess.run(command, capture_output=True, text=True, timeout=240, check=False, cwd=cwd)
+
+
+def read(home: Path, capsys: pytest.CaptureFixture[str], *args: str) -> Any:
+    """The JSON that a command prints, run in this process."""
+    main([*args, "--home", str(home), "--json"])
+    return json.loads(capsys.readouterr().out)
+
+
+def test_help_names_every_command_and_loads_none() -> None:
+    told = run("--help")
+    assert told.returncode == 0
+    assert all(name in told.stdout for name in COMMANDS)
+    heavy = (
+        "import sys, shopkeeper.cli.main; print([m for m in ('numpy','fastapi','rich','httpx') if m in sys.modules])"
+    )
+    loaded = subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True, check=True)
+    assert loaded.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    main([name, "--help"])
+    told = capsys.readouterr().out
+    assert "Usage: shopkeeper" in told
+    assert "--json" in told
+
+
+def test_the_shop_answers_without_a_server(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    slate = read(home, capsys, "recommend", "stranger", "-n", "3")
+    assert len(slate["recommendations"]) == 3
+    assert read(home, capsys, "explain", "c-1")["user_id"] == "c-1"
+    assert len(read(home, capsys, "forecast", "sku-1", "--horizon", "7")["forecast"]) == 7
+    assert read(home, capsys, "forecast")["item_id"] is None
+    assert read(home, capsys, "models") == []
+    jobs = read(home, capsys, "jobs")
+    assert [job["kind"] for job in jobs] == ["import"]
+    assert read(home, capsys, "jobs", jobs[0]["job_id"])["status"] == "done"
+
+
+def test_people_get_tables(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for args in (["recommend", "c-1"], ["explain", "c-1"], ["forecast", "sku-1"], ["jobs"], ["models"]):
+        main([*args, "--home", str(home)])
+        assert capsys.readouterr().out.strip()
+
+
+def test_training_promoting_and_rolling_back(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for _ in range(2):
+        job = read(home, capsys, "train", "favourites", "--algorithm", "popularity")
+        assert job["status"] == "done"
+    versions = read(home, capsys, "models", "favourites")
+    assert [one["version"] for one in versions] == [2, 1]
+    assert read(home, capsys, "promote", "favourites", "1", "--force", "--reason", "test")["new_version"] == 1
+    assert read(home, capsys, "promote", "favourites", "2", "--force")["old_version"] == 1
+    assert read(home, capsys, "rollback", "favourites")["new_version"] == 1
+
+
+def test_a_forecast_may_name_its_model(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    read(home, capsys, "train", "plain", "--algorithm", "seasonal_naive")
+    for address in ("plain/1", "plain@candidate", "plain/v1"):
+        made = read(home, capsys, "forecast", "sku-1", "--horizon", "3", "--model", address)
+        assert (made["model"], made["version"], made["fallback"]) == ("plain", 1, None)
+
+
+def test_a_second_import_changes_nothing(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    again = read(home, capsys, "import", str(home.parent / "orders.csv"), "--kind", "orders")
+    assert (again["accepted"], again["duplicates"]) == (0, 81)
+
+
+def test_a_preview_stores_nothing(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "more.csv"
+    file.write_text("when,who,what,how many\n2026-05-01,c-1,sku-1,2\n")
+    mapping = [part for field in ("time=when", "user_id=who", "item_id=what") for part in ("--map", field)]
+    seen = read(
+        home, capsys, "import", str(file), "--kind", "orders", *mapping, "--map", "quantity=how many", "--preview"
+    )
+    assert seen["rows"]
+    assert len(read(home, capsys, "jobs", "--kind", "import")) == 2
+
+
+@pytest.mark.parametrize(
+    ("args", "code"),
+    [
+        (["explain", "nobody"], 3),
+        (["forecast", "nothing"], 3),
+        (["recommend", "c-1", "-n", "1000"], 4),
+        (["train", "new-model"], 4),
+        (["train", "m", "--algorithm", "magic"], 4),
+        (["jobs", "none"], 3),
+        (["jobs", "--logs"], 2),
+        (["promote", "favourites", "99"], 3),
+        (["nonsense"], 2),
+        (["recommend"], 2),
+    ],
+)
+def test_errors_have_a_message_and_a_code(
+    home: Path, args: list[str], code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([*args, *([] if args == ["nonsense"] else ["--home", str(home), "--json"])])
+    assert ended.value.code == code
+    told = capsys.readouterr().err
+    assert told.strip()
+    assert "Traceback" not in told
+    if code > 2:
+        assert json.loads(told)["exit_code"] == code
+
+
+def test_a_home_without_a_shop_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["models", "--home", str(tmp_path / "empty")])
+    assert ended.value.code == 3
+    assert "shopkeeper up" in capsys.readouterr().err
+    assert not (tmp_path / "empty").exists()
+
+
+def test_doctor_looks_without_touching(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from shopkeeper.cli.doctor import command
+
+    told = command.main(["--home", str(tmp_path / "none"), "--json"], standalone_mode=False)
+    found = json.loads(capsys.readouterr().out)
+    assert told in (None, 7)
+    assert {part["name"] for part in found["parts"]} >= {"fastapi", "streamlit", "xgboost"}
+    assert all(part["get"] and part["enables"] for part in found["parts"])
+    assert not (tmp_path / "none").exists()
+
+
+def test_every_branch_has_an_exit_code() -> None:
+    branches = [NotFound("x"), Invalid("x"), Refused("x"), Conflict("x"), Unavailable("x"), Overloaded("x")]
+    assert [exit_code(error) for error in branches] == [3, 4, 5, 6, 7, 8]
+    assert exit_code(ShopkeeperError("x")) == 1
+    assert len({code for _, code in EXIT_CODES}) == len(EXIT_CODES)
