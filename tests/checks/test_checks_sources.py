@@ -52,7 +52,9 @@ class Lossy(JsonlSource):
 
 
 @pytest.mark.parametrize(
-    ("source", "check"), [(Forgetful, goes_on_from_every_slice), (Lossy, gives_what_was_written)], ids=str
+    ("source", "check"),
+    [(Forgetful, goes_on_from_every_slice), (Lossy, gives_what_was_written)],
+    ids=lambda part: part.__name__,
 )
 def test_a_source_that_cheats_is_caught(source, check, tmp_path: Path):
     with pytest.raises(AssertionError):

@@ -153,3 +153,38 @@ class TestWriter:
         with pytest.raises(Unavailable):
             reader.writer.run(put("a"))
         reader.close()
+
+
+def overfill(connection: Connection) -> None:
+    """Writes more than the database may hold: what a full disk does, which ends the whole transaction."""
+    pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+    connection.exec_driver_sql(f"PRAGMA max_page_count={pages + 8}")
+    try:
+        put("big", "x" * 4_000_000)(connection)
+    finally:
+        connection.exec_driver_sql("PRAGMA max_page_count=1000000000")
+
+
+class TestFullDisk:
+    def test_nothing_of_a_lost_transaction_is_acknowledged(self, db: Database) -> None:
+        mirror = Staged()
+        db.writer.join(mirror)
+
+        def stage(key: str):
+            def write(connection: Connection) -> None:
+                put(key)(connection)
+                mirror.staged.append(key)
+
+            return write
+
+        go, _ = block(db)
+        writes = {"early": stage("early"), "big": overfill, "late": stage("late")}
+        waiting = {key: db.writer.submit(write) for key, write in writes.items()}
+        go.set()
+        acknowledged = [key for key, future in waiting.items() if future.exception(30) is None]
+        assert keys(db) == acknowledged == mirror.shown
+
+    def test_the_first_error_is_told(self, db: Database) -> None:
+        with pytest.raises(Unavailable, match="full"):
+            db.writer.run(overfill)
+        assert db.writer.run(put("next")) == "next"

@@ -90,7 +90,9 @@ def main(args: list[str] | None = None) -> None:
     """The entry point. Errors of the tree become one line on stderr and an exit code."""
     args = sys.argv[1:] if args is None else args
     try:
-        shopkeeper.main(args, prog_name="shopkeeper", standalone_mode=False)
+        code = shopkeeper.main(args, prog_name="shopkeeper", standalone_mode=False)
+        if isinstance(code, int) and code:  # a command that ended by ctx.exit
+            sys.exit(code)
     except ShopkeeperError as error:
         _tell(error, as_json="--json" in args)
         sys.exit(exit_code(error))

@@ -74,7 +74,7 @@ def command(
 
 
 def _run(plan: Plan) -> None:
-    from shopkeeper.api.server import listen
+    from shopkeeper.api.server import listen, run
     from shopkeeper.bootstrap import open_shop
     from shopkeeper.stores.home import Home
 
@@ -88,7 +88,7 @@ def _run(plan: Plan) -> None:
     _log_to(home.logs / "server.log", plan.settings.log_level)
     with _importing(plan.screen) as report:
         shop = open_shop(plan.settings, shop=kind, report=report)
-    asyncio.run(_serve(plan, shop, listener))
+    run(_serve(plan, shop, listener))
 
 
 async def _serve(plan: Plan, shop: Shop, listener: socket.socket) -> None:

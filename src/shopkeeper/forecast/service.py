@@ -18,6 +18,7 @@ from shopkeeper.forecast.algorithms.seasonal_naive import SeasonalNaiveModel
 from shopkeeper.forecast.intervals import Calibration
 from shopkeeper.forecast.outlook import ForecastModel, Outlook
 from shopkeeper.forecast.panel import Names, SalesPanel
+from shopkeeper.lifecycle.addresses import parse_address
 
 DEFAULT_MODEL = "sales_daily"
 NAIVE_MODEL = "sales_daily_naive"
@@ -71,7 +72,7 @@ class ForecastService:
         today = self._panel.last_complete_day(self._clock.now()) + 1
         series = self._panel.dense(today - 1, [] if item_id is None else [item_id], store)
         name, version, chosen, beats = self._choose(model)
-        fallback = None if name == (model or DEFAULT_MODEL) else f"no champion of {model or DEFAULT_MODEL} yet"
+        fallback = None if model or name == DEFAULT_MODEL else f"no champion of {DEFAULT_MODEL} yet"
         if not series.select(np.array([0])).y.any():
             fallback = "no sales before today: little is known"
         answer = _only(chosen.forecast(series, horizon) if series.days else _nothing(len(series), horizon), 0)
@@ -92,17 +93,18 @@ class ForecastService:
         )
 
     def _choose(self, asked: str | None) -> _Chosen:
-        """The asked model or `sales_daily`; without a champion of the latter, naive, trained or built in."""
+        """The asked model (`name`, `name/3`, `name@alias`), else `sales_daily`, else naive, trained or built in."""
         for name in [asked] if asked else [DEFAULT_MODEL, NAIVE_MODEL]:
+            model, ref = parse_address(name)
             try:
-                loaded: Loaded = self._serving.get(name)
+                loaded: Loaded = self._serving.get(model, ref)
             except (NotFound, Unavailable):
                 if asked:
                     raise
                 continue
             if not hasattr(loaded.model, "forecast"):
                 raise Invalid(f"model {name!r} does not make forecasts", code="wrong_model", field="model")
-            return name, loaded.version.version, loaded.model, _beats_naive(loaded.version.metrics)
+            return model, loaded.version.version, loaded.model, _beats_naive(loaded.version.metrics)
         return _BUILT_IN, 0, self._built_in, False
 
     def _store(self, store_id: str | None) -> int | None:

@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from shopkeeper.core.errors import Overloaded, ShopkeeperError, Unavailable
-from shopkeeper.stores.savepoint import savepoint
+from shopkeeper.stores.savepoint import TransactionLost, savepoint
 from shopkeeper.telemetry import metrics
 
 T = TypeVar("T")
@@ -130,6 +130,10 @@ class Writer:
             with self._engine.connect().execution_options(begin="BEGIN IMMEDIATE") as connection, connection.begin():
                 for task in group:
                     self._attempt(connection, task)
+        except TransactionLost as lost:
+            self._undo(marks)
+            self._fail(group, lost.first)
+            return
         except SQLAlchemyError as error:
             self._undo(marks)
             self._fail(group, error)
@@ -147,6 +151,8 @@ class Writer:
         marks = self._marks()
         with Outcome() as outcome, savepoint(connection, "one_write"):
             task.value = task.fn(connection)
+        if isinstance(outcome.error, TransactionLost):
+            raise outcome.error
         if outcome.error is not None:
             self._undo(marks)
             known = isinstance(outcome.error, SQLAlchemyError)

@@ -20,8 +20,9 @@ CANDIDATES = 200
 
 @dataclass(frozen=True)
 class UserCase:
-    """One user at the cutoff: distinct items taken before (newest first) with their age, and after."""
+    """One user (row) at the cutoff: distinct items taken before (newest first) with their age, and after."""
 
+    user: int
     items: NDArray[np.int32]
     age_days: NDArray[np.float64]
     taken: NDArray[np.int32]
@@ -66,6 +67,16 @@ def measure(model: RecallModel, item_ids: tuple[str, ...], cases: tuple[UserCase
         _put(everything[row], to_shop[best(scores, CANDIDATES)])
         scores[known[known >= 0]] = 0
         _put(unseen[row], to_shop[best(scores, CANDIDATES)])
+    return graded(everything, unseen, cases, len(item_ids))
+
+
+def graded(
+    everything: NDArray[np.int32], unseen: NDArray[np.int32], cases: tuple[UserCase, ...], n_items: int
+) -> Metrics:
+    """The measures of `measure` for lists of shop rows, int32 (len(cases), CANDIDATES), -1 where a list ended.
+
+    `everything` is shown where repeats are welcome, `unseen` where they are not.
+    """
     taken = [case.taken for case in cases]
     new = [case.new for case in cases]
     return {
@@ -77,13 +88,14 @@ def measure(model: RecallModel, item_ids: tuple[str, ...], cases: tuple[UserCase
         f"new_recall@{CANDIDATES}": ranking.recall_at(unseen, new, CANDIDATES),
         f"new_ndcg@{K_NDCG}": ranking.ndcg_at(unseen, new, K_NDCG),
         f"new_hit@{K_NDCG}": ranking.hit_at(unseen, new, K_NDCG),
-        f"coverage@{K}": ranking.coverage_at(unseen, len(item_ids), K),
+        f"coverage@{K}": ranking.coverage_at(unseen, n_items, K),
     }
 
 
 def _case(user: int, before: Orders, after: Orders, cutoff: int) -> UserCase:
     mine = np.flatnonzero(before.user == user)[::-1]
     return UserCase(
+        user=user,
         items=before.item[mine],
         age_days=(cutoff - before.time[mine]) / DAY,
         taken=np.unique(after.item[after.user == user]),
