@@ -104,7 +104,7 @@ class Shop:
         self.serving = Serving(self.registry)
         limits = Limits(settings.job_time_limit_s, settings.job_memory_limit_mb, settings.job_threads)
         self.jobs = JobService(db, home, clock, limits=limits, workers=settings.job_workers, zone=lambda: self.zone)
-        self.releases = Releases(self.jobs, self.registry)
+        self.releases = Releases(self.jobs, self.registry, sources=home.path / "sources" if settings.api_key else None)
         self.imports = Imports(stores.targets, home, clock, self.zone, upload_limit=settings.upload_limit)
         self.imports.hook_into(self.jobs)
 

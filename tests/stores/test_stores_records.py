@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import numpy as np
@@ -212,6 +214,28 @@ class TestCatalog:
         np.testing.assert_array_equal(loaded.price, catalog.price)
         np.testing.assert_array_equal(loaded.sellable(), catalog.sellable())
         again.close()
+
+    def test_whoever_reads_while_it_grows_sees_columns_that_fit(self, items: ItemStore, catalog: Catalog) -> None:
+        done = threading.Event()
+        seen: list[int] = []
+
+        def read() -> None:
+            while not done.is_set():
+                size = len(catalog.sellable())
+                columns = (catalog.ids, catalog.names, catalog.category, catalog.kind, catalog.price, catalog.active)
+                assert all(len(column) >= size for column in columns)
+                assert all(catalog.ids[:size])
+                seen.append(size)
+
+        with ThreadPoolExecutor(2) as pool:
+            readers = [pool.submit(read) for _ in range(2)]
+            for n in range(300):
+                items.put(Item(item_id=f"i{n}", name=f"N{n}")).result(30)
+            done.set()
+            for reader in readers:
+                reader.result(30)
+        assert len(seen) > 0
+        assert catalog.sellable().sum() == 300
 
     def test_an_empty_one_sells_nothing(self, catalog: Catalog) -> None:
         assert len(catalog) == 0

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from shopkeeper import plugins
-from shopkeeper.core.errors import Conflict, Invalid, NotFound
+from shopkeeper.core.errors import Conflict, Invalid, NotFound, Refused
 from shopkeeper.core.records import Job
 from shopkeeper.lifecycle.addresses import CHAMPION
 from shopkeeper.lifecycle.jobs import JobService
@@ -19,11 +20,15 @@ from shopkeeper.stores.artifacts import scope_folder
 
 
 class Releases:
-    """Hooks itself to the job kind `train`; make it before the jobs start."""
+    """Hooks itself to the job kind `train`; make it before the jobs start.
 
-    def __init__(self, jobs: JobService, registry: Registry) -> None:
+    `sources`: the only folder whose files a training may read; None where everybody who can ask is the machine's user.
+    """
+
+    def __init__(self, jobs: JobService, registry: Registry, *, sources: Path | None = None) -> None:
         self._jobs = jobs
         self._registry = registry
+        self._sources = sources
         jobs.on_start("train", self._champion)
         jobs.on_finish("train", self._release)
 
@@ -45,6 +50,7 @@ class Releases:
         trainer = plugins.algorithm(algorithm)
         plugins.read_params(trainer, dict(params or {}))
         self._check_family(model, scope, trainer.family)
+        self._check_path((source or {}).get("path"))
         asked = {
             "model": model,
             "algorithm": algorithm,
@@ -68,6 +74,14 @@ class Releases:
                 f"model {model!r} is of the family {known.task!r}, this algorithm makes {family!r}; use another name",
                 code="wrong_family",
                 field="algorithm",
+            )
+
+    def _check_path(self, path: Any) -> None:
+        if self._sources is None or path is None:
+            return
+        if not Path(str(path)).resolve().is_relative_to(self._sources.resolve()):
+            raise Refused(
+                f"a training may read files below {self._sources} only; put the file there", code="source_not_allowed"
             )
 
     def _champion(self, job: Job) -> dict[str, Any]:

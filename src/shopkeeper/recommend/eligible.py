@@ -58,7 +58,8 @@ def eligible(shelf: Shelf, filters: RecFilters | None, items: Rows) -> NDArray[n
     if filters.kinds is None:
         mask = shelf.sellable().copy()
     else:
-        mask = shelf.active & _among(shelf.kind, filters.kinds, len(shelf.active))
+        active = shelf.active  # read once: the shelf may grow meanwhile
+        mask = active & _among(shelf.kind, filters.kinds, len(active))
     if filters.categories is not None:
         mask &= _among(shelf.category, filters.categories, len(mask))
     _bound_price(mask, shelf.price[: len(mask)], filters)

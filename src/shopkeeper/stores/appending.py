@@ -82,11 +82,6 @@ class Group:
             if entry.future.set_running_or_notify_cancel():
                 entry.future.set_exception(error)
 
-    def fail_with(self, future: Future[list[tuple[list[bool], int]]]) -> None:
-        error = future.exception()
-        if error is not None:
-            self.fail(error)  # `settle` was never reached, so every list still waits
-
 
 def bulk_row(event: Event) -> EventRow:
     assert event.event_id is not None

@@ -177,17 +177,26 @@ class EventLog:
         try:
             future = self._db.writer.submit(lambda connection: self._write(connection, group), after=group.settle)
         except ShopkeeperError as error:
-            with self._lock:
-                self._open = None
+            self._close(group)
             group.fail(error)
             raise
-        future.add_done_callback(group.fail_with)
+        future.add_done_callback(lambda written: self._written(group, written))
+
+    def _close(self, group: Group) -> None:
+        """Whoever comes from now on belongs to the next group."""
+        with self._lock:
+            if self._open is group:
+                self._open = None
+
+    def _written(self, group: Group, future: Future[list[tuple[list[bool], int]]]) -> None:
+        error = future.exception()
+        if error is not None:
+            self._close(group)  # its transaction may have ended before `_write` was reached
+            group.fail(error)  # `settle` was never reached, so every list still waits
 
     def _write(self, connection: Connection, group: Group) -> list[tuple[list[bool], int]]:
         """Inserts all lists of a group at once. Returns for each list which events are new, and its first number."""
-        with self._lock:
-            if self._open is group:
-                self._open = None  # whoever comes now belongs to the next group
+        self._close(group)
         events = [event for entry in group.entries for event in entry.events]
         stored = self._with_rows(connection, [bulk_row(event) for event in events])
         first = self._next_seq()

@@ -40,3 +40,4 @@ def configure(level: str = "info", stream: TextIO | None = None) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(LEVELS[level.lower()])
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells every plug-in it finds
