@@ -6,6 +6,7 @@ the job's child; `releasing.py` is its other half, in the shop's process.
 
 from __future__ import annotations
 
+import resource
 import shutil
 from math import isfinite
 from pathlib import Path
@@ -92,7 +93,9 @@ def train(ctx: JobContext) -> dict[str, Any]:
     )
     candidate.files = artifacts.seal(folder, msgspec.to_builtins(candidate))
     compared = None if champion is None else _finite(champion)
-    return {**msgspec.to_builtins(candidate), "folder": ARTIFACT, "champion_metrics": compared}
+    peak = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    about = {"folder": ARTIFACT, "champion_metrics": compared, "peak_memory_mb": peak}
+    return {**msgspec.to_builtins(candidate), **about}
 
 
 def _context(ctx: JobContext, asked: TrainParams) -> TrainingContext:
