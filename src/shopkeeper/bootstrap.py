@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import ExitStack
 from dataclasses import dataclass
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from shopkeeper.core.clock import Clock, ReplayClock, SystemClock
 from shopkeeper.core.errors import Conflict, Invalid
@@ -128,10 +128,20 @@ class Shop:
         return FIRST_MODELS if self.log.last_seq else ()
 
     async def start(self) -> None:
-        """Reads the log, loads the champions, then follows, works and streams. Call it on the loop."""
+        """Reads the log, loads the champions, then follows, works and streams. Call it on the loop.
+
+        When it fails the shop is stopped: the home is free again.
+        """
         if self.started_at is not None:
             raise Conflict("this shop is started already")
         self.started_at = self.clock.wall()
+        try:
+            await self._start()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def _start(self) -> None:
         self.following.attach(asyncio.get_running_loop())
         await asyncio.to_thread(self.serving.sync)
         self.recommend.warm()  # here and not in a thread: it reads the followers' state
@@ -165,6 +175,7 @@ def open_shop(
     """
     if shop is not None and shop not in SHOPS:
         raise Invalid(f"there is no shop {shop!r}; choose one of: {', '.join(SHOPS)}", field="shop")
+    _check_zone(settings.timezone)
     home = Home(settings.home)
     with ExitStack() as stack:
         stack.enter_context(home.lock())
@@ -176,6 +187,7 @@ def open_shop(
         if meta.get("profiles.seeded") is None:
             opened.profiles.seed_defaults()
             meta.set("profiles.seeded", "1").result()
+        opened.imports.recover()
         held.push(stack.pop_all())
     return opened
 
@@ -188,6 +200,7 @@ def _furnish(db: Database, meta: Meta, settings: Settings, shop: str | None, rep
     kind = kind or shop or "empty"
     if kind == "retail":
         if not is_open(meta):
+            meta.set("shop.kind", kind).result()  # first of all: an interrupted opening goes on at the next start
             system = SystemClock()
             open_retail(Stores(db, system).targets, meta, system, report)
         return
@@ -195,6 +208,15 @@ def _furnish(db: Database, meta: Meta, settings: Settings, shop: str | None, rep
     for key, value in facts.items():
         if meta.get(key) is None:
             meta.set(key, value).result()
+
+
+def _check_zone(name: str) -> None:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise Invalid(
+            f"there is no time zone {name!r}; set SHOPKEEPER_TIMEZONE to one like Europe/London", field="timezone"
+        ) from error
 
 
 def _clock(meta: Meta, settings: Settings) -> Clock:

@@ -52,6 +52,13 @@ def test_stores_are_kept_apart() -> None:
     assert panel.series(None, store=0)[1].tolist() == [2]
 
 
+def test_a_store_row_beyond_the_bound_is_no_other_items_sale() -> None:
+    panel = new_panel()
+    panel.apply(batch({"item": 0, "store": 40_000, "quantity": 3.0}, {"item": 1, "store": 2, "quantity": 2.0}))
+    assert panel.series("apple")[1].tolist() == [3.0]
+    assert panel.series("pear")[1].tolist() == [2.0]
+
+
 def test_unknown_and_unsold_items_differ() -> None:
     panel = new_panel()
     panel.apply(batch({}))
@@ -147,3 +154,22 @@ def test_many_single_sales_outgrow_the_overlay() -> None:
         panel.apply(whole.take(slice(k, k + 1)))
     assert panel.series(None)[1].sum() == 3000
     assert panel.series("pear")[1].sum() == 1000
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(ROWS, st.sampled_from([None, 0, 1])), min_size=1, max_size=6))
+def test_totals_that_were_asked_for_before_follow_every_later_sale(steps) -> None:
+    live = new_panel()
+    so_far: list[dict[str, float]] = []
+    for rows, store in steps:
+        so_far += rows
+        live.apply(batch(*rows))
+        fresh = new_panel()
+        fresh.apply(batch(*so_far))
+        (first, y), (first_fresh, y_fresh) = live.series(None, store), fresh.series(None, store)
+        assert first == first_fresh
+        np.testing.assert_array_equal(y, y_fresh)
+        last = live.last_complete_day(at(70))
+        np.testing.assert_array_equal(live.dense(last, ["apple"], store).y, fresh.dense(last, ["apple"], store).y)
+        sold, sold_fresh = (panel.dense(last, [], store).sold for panel in (live, fresh))
+        np.testing.assert_array_equal(sold, sold_fresh)

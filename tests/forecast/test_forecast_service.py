@@ -32,7 +32,7 @@ class Models:
     def get(self, model: str, ref: str = "champion", scope: str = "all") -> Kept:
         if model not in self._kept or ref != "champion":
             raise NotFound(f"no model {model!r}", code="unknown_model")
-        metrics = {"wape": 0.5, "naive_wape": 0.9}
+        metrics = {"wape": 0.5, "naive_wape": 0.9, "pinball": 0.3, "naive_pinball": 0.6}
         version = Version(model=model, scope=scope, version=4, algorithm="x", status="ready", metrics=metrics)
         return Kept(version, self._kept[model])
 

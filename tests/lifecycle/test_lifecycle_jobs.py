@@ -109,6 +109,26 @@ def test_a_child_that_is_killed_fails_and_the_next_job_runs(make_jobs):
     only_end(jobs, dead.job_id)
 
 
+def test_a_log_that_grows_too_large_keeps_its_end_and_says_so(make_jobs):
+    jobs = make_jobs(log_mb=0.25)
+    job = jobs.wait(jobs.submit("toy_talk", {"lines": 20_000}).job_id, 60)
+    assert job.status == "done"
+    assert (jobs.folder(job.job_id) / "log.txt").stat().st_size <= 0.25 * 1024 * 1024
+    lines = jobs.logs(job.job_id, tail=100_000).splitlines()
+    assert "older part of this log was dropped" in lines[0]
+    assert lines[-1].startswith("00019999")
+
+
+def test_a_failure_hook_that_breaks_does_not_stop_the_worker(make_jobs):
+    def breaks(*_):
+        raise RuntimeError("a stranger's mistake")
+
+    jobs = make_jobs(hooks=lambda s: s.on_failure("toy_fail", breaks))
+    failed = jobs.submit("toy_fail", {})
+    assert jobs.wait(jobs.submit("toy_count", {"steps": 1}).job_id, 60).status == "done"
+    assert jobs.get(failed.job_id).status == "failed"
+
+
 def test_cancel_while_queued(make_jobs):
     ended = []
     jobs = make_jobs(start=False, hooks=lambda s: s.on_failure("toy_count", lambda *end: ended.append(end[1:])))

@@ -41,6 +41,7 @@ toy_emit = toyshop:emit
 toy_family = toyshop:have_children
 toy_flaky = toyshop:flaky
 toy_odd = toyshop:odd
+toy_talk = toyshop:talk
 """
 
 
@@ -106,6 +107,13 @@ def flaky(ctx: JobContext) -> dict[str, Any]:
         return {"attempt": 2}
     first.write_text(str(os.getpid()))
     return deaf(ctx)
+
+
+def talk(ctx: JobContext) -> dict[str, Any]:
+    """Prints `lines` numbered lines of a hundred bytes."""
+    for number in range(int(ctx.params["lines"])):
+        print(f"{number:08d}".ljust(99, "."))
+    return {}
 
 
 def odd(ctx: JobContext) -> dict[str, Any]:

@@ -15,10 +15,11 @@ import pytest
 from own_shop import OwnShop, own_shop
 
 from shopkeeper.core.clock import StoppedClock, micros
-from shopkeeper.core.errors import Conflict, Invalid, NotFound
+from shopkeeper.core.errors import Conflict, Invalid, NotFound, Unavailable
 from shopkeeper.core.protocols import JobContext, silent
 from shopkeeper.core.records import Job
 from shopkeeper.lifecycle.jobs import JobService
+from shopkeeper.operations.imports import notes_of
 from shopkeeper.sources.importing import run_import
 from shopkeeper.stores import imports as table
 
@@ -161,6 +162,48 @@ def test_the_preview_shows_guesses_and_takes_another_mapping(shop):
     assert done.plan["mapping"]["quantity"] == "n"
 
 
+def test_a_guess_that_nothing_proves_is_told_until_a_person_says_it(shop):
+    text = "customer,sku,date,qty,n\n7,A,03/04/2024,1,2\n"
+    one = bring(shop, text)
+    (note,) = notes_of(one)
+    assert "'03/04/2024' are read as day_first" in note
+    first = shop.imports.preview(one.import_id)
+    echoed = shop.imports.preview(one.import_id, first.mapping, kind=first.kind)
+    assert (first.notes, echoed.notes) == ([note], [note])
+    assert shop.imports.preview(one.import_id, {**first.mapping, "quantity": "n"}).notes == [note]
+    assert shop.imports.preview(one.import_id, {"@dates": "month_first"}).notes == []
+    assert notes_of(bring(shop, text, mapping={"@dates": "day_first"})) == []
+
+
+def test_a_file_whose_delimiter_is_not_found_is_refused_until_it_is_named(shop):
+    text = "order date^customer^sku^qty\n2024-01-05^7^A^2\n"
+    with pytest.raises(Invalid, match="@delimiter=\\^"):
+        bring(shop, text)
+    assert list(shop.home.imports.iterdir()) == []
+    one = bring(shop, text, mapping={"@delimiter": "^"})
+    assert (one.kind, shop.imports.run(one.import_id).accepted) == ("orders", 1)
+    with pytest.raises(Invalid, match="one column"):
+        shop.imports.preview(bring(shop, ORDERS).import_id, {"@delimiter": "^"})
+
+
+def test_days_without_a_sale_are_counted_and_told(shop):
+    text = "date,sku,qty\n" + "".join(f"2024-01-{n % 28 + 1:02d},S,{n % 3}\n" for n in range(60)) + "never,S,1\n"
+    one = bring(shop, text)
+    assert one.without_sale == 0
+    assert shop.imports.preview(one.import_id).notes == [
+        "17 of the first 50 rows without a sale: counted, nothing to store"
+    ]
+    done = shop.imports.run(one.import_id)
+    assert (done.accepted, done.duplicates, done.rejected, done.without_sale, done.rows) == (40, 0, 1, 20, 61)
+    assert notes_of(done) == ["20 rows without a sale: counted, nothing to store"]
+
+
+def test_a_day_without_a_sale_is_no_failure(shop):
+    done = shop.imports.run(bring(shop, "date,sku,qty\n2024-01-05,S,0\nnever,S,1\n").import_id)
+    assert (done.status, done.rejected, done.without_sale) == ("done", 1, 1)
+    assert notes_of(done) == ["1 row without a sale: counted, nothing to store"]
+
+
 def test_a_mapping_that_lacks_a_field_is_shown_and_refused(shop):
     one = bring(shop, "a,b\n1,2\n", kind="orders")
     assert shop.imports.preview(one.import_id).missing == ["item_id", "time"]
@@ -204,6 +247,16 @@ def test_a_file_that_cannot_be_read_leaves_nothing_behind(shop, content):
         shop.imports.create("../../evil.csv", io.BytesIO(content))
     assert list(shop.home.imports.iterdir()) == []
     assert shop.imports.list() == ([], None, 0)
+
+
+def test_a_disk_that_refuses_leaves_nothing_behind(shop):
+    class Upload(io.BytesIO):
+        def read(self, _size: int | None = -1, /) -> bytes:
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(Unavailable, match="No space"):
+        shop.imports.create("orders.csv", Upload())
+    assert list(shop.home.imports.iterdir()) == []
 
 
 def test_names_cannot_leave_the_folder(shop):
@@ -298,6 +351,17 @@ def test_a_cancelled_job_leaves_an_import_that_can_be_started_again(shop):
     jobs.failed(job, "cancelled", None)
     assert shop.imports.get(one.import_id).status == "failed"
     assert jobs.work(shop.imports.start(one.import_id, jobs))["accepted"] == 60
+
+
+def test_a_kill_between_import_and_job_leaves_an_import_that_can_be_started_again(shop):
+    jobs = JobService(shop.db, shop.home, shop.clock)
+    goes_on, stuck = bring(shop, ORDERS, "a.csv"), bring(shop, ORDERS + "1,2,S1,Cup,2024-01-01,1,1\n", "b.csv")
+    shop.imports.start(goes_on.import_id, jobs)
+    shop.db.writer.run(lambda connection: table.start(connection, stuck.import_id))  # and then the process is gone
+    shop.imports.recover()
+    assert shop.imports.get(goes_on.import_id).status == "running"
+    assert shop.imports.get(stuck.import_id).status == "failed"
+    assert shop.imports.run(stuck.import_id).accepted == 61
 
 
 def test_a_file_that_changed_is_not_read(shop):

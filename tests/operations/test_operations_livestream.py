@@ -119,3 +119,38 @@ def test_running_releases_until_it_is_cancelled(shop, clock):
 
     asyncio.run(run())
     assert shop.to.log.count() == 25
+
+
+def test_an_error_does_not_end_the_stream(shop, clock):
+    def rename(old: str, new: str) -> None:
+        shop.db.writer.run(lambda connection: connection.exec_driver_sql(f"ALTER TABLE {old} RENAME TO {new}"))
+
+    async def run() -> None:
+        live = stream_of(shop)
+        clock.advance(20 * MINUTE)
+        await asyncio.to_thread(rename, "withheld", "elsewhere")
+        task = asyncio.create_task(live.run(tick_s=0.01, rest_s=0.01))
+        while live.problem is None and not task.done():
+            await asyncio.sleep(0.01)
+        assert live.running
+        await asyncio.to_thread(rename, "elsewhere", "withheld")
+        while (live.state.released < 20 or live.problem is not None) and not task.done():
+            await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(run())
+    assert shop.to.log.count() == 20
+
+
+def test_a_stream_that_is_cancelled_after_the_shop_has_closed_just_ends(shop):
+    async def run() -> None:
+        task = asyncio.create_task(stream_of(shop).run(tick_s=0.01, rest_s=0.01))
+        await asyncio.sleep(0)
+        await asyncio.to_thread(shop.close)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(run())

@@ -71,6 +71,15 @@ def test_time_alone_changes_windows_and_stages(world: World) -> None:
     assert world.profiles.explain("ada").f_rule == 0.0
 
 
+def test_scores_compare_with_the_customers_of_today(world: World) -> None:
+    world.order("anna", 100)
+    assert world.profiles.profile("anna")["attributes"]["recency_score"] == 5
+    for n in range(9):
+        world.order(f"u{n}", n)
+    world.clock.advance(61 * SECOND)
+    assert world.profiles.profile("anna")["attributes"]["recency_score"] == 1
+
+
 def test_an_explanation_adds_up_and_says_why(world: World) -> None:
     world.order("ada", 3, quantity=30, price=1.0)
     for name, condition, weight in [

@@ -189,6 +189,29 @@ def test_an_explicit_model_that_does_not_exist_is_not_found(world: World) -> Non
         ask(world, model="dream")
 
 
+def test_an_explicit_model_that_does_not_rank_is_refused(world: World) -> None:
+    with pytest.raises(Invalid, match="does not rank"):
+        world.service.recommend(RecRequest(user_id="U1", model="popularity"))
+
+
+@pytest.mark.parametrize("place", list(BUILT_IN))
+def test_items_that_the_shelf_does_not_show_yet_disturb_nothing(place: str) -> None:
+    """Events may name an item a moment before the catalogue shows it."""
+    world = World()
+    unseen = len(world.shelf.ids) + 3
+    for kind in ("order", "view", "dislike"):
+        world.happens(kind, user=1, item=unseen)
+    world.items = Vocabulary([*world.shelf.ids, "x", "y", "z", "unseen"])
+    world.open()
+    context = {"item_ids": [world.shelf.ids[0], "unseen"]}
+    answer = world.service.recommend(RecRequest(user_id="U1", scenario=place, context=context, debug=True))
+    assert {item.item_id for item in answer.recommendations} <= set(world.shelf.ids)
+    assert [text for text in answer.debug_info["fallbacks"] if "failed" in text] == []
+    only_unseen = world.service.recommend(RecRequest(user_id="U1", scenario=place, context={"item_id": "unseen"}))
+    assert {item.item_id for item in only_unseen.recommendations} <= set(world.shelf.ids)
+    assert world.service.similar("unseen").items
+
+
 def test_feedback_on_a_purchase_takes_the_price_of_the_shelf(world: World) -> None:
     given = Feedback(user_id="U0", item_id="I1", feedback_type="purchase")
     assert world.service.feedback(given).value == 10.0

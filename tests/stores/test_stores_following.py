@@ -145,6 +145,72 @@ def test_events_that_nobody_told_of_are_read_from_the_log(
     assert numbers.seen == [1, 2, 3, 4]
 
 
+def test_more_than_the_inbox_holds_is_read_from_the_log(log: EventLog) -> None:
+    numbers = Numbers()
+    following = Following(log, [numbers], inbox=10)
+
+    async def follow() -> None:
+        following.attach(asyncio.get_running_loop())
+        for start in range(0, 30, 6):  # the loop is busy meanwhile: nothing leaves the inbox
+            bulk(log, 6, start=start)
+        await asyncio.wait_for(following.wait_for(30), 30)
+        following.detach()
+
+    asyncio.run(follow())
+    assert numbers.seen == list(range(1, 31))
+
+
+class Stumbling(EventLog):
+    """Cannot be read once, after it was told to."""
+
+    stumbles = False
+
+    def read(self, after_seq: int = 0, limit: int = 200_000) -> EventBatch:
+        if self.stumbles:
+            self.stumbles = False
+            raise Unavailable("the disk is away")
+        return super().read(after_seq, limit)
+
+
+def test_a_log_that_cannot_be_read_for_a_moment_is_read_later(
+    db: Database, vocabularies: Vocabularies, clock: StoppedClock
+) -> None:
+    log = Stumbling(db, vocabularies, clock)
+    numbers = Numbers()
+    following = Following(log, [numbers], inbox=2)
+
+    async def follow() -> None:
+        following.attach(asyncio.get_running_loop())
+        log.stumbles = True
+        bulk(log, 3)
+        await asyncio.wait_for(following.wait_for(3), 30)
+        await asyncio.wrap_future(log.append([click()]))
+        await asyncio.wait_for(following.wait_for(4), 30)
+
+    asyncio.run(follow())
+    assert numbers.seen == [1, 2, 3, 4]
+
+
+def test_who_detached_may_attach_to_another_loop(log: EventLog) -> None:
+    numbers = Numbers()
+    following = Following(log, [numbers])
+
+    async def follow(count: int) -> None:
+        following.attach(asyncio.get_running_loop())
+        bulk(log, 1, start=count)
+        await asyncio.sleep(0)
+        following.detach()
+
+    async def follow_again() -> None:
+        following.attach(asyncio.get_running_loop())
+        answer = await asyncio.wrap_future(log.append([click()]))
+        await asyncio.wait_for(following.wait_for(answer.last_seq), 30)
+
+    asyncio.run(follow(0))
+    asyncio.run(follow_again())
+    assert numbers.seen == [1, 2]
+
+
 def test_a_follower_that_fails_is_left_out_and_named(log: EventLog) -> None:
     bad, good = Numbers("bad", fail_at=2), Numbers("good")
     following = Following(log, [bad, good])

@@ -1,4 +1,4 @@
-"""A full disk ends the whole transaction of a group: nothing of it may be acknowledged, and everything goes on after."""
+"""A full disk ends the whole transaction of a group: nothing of it may be acknowledged, and all goes on after."""
 
 from __future__ import annotations
 

@@ -3,6 +3,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -60,3 +62,24 @@ def test_the_folders_are_made_for_their_owner_only(tmp_path: Path) -> None:
     for folder in (home.path, home.artifacts, home.jobs, home.imports, home.logs):
         assert folder.stat().st_mode & 0o777 == 0o700
     assert home.sql_url == f"sqlite:///{home.path}/shop.db"
+
+
+def test_whoever_only_looks_does_not_keep_a_server_from_starting(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    going = threading.Event()
+
+    def look() -> None:
+        while not going.is_set():
+            home.live_url()
+
+    with home.lock():
+        pass
+    with ThreadPoolExecutor(1) as pool:
+        looker = pool.submit(look)
+        try:
+            for _ in range(50):
+                with home.lock():
+                    assert home.server() is not None
+        finally:
+            going.set()
+        looker.result(30)

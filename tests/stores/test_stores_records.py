@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-import threading
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import numpy as np
 import pytest
+from sqlalchemy import event
 
 from shopkeeper.core.clock import StoppedClock, moment
 from shopkeeper.core.errors import Conflict, Invalid, NotFound, Stale
@@ -215,27 +214,28 @@ class TestCatalog:
         np.testing.assert_array_equal(loaded.sellable(), catalog.sellable())
         again.close()
 
-    def test_whoever_reads_while_it_grows_sees_columns_that_fit(self, items: ItemStore, catalog: Catalog) -> None:
-        done = threading.Event()
-        seen: list[int] = []
+    def test_whoever_reads_in_the_middle_of_a_change_sees_columns_that_fit(
+        self, db: Database, vocabularies: Vocabularies, clock: StoppedClock
+    ) -> None:
+        looks = []
 
-        def read() -> None:
-            while not done.is_set():
-                size = len(catalog.sellable())
-                columns = (catalog.ids, catalog.names, catalog.category, catalog.kind, catalog.price, catalog.active)
-                assert all(len(column) >= size for column in columns)
-                assert all(catalog.ids[:size])
-                seen.append(size)
+        class Watched(Catalog):
+            """Read after every single assignment, as another thread might."""
 
-        with ThreadPoolExecutor(2) as pool:
-            readers = [pool.submit(read) for _ in range(2)]
-            for n in range(300):
-                items.put(Item(item_id=f"i{n}", name=f"N{n}")).result(30)
-            done.set()
-            for reader in readers:
-                reader.result(30)
-        assert len(seen) > 0
-        assert catalog.sellable().sum() == 300
+            def __setattr__(self, name: str, value: object) -> None:
+                super().__setattr__(name, value)
+                if len(vars(self)) >= 10:  # made to the end
+                    size = len(self.sellable())
+                    columns = (self.ids, self.names, self.category, self.kind, self.price, self.active)
+                    looks.append(all(len(column) >= size for column in columns) and all(self.ids[:size]))
+
+        watched = Watched(db, vocabularies)
+        items = ItemStore(db, vocabularies, clock, watched)
+        items.put_many([Item(item_id=f"i{n}", name=f"N{n}") for n in range(3)]).result(30)
+        items.put_many([Item(item_id=f"i{n}", name=f"M{n}") for n in range(2, 5)]).result(30)
+        assert watched.names == ["N0", "N1", "M2", "M3", "M4"]
+        assert len(looks) > 3
+        assert all(looks)
 
     def test_an_empty_one_sells_nothing(self, catalog: Catalog) -> None:
         assert len(catalog) == 0
@@ -312,6 +312,19 @@ class TestStock:
             ]
         ).result(30)
         assert (done.updated, [r.index for r in done.rejected]) == (2, [0, 2, 3, 4, 5])
+
+    def test_the_sum_is_in_memory_when_a_change_is_acknowledged(
+        self, stock: StockStore, items: ItemStore, db: Database
+    ) -> None:
+        stock.put_many([StockLevel(store_id="s", item_id="a", on_hand=1.5)]).result(30)
+        items.put(Item(item_id="new", name="New")).result(30)
+        asked: list[str] = []
+        listener = (db.engine, "before_cursor_execute", lambda *call: asked.append(call[2]))
+        event.listen(*listener)
+        found = stock.on_hand()
+        event.remove(*listener)
+        np.testing.assert_array_equal(found, np.array([1.5, np.nan, np.nan, np.nan], dtype=np.float32))
+        assert asked == []
 
     def test_list_and_sum_over_stores(self, stock: StockStore) -> None:
         assert np.isnan(stock.on_hand()).all()

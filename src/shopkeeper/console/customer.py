@@ -72,12 +72,15 @@ def _plain(text: str) -> str:
 
 
 def _windows(windows: dict[str, Any]) -> list[dict[str, Any]]:
-    rows = []
-    for name, window in windows.items():
-        if "counts" in window:
-            plain = {key: value for key, value in window.items() if not isinstance(value, dict | list)}
-            rows.append({say("window"): name, **window.get("counts", {}), **plain})
-    return rows
+    """One row a measure, one column a window: five columns fit where ten do not."""
+    measured = {name: _measures(window) for name, window in windows.items() if "counts" in window}
+    names = dict.fromkeys(name for window in measured.values() for name in window)
+    return [{say("window"): name, **{at: window.get(name, 0) for at, window in measured.items()}} for name in names]
+
+
+def _measures(window: dict[str, Any]) -> dict[str, float]:
+    counts = {f"events: {name}": n for name, n in window["counts"].items()}
+    return counts | {name: value for name, value in window.items() if isinstance(value, int | float)}
 
 
 def _pairs(values: dict[str, Any]) -> list[dict[str, str]]:

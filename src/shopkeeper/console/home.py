@@ -13,7 +13,10 @@ from shopkeeper.console.words import LANGUAGES, say
 import_module("pandas")
 
 st.set_page_config(page_title="Shopkeeper 掌柜", page_icon="🏮", layout="wide")
-st.html("<style>.block-container{padding-top:4rem} [data-testid=stMetricValue]{font-size:1.7rem}</style>")
+st.html(
+    "<style>.block-container{padding-top:4rem} [data-testid=stMetricValue]{font-size:1.7rem}"
+    "[data-testid=stMetric] *{white-space:normal;overflow:visible;text-overflow:clip}</style>"
+)
 
 title, options = st.columns([5, 1])
 with options:

@@ -6,6 +6,7 @@ One batch holds n events in log order; every array has length n. Ids are the int
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -57,8 +58,8 @@ class EventBatch:
         return cls(*(np.concatenate([getattr(b, f.name) for b in batches]) for f in fields(cls)))
 
     @classmethod
-    def from_rows(cls, rows: list[tuple[int | float | None, ...]]) -> EventBatch:
-        """From tuples in field order; None becomes -1 (rows), NaN (amounts) or False (promotion)."""
+    def from_rows(cls, rows: Sequence[tuple[Any, ...]]) -> EventBatch:
+        """From tuples in field order; None becomes -1 (rows) or NaN (amounts), a promotion's name True."""
         if not rows:
             return cls.empty()
         columns = list(zip(*rows, strict=True))
@@ -70,9 +71,10 @@ _DTYPES = (
 )  # fmt: skip
 
 
-def _column(values: tuple[int | float | None, ...], dtype: type[np.generic]) -> Any:
+def _column(values: tuple[Any, ...], dtype: type[np.generic]) -> Any:
     if dtype is np.float64:
         return np.array(values, dtype=np.float64)
     if dtype is np.bool_:
-        return np.array([bool(v) for v in values], dtype=np.bool_)
-    return np.array([-1 if v is None else v for v in values], dtype=dtype)
+        return np.fromiter(map(bool, values), dtype=np.bool_, count=len(values))
+    known = [-1 if v is None else v for v in values] if None in values else values
+    return np.array(known, dtype=dtype)

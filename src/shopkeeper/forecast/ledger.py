@@ -13,6 +13,7 @@ from shopkeeper.core.batch import EventBatch
 
 _OVERLAY = 2_048
 _DAY_BITS, _STORE_BITS = 16, 15
+LAST_STORE = (1 << _STORE_BITS) - 2
 LAST_DAY = (1 << _DAY_BITS) - 1
 """Days before 1970 and after this one (in 2149) are not kept."""
 FIELDS = ("quantity", "priced", "revenue", "returned")
@@ -45,7 +46,7 @@ class Ledger:
     def of_item(self, item: int) -> tuple[Keys, Sums]:
         """The days of one item, sorted by store and day."""
         self._merge()
-        low, high = np.searchsorted(self._keys, [item << 31, (item + 1) << 31])
+        low, high = np.searchsorted(self._keys, [at << (_DAY_BITS + _STORE_BITS) for at in (item, item + 1)])
         return self._keys[low:high], self._sums[low:high]
 
     def all(self) -> tuple[Keys, Sums]:
@@ -82,12 +83,9 @@ class Ledger:
 
 
 def pack(item: NDArray[np.integer], store: NDArray[np.integer], day: NDArray[np.integer]) -> Keys:
-    """One number that sorts by item, store (-1: none), day."""
-    return (
-        (item.astype(np.int64) << (_DAY_BITS + _STORE_BITS))
-        | ((store.astype(np.int64) + 1) << _DAY_BITS)
-        | day.astype(np.int64)
-    )
+    """One number that sorts by item, store (-1: none), day. Sales of a store beyond LAST_STORE count as of none."""
+    known = np.where(store <= LAST_STORE, store, -1).astype(np.int64)
+    return (item.astype(np.int64) << (_DAY_BITS + _STORE_BITS)) | ((known + 1) << _DAY_BITS) | day.astype(np.int64)
 
 
 def unpack(keys: Keys) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:

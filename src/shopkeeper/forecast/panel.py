@@ -6,7 +6,7 @@ quantity are counted beside it and never taken off the day on which the goods we
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 _SALES_TYPES = ("order", "return")
+_STORES_KEPT = 64
 MAX_DAYS = 5 * 366
 """How far back series go: a single order with a wrong year must not stretch them."""
 
@@ -44,7 +45,7 @@ class SalesPanel:
         self._items = items
         self._types = event_types
         self._ledger = Ledger()
-        self._total: dict[int | None, tuple[int, NDArray[np.float64], NDArray[np.int32]]] = {}
+        self._total: dict[int | None, _Days] = {}
 
     def apply(self, batch: EventBatch) -> None:
         order, back = (self._types.row(name) for name in _SALES_TYPES)
@@ -61,8 +62,11 @@ class SalesPanel:
         if back is not None:
             change[sales.type == back, :3] = 0.0
         kept = (day >= 0) & (day <= LAST_DAY)
+        if not kept.any():
+            return
         self._ledger.add(pack(sales.item, sales.store, day)[kept], change[kept])
-        self._total.clear()
+        for days in self._total.values():
+            days.stale_from = min(days.stale_from, int(day[kept].min()))
 
     def __len__(self) -> int:
         """Days kept, over all items and stores."""
@@ -131,23 +135,58 @@ class SalesPanel:
             raise NotFound(f"no item {item_id!r}", code="unknown_item", field="item_id")
         return row
 
-    def _columns(self, store: int | None) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    def _columns(
+        self, store: int | None, since: int = 0
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+        """Item, day and sums of every sale since a day."""
         keys, sums = self._ledger.all()
+        if since:
+            recent = np.flatnonzero((keys & LAST_DAY) >= since)
+            keys, sums = keys[recent], sums[recent]
         item, at, day = unpack(keys)
         here = (sums[:, 0] > 0) & _in(store, at)
         return item[here], day[here], sums[here]
 
     def _days(self, store: int | None) -> tuple[int, NDArray[np.float64], NDArray[np.int32]]:
-        """First day, (d,) pieces and (d,) different products of the whole shop or one store; kept until a sale."""
-        if store not in self._total:
-            item, day, sums = self._columns(store)
-            if not len(day):
-                return 0, np.empty(0), np.empty(0, dtype=np.int32)
-            first = int(day.min())
-            products = np.unique(np.stack([item, day]), axis=1)[1] if store is None else day
-            counts = np.bincount(products - first).astype(np.int32)
-            self._total[store] = (first, np.bincount(day - first, sums[:, 0]).astype(np.float64), counts)
-        return self._total[store]
+        """First day, (d,) pieces and (d,) different products of the whole shop or one store.
+
+        Kept; after a sale only its day and the later ones are added up again.
+        """
+        kept = self._total.get(store)
+        if kept is None or kept.stale_from < kept.first:
+            kept = self._add_up(store, None)
+        elif kept.stale_from <= LAST_DAY:
+            kept = self._add_up(store, kept)
+        return kept.first, kept.pieces, kept.products
+
+    def _add_up(self, store: int | None, before: _Days | None) -> _Days:
+        item, day, sums = self._columns(store, 0 if before is None else before.stale_from)
+        if before is None:
+            since = first = int(day.min()) if len(day) else 0
+            pieces, products = np.empty(0), np.empty(0, dtype=np.int32)
+        else:
+            since, first = before.stale_from, before.first
+            pieces, products = _fit(before.pieces, since - first), _fit(before.products, since - first)
+        if len(day):
+            sold = day if store is not None else np.unique(item * (LAST_DAY + 1) + day) % (LAST_DAY + 1)
+            pieces = np.concatenate([pieces, np.bincount(day - since, sums[:, 0])])
+            products = np.concatenate([products, np.bincount(sold - since).astype(np.int32)])
+        elif before is not None:
+            pieces, products = before.pieces, before.products  # nothing but returns came
+        if len(self._total) >= _STORES_KEPT:
+            self._total.clear()
+        self._total[store] = fresh = _Days(first, pieces, products)
+        return fresh
+
+
+class _Days:
+    """Pieces and different products (d,) a day from day `first` on; right for the days before `stale_from`."""
+
+    def __init__(self, first: int, pieces: NDArray[np.float64], products: NDArray[np.int32]) -> None:
+        self.first = first
+        self.pieces = pieces
+        self.products = products
+        self.stale_from = LAST_DAY + 1 if len(pieces) else -1
 
 
 def _in(store: int | None, at: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -165,7 +204,7 @@ def _grid(
     return grid
 
 
-def _fit(values: NDArray[np.generic], columns: int) -> NDArray[np.generic]:
+def _fit(values: NDArray[Any], columns: int) -> NDArray[Any]:
     """Cut, or filled up with 0, to that many days."""
     return np.concatenate([values[:columns], np.zeros(max(columns - len(values), 0), dtype=values.dtype)])
 

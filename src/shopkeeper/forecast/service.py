@@ -1,47 +1,25 @@
-"""One forecast for one question, always: the asked model, else a simpler one, and the answer says which it was.
+"""One forecast for one question, always: the asked model, else the better one, and the answer says which it was.
 
 The forecast starts today. What was sold today so far ends the history, and today's forecast is never below it.
 """
 
 from __future__ import annotations
 
-from typing import Any, Protocol, TypeAlias
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shopkeeper.core.clock import Clock
 from shopkeeper.core.days import date_of
-from shopkeeper.core.errors import Invalid, NotFound, Unavailable
+from shopkeeper.core.errors import Invalid, NotFound
 from shopkeeper.core.records import QUANTILES, Forecast, ForecastPoint, HistoryPoint
-from shopkeeper.forecast.algorithms.seasonal_naive import SeasonalNaiveModel
-from shopkeeper.forecast.intervals import Calibration
-from shopkeeper.forecast.outlook import ForecastModel, Outlook
+from shopkeeper.forecast.choosing import Chooser, ModelSource
+from shopkeeper.forecast.outlook import Outlook
 from shopkeeper.forecast.panel import Names, SalesPanel
-from shopkeeper.lifecycle.addresses import parse_address
 
-DEFAULT_MODEL = "sales_daily"
-NAIVE_MODEL = "sales_daily_naive"
 MAX_HORIZON = 365
 MAX_HISTORY = 3650
-_BUILT_IN = "seasonal_naive"
-_Chosen: TypeAlias = tuple[str, int, ForecastModel, bool]
-
-
-class Loaded(Protocol):
-    """What serving hands out: the version's record and the model."""
-
-    @property
-    def version(self) -> Any: ...
-
-    @property
-    def model(self) -> Any: ...
-
-
-class ModelSource(Protocol):
-    """lifecycle.serving.Serving, as far as it is used here. Raises NotFound or Unavailable when there is no model."""
-
-    def get(self, model: str, ref: str = "champion", scope: str = "all") -> Any: ...
 
 
 class ForecastService:
@@ -50,9 +28,8 @@ class ForecastService:
     def __init__(self, panel: SalesPanel, clock: Clock, serving: ModelSource, stores: Names | None = None) -> None:
         self._panel = panel
         self._clock = clock
-        self._serving = serving
+        self._models = Chooser(serving)
         self._stores = stores
-        self._built_in = SeasonalNaiveModel(Calibration.unknown())
 
     def forecast(
         self,
@@ -71,41 +48,25 @@ class ForecastService:
         store = self._store(store_id)
         today = self._panel.last_complete_day(self._clock.now()) + 1
         series = self._panel.dense(today - 1, [] if item_id is None else [item_id], store)
-        name, version, chosen, beats = self._choose(model)
-        fallback = None if model or name == DEFAULT_MODEL else f"no champion of {DEFAULT_MODEL} yet"
+        chosen = self._models.choose(model, total=item_id is None)
         if not series.select(np.array([0])).y.any():
-            fallback = "no sales before today: little is known"
-        answer = _only(chosen.forecast(series, horizon) if series.days else _nothing(len(series), horizon), 0)
+            chosen = replace(chosen, fallback="no sales before today: little is known")
+        answer = _only(chosen.model.forecast(series, horizon) if series.days else _nothing(len(series), horizon), 0)
         if not (np.isfinite(answer.mean).all() and np.isfinite(answer.quantiles).all()):
-            answer = _only(self._built_in.forecast(series, horizon), 0)
-            name, version, beats, fallback = _BUILT_IN, 0, False, f"{name} gave no finite number"
+            chosen = self._models.built_in(f"{chosen.name} gave no finite number")
+            answer = _only(chosen.model.forecast(series, horizon), 0)
         history, so_far = self._history(item_id, store, today, history_days)
         return Forecast(
             item_id=item_id,
-            model=name,
-            version=version,
+            model=chosen.name,
+            version=chosen.version,
             history=history,
             forecast=_points(_at_least(answer, so_far), today),
-            beats_naive=beats,
+            beats_naive=chosen.beats_naive,
             scope="product" if item_id is not None else ("global" if store_id is None else "store"),
             store_id=store_id,
-            fallback=fallback,
+            fallback=chosen.fallback,
         )
-
-    def _choose(self, asked: str | None) -> _Chosen:
-        """The asked model (`name`, `name/3`, `name@alias`), else `sales_daily`, else naive, trained or built in."""
-        for name in [asked] if asked else [DEFAULT_MODEL, NAIVE_MODEL]:
-            model, ref = parse_address(name)
-            try:
-                loaded: Loaded = self._serving.get(model, ref)
-            except (NotFound, Unavailable):
-                if asked:
-                    raise
-                continue
-            if not hasattr(loaded.model, "forecast"):
-                raise Invalid(f"model {name!r} does not make forecasts", code="wrong_model", field="model")
-            return model, loaded.version.version, loaded.model, _beats_naive(loaded.version.metrics)
-        return _BUILT_IN, 0, self._built_in, False
 
     def _store(self, store_id: str | None) -> int | None:
         if store_id is None:
@@ -131,11 +92,6 @@ class ForecastService:
 def _check(field: str, value: int, low: int, high: int) -> None:
     if not low <= value <= high:
         raise Invalid(f"{field} is {value}, expected {low} to {high}", code="out_of_bounds", field=field)
-
-
-def _beats_naive(metrics: dict[str, Any]) -> bool:
-    wape, naive = metrics.get("wape"), metrics.get("naive_wape")
-    return wape is not None and naive is not None and wape <= naive
 
 
 def _sold(day: int, pieces: float) -> HistoryPoint:

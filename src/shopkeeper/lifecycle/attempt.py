@@ -21,12 +21,14 @@ Ending: TypeAlias = Literal["done", "failed", "cancelled", "requeue"]
 
 @dataclass(frozen=True)
 class Limits:
-    """Of every job. `threads` 0: the usable cores. `grace_s`: from the request to stop until it is ended by force."""
+    """Of every job. `threads` 0: the usable cores. `grace_s`: from the request to stop until it is ended by force.
+    A log that grows beyond `log_mb` loses its older part."""
 
     time_s: float = 3600.0
     memory_mb: float = 8192.0
     threads: int = 0
     grace_s: float = 10.0
+    log_mb: float = 16.0
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,7 @@ class Attempt:
                 self._child.ended(_EXIT_S)
         finally:
             status = self._child.close()
+            self._child.trim_log(self._limits.log_mb)
         return self._outcome(status)
 
     def _hear(self) -> bool:
@@ -93,7 +96,9 @@ class Attempt:
         if now - self._started > self._limits.time_s:
             self._over = f"ran longer than its time limit of {self._limits.time_s:g} s and was ended"
         family = now - self._weighed > _FAMILY_S
-        self._weighed = now if family else self._weighed
+        if family:
+            self._weighed = now
+            self._child.trim_log(self._limits.log_mb)
         if (used := self._child.memory_mb(family=family)) > self._limits.memory_mb:
             self._over = f"took {used:.0f} MiB, its memory limit is {self._limits.memory_mb:g} MiB; it was ended"
         if self._over is not None:

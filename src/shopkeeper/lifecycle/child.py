@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 import psutil
 
+from shopkeeper.lifecycle.joblog import LOG, trim
 from shopkeeper.lifecycle.reporting import LINE_LIMIT
 from shopkeeper.lifecycle.run import Spec
 
@@ -36,7 +37,7 @@ class Child:
         self._reader, writer = os.pipe()
         spec.channel, spec.parent = writer, os.getpid()
         try:
-            with (self._folder / "log.txt").open("ab") as output:
+            with (self._folder / LOG).open("ab") as output:
                 self._process = subprocess.Popen(
                     [sys.executable, "-m", "shopkeeper.lifecycle.run"],
                     stdin=subprocess.PIPE,
@@ -51,8 +52,12 @@ class Child:
             raise
         finally:
             os.close(writer)
-        self._facts = psutil.Process(self._process.pid)
-        note_process(self._folder, self._facts)
+        try:
+            self._facts = psutil.Process(self._process.pid)
+            note_process(self._folder, self._facts)
+        except (OSError, psutil.Error) as error:  # a full disk, mostly: nobody could find this child later
+            self.close()
+            raise OSError(f"the job's process could not be noted: {error}") from error
         self._tell(msgspec.json.encode(spec) + b"\n")
 
     def _tell(self, line: bytes) -> None:
@@ -87,6 +92,9 @@ class Child:
             return float(sum(process.memory_info().rss for process in (self._facts, *family_of))) / MIB
         except psutil.Error:
             return 0.0
+
+    def trim_log(self, limit_mb: float) -> None:
+        trim(self._folder / LOG, int(limit_mb * MIB))
 
     def ask_to_stop(self) -> None:
         self._process.terminate()

@@ -24,7 +24,7 @@ from shopkeeper.core.clock import Clock
 from shopkeeper.core.errors import Conflict, Invalid
 from shopkeeper.core.ids import ulid
 from shopkeeper.core.records import FINISHED, Job, JobEvent
-from shopkeeper.lifecycle import hooks
+from shopkeeper.lifecycle import hooks, joblog
 from shopkeeper.lifecycle.attempt import Limits
 from shopkeeper.lifecycle.watching import Listener, Watchers, follow
 from shopkeeper.lifecycle.worker import Workers
@@ -34,7 +34,6 @@ from shopkeeper.stores.sql import Database
 from shopkeeper.telemetry import metrics
 
 Events: TypeAlias = list[JobEvent]
-_TAIL_BYTES = 4 * 1024 * 1024
 _CANCEL_EVENT = ("status", {"status": "running", "cancel_requested": True})
 
 
@@ -168,13 +167,7 @@ class JobService:
 
     def logs(self, job_id: str, tail: int = 200) -> str:
         """The last `tail` lines of what the job printed (of the last 4 MiB). Raises NotFound."""
-        file = self.folder(job_id) / "log.txt"
-        if not file.exists():
-            return ""
-        with file.open("rb") as log:
-            log.seek(max(0, file.stat().st_size - _TAIL_BYTES))
-            lines = log.read(_TAIL_BYTES).splitlines(keepends=True)
-        return b"".join(lines[-tail:]).decode(errors="replace")
+        return joblog.tail(self.folder(job_id) / joblog.LOG, tail)
 
     def events(self, job_id: str, after_seq: int = 0) -> Events:
         """Stored events with a number above `after_seq`. Raises NotFound."""

@@ -6,11 +6,13 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import TypeAlias
 
 from shopkeeper.core.records import JobEvent
 
 Listener: TypeAlias = Callable[[JobEvent], None]
+_WAITING = 1000  # events that a slow reader may leave waiting
 
 
 class Watchers:
@@ -57,21 +59,19 @@ async def follow(
 
     With `idle_s`, None comes whenever nothing happened for so long: time for a keep-alive.
     """
-    loop = asyncio.get_running_loop()
-    queue: asyncio.Queue[JobEvent] = asyncio.Queue()
-
-    def hand_over(event: JobEvent) -> None:
-        loop.call_soon_threadsafe(queue.put_nowait, event)
-
-    unsubscribe = watchers.subscribe(job_id, hand_over)
+    heard = _Heard()
+    unsubscribe = watchers.subscribe(job_id, partial(_hand_over, asyncio.get_running_loop(), heard))
+    seen, finished = after_seq, False
     try:
-        seen = after_seq
-        stored, finished = await asyncio.to_thread(read, job_id, after_seq)
-        for event in stored:
-            seen = event.seq
-            yield event
         while not finished:
-            live = await _next(queue, idle_s)
+            if heard.missed:
+                heard.missed = False
+                stored, finished = await asyncio.to_thread(read, job_id, seen)
+                for event in stored:
+                    seen = event.seq
+                    yield event
+                continue
+            live = await _next(heard.queue, idle_s)
             if live is None:
                 yield None
             elif live.seq > seen:
@@ -80,6 +80,26 @@ async def follow(
                 finished = live.type == "done"
     finally:
         unsubscribe()
+
+
+class _Heard:
+    """Live events that one reader has not taken yet; for a slow one what does not fit is `missed`: it is stored."""
+
+    def __init__(self) -> None:
+        self.queue: asyncio.Queue[JobEvent] = asyncio.Queue(_WAITING)
+        self.missed = True  # nothing was read yet
+
+    def put(self, event: JobEvent) -> None:
+        if self.missed:
+            return
+        try:
+            self.queue.put_nowait(event)
+        except asyncio.QueueFull:
+            self.missed = True  # what is in the queue stays: it wakes the reader, who then reads what is stored
+
+
+def _hand_over(loop: asyncio.AbstractEventLoop, heard: _Heard, event: JobEvent) -> None:
+    loop.call_soon_threadsafe(heard.put, event)
 
 
 async def _next(queue: asyncio.Queue[JobEvent], idle_s: float | None) -> JobEvent | None:

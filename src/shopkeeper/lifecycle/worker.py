@@ -95,7 +95,7 @@ class Workers:
             try:
                 self._recover(of_all_others=False)
                 job = self._ledger.claim(self._expect)
-            except (Unavailable, Overloaded) as error:
+            except ShopkeeperError as error:
                 log.warning("no job can be taken now: %s", error.message)
                 self._closing.wait(_RETRY_S)
                 continue
@@ -194,8 +194,8 @@ class Workers:
         if status != "done" and hook is not None:
             try:
                 hook(job, status, error)
-            except ShopkeeperError as problem:
-                log.error("job %s: its failure hook failed: %s", job.job_id, problem.message)
+            except Exception:  # the edge: a hook of another room must not end the worker, nor the shop's start
+                log.exception("job %s: its failure hook failed", job.job_id)
         self._ledger.finish(job, status, result, error)
 
     def _recover(self, *, of_all_others: bool) -> None:

@@ -19,7 +19,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from shopkeeper.core.clock import Clock, rfc3339
-from shopkeeper.core.errors import Conflict, Invalid, NotFound, ShopkeeperError
+from shopkeeper.core.errors import Conflict, Invalid, NotFound, ShopkeeperError, Unavailable
 from shopkeeper.core.ids import ulid
 from shopkeeper.core.protocols import Report, silent
 from shopkeeper.core.records import Job, Record, Rejection
@@ -32,6 +32,7 @@ from shopkeeper.sources.kinds import KINDS
 from shopkeeper.sources.reading import Setting
 from shopkeeper.sources.source import Layout, Survey
 from shopkeeper.stores import imports as table
+from shopkeeper.stores import jobs as job_table
 from shopkeeper.stores.home import Home
 from shopkeeper.stores.imports import Import
 from shopkeeper.stores.paging import cursor_after, key_of
@@ -85,6 +86,17 @@ class Imports:
         jobs.on_finish("import", lambda job, _: self._finish(job.params["import_id"]))
         jobs.on_failure("import", lambda job, _status, _error: self._fail(job.params["import_id"]))
 
+    def recover(self) -> None:
+        """Ends as failed what a killed process left running without a job that goes on with it. Before the jobs start,
+        by the one that holds the home; a failed import can be started again and goes on where it stood."""
+
+        def settle(connection: Connection) -> None:
+            for import_id in table.running(connection):
+                if job_table.under_way(connection, _work_key(import_id)) is None:
+                    table.finish(connection, import_id, "failed")
+
+        self._to.db.writer.run(settle)
+
     # -- looking
 
     def create(
@@ -95,7 +107,8 @@ class Imports:
         kind: str | None = None,
         mapping: Mapping[str, str] | None = None,
     ) -> Import:
-        """Keeps the file, looks at all of it and guesses kind and mapping. Raises Invalid; then nothing is kept."""
+        """Keeps the file, looks at all of it and guesses kind and mapping. Raises Invalid, and Unavailable when
+        the disk refuses; then nothing is kept."""
         name = Path(filename.replace("\\", "/")).name[:200] or "file"
         import_id = ulid()
         folder = self._home.imports / import_id
@@ -104,8 +117,11 @@ class Imports:
         try:
             self._keep(content, path)
             return self._look(import_id, name, path, kind, mapping or {})
-        except ShopkeeperError:
-            shutil.rmtree(folder)
+        except OSError as error:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise Unavailable(f"the file cannot be kept: {error}; check the disk's free space") from error
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
             raise
 
     def preview(
@@ -117,12 +133,15 @@ class Imports:
         missing = mappings.missing_fields(plan)
         rows: list[dict[str, Any]] = []
         rejects: list[Rejection] = []
+        notes = list(plan.notes)
         if not missing:
             path = Path(found.path)
             part = next(open_source(path).slices(path, layout, size=PREVIEW_ROWS))
             checked = check(plan, part, self._setting(found))
             rows = [_shown(row) for row in checked.good.drop("row").iter_rows(named=True)]
             rejects = [Rejection(index=broken.row, reason=broken.reason) for broken in checked.rejects]
+            read = part.next_row - part.first_row
+            notes += _without_sale(read - len(rows) - len(rejects), of=f" of the first {read}")
         guesses = [msgspec.to_builtins(guess) for guess in plan.guesses]
         return Preview(
             kind=plan.kind,
@@ -130,7 +149,7 @@ class Imports:
             rejects=rejects,
             mapping=plan.wire(),
             guesses=guesses,
-            notes=plan.notes,
+            notes=notes,
             missing=missing,
         )
 
@@ -166,7 +185,7 @@ class Imports:
         params = {"import_id": import_id}
         self._to.db.writer.run(lambda connection: table.start(connection, import_id))
         try:
-            job = jobs.submit("import", params, requested_by=requested_by, work_key=f"import:{import_id}")
+            job = jobs.submit("import", params, requested_by=requested_by, work_key=_work_key(import_id))
         except ShopkeeperError:
             self._fail(import_id)
             raise
@@ -228,6 +247,7 @@ class Imports:
     def _look(self, import_id: str, name: str, path: Path, kind: str | None, mapping: Mapping[str, str]) -> Import:
         options = {key: value for key, value in mapping.items() if key in ("@encoding", "@delimiter")}
         seen = survey(path, encoding=options.get("@encoding", ""), delimiter=options.get("@delimiter", ""))
+        mappings.check_width(seen.layout.columns, mapping, delimiter=seen.layout.delimiter)
         plan = mappings.guess(seen.sample, kind=kind, given=mapping)
         return self._to.db.writer.run(
             lambda connection: table.add(
@@ -247,10 +267,15 @@ class Imports:
     def _planned(
         self, found: Import, mapping: Mapping[str, str | None], kind: str | None
     ) -> tuple[mappings.Plan, Layout]:
-        """The stored plan, changed as asked. Another kind, encoding or delimiter means another look at the file."""
+        """The stored plan, changed as asked. Another kind, encoding or delimiter means another look at the file.
+
+        A client may send back the mapping it was shown: what only repeats the plan changes nothing, notes included.
+        """
         plan, layout = _read_plan(found)
+        known = plan.wire()
+        changes = {key: value for key, value in mapping.items() if key not in known or known[key] != value}
         layout_options = {key: value or "" for key, value in mapping.items() if key in ("@encoding", "@delimiter")}
-        if not mapping and kind in (None, plan.kind):
+        if not changes and kind in (None, plan.kind):
             return plan, layout
         seen: Survey = survey(
             Path(found.path),
@@ -258,8 +283,9 @@ class Imports:
             delimiter=layout_options.get("@delimiter", layout.delimiter),
         )
         if kind not in (None, plan.kind) or seen.layout != layout:
-            plan = mappings.guess(seen.sample, kind=kind or plan.kind)
-        return mappings.override(plan, mapping, seen.sample), seen.layout
+            mappings.check_width(seen.layout.columns, mapping, delimiter=seen.layout.delimiter)
+            plan, changes = mappings.guess(seen.sample, kind=kind or plan.kind), dict(mapping)
+        return mappings.override(plan, changes, seen.sample), seen.layout
 
     def _decide(
         self, import_id: str, mapping: Mapping[str, str | None] | None, kind: str | None, *, resume: bool = False
@@ -301,12 +327,13 @@ class Imports:
     def _finish(self, import_id: str) -> dict[str, Any]:
         """The end of the file was reached: done, unless not a single row could be taken."""
         found = self.get(import_id)
-        useless = found.rejected > 0 and found.accepted + found.duplicates == 0
+        useless = found.rejected > 0 and found.accepted + found.duplicates + found.without_sale == 0
         status = "failed" if useless else "done"
         self._to.db.writer.run(lambda connection: table.finish(connection, import_id, status))
         if useless:
             raise Invalid(
-                f"none of {found.rejected} rows could be taken; the reject file says why; change the mapping",
+                f"none of {found.rejected} row{'' if found.rejected == 1 else 's'} could be taken;"
+                " the reject file says why; change the mapping",
                 code="nothing_imported",
             )
         return {"accepted": found.accepted, "duplicates": found.duplicates, "rejected": found.rejected}
@@ -329,6 +356,20 @@ class Imports:
                 with part.open("rb") as file:
                     while block := file.read(_BLOCK):
                         yield block
+
+
+def notes_of(found: Import) -> list[str]:
+    """What a person should know of an import: guesses that nothing proves, and rows that needed no storing."""
+    return [*found.plan.get("notes", []), *_without_sale(found.without_sale)]
+
+
+def _without_sale(rows: int, *, of: str = "") -> list[str]:
+    word = "row" if rows == 1 and not of else "rows"
+    return [f"{rows}{of} {word} without a sale: counted, nothing to store"] if rows else []
+
+
+def _work_key(import_id: str) -> str:
+    return f"import:{import_id}"
 
 
 def _restart(connection: Connection, import_id: str) -> None:
@@ -366,4 +407,4 @@ def _csv_line(cells: list[str]) -> bytes:
     return text.getvalue().encode()
 
 
-__all__ = ["KINDS", "Import", "Imports", "Preview"]
+__all__ = ["KINDS", "Import", "Imports", "Preview", "notes_of"]

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
 from shopkeeper.core.clock import MINUTE, ReplayClock, SkippingClock
-from shopkeeper.core.errors import NotFound, Overloaded
+from shopkeeper.core.errors import NotFound, Overloaded, ShopkeeperError
 from shopkeeper.core.records import Event, User
 from shopkeeper.stores import withheld
 from shopkeeper.stores.events import EventLog
@@ -25,6 +26,7 @@ from shopkeeper.stores.users import UserStore
 _LOG = logging.getLogger(__name__)
 _LIMIT = 500  # events a step, so that a clock that ran ahead is caught up with in bounded pieces
 _TICK_S = 0.5
+_REST_S = 5.0
 _POSITION_EVERY_US = 2_000_000
 _LONGEST_GAP_US = 30 * MINUTE
 
@@ -51,7 +53,10 @@ def shop_clock(meta: Meta, speed: float) -> ReplayClock:
 
 
 class LiveStream:
-    """One per process. `step` from one thread or task at a time; never on the writer's thread."""
+    """One per process. `step` from one thread or task at a time; never on the writer's thread.
+
+    `problem` says why the stream rests: the last step's error, None when it went well.
+    """
 
     def __init__(
         self, db: Database, log: EventLog, users: UserStore, meta: Meta, clock: SkippingClock, *, speed: float
@@ -66,6 +71,7 @@ class LiveStream:
             self._total = withheld.count(connection)
         self._kept_at = clock.wall()
         self.running = False
+        self.problem: str | None = None
 
     @property
     def state(self) -> LiveState:
@@ -84,20 +90,36 @@ class LiveStream:
         self._keep(len(events))
         return len(events)
 
-    async def run(self, tick_s: float = _TICK_S) -> None:
-        """Steps until cancelled; a full write queue is waited for."""
+    async def run(self, tick_s: float = _TICK_S, rest_s: float = _REST_S) -> None:
+        """Steps until cancelled. A full write queue is waited for; after any other error it rests and tries again."""
         self.running = True
         try:
             while True:
-                try:
-                    released = await asyncio.to_thread(self.step)
-                except Overloaded:
-                    released = 0
-                if released < _LIMIT:
+                released = await self._try()
+                if self.problem is not None:
+                    await asyncio.sleep(rest_s)
+                elif released < _LIMIT:
                     await asyncio.sleep(tick_s)
+        except Exception:
+            _LOG.exception("the live stream has ended")
+            raise
         finally:
             self.running = False
-            self.keep_position()
+            with suppress(ShopkeeperError):  # the database is closed or broken: the next start repeats a few seconds
+                self.keep_position()
+
+    async def _try(self) -> int:
+        try:
+            released = await asyncio.to_thread(self.step)
+        except Overloaded:
+            return 0
+        except ShopkeeperError as error:
+            if self.problem != error.message:
+                _LOG.warning("the live stream rests: %s", error.message)
+            self.problem = error.message
+            return 0
+        self.problem = None
+        return released
 
     def keep_position(self) -> None:
         """Writes down where the shop clock stands, for the next start."""

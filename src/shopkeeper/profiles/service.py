@@ -1,7 +1,7 @@
 """Who a user is, what the rules make of it, and who else is like that. Used on one thread, as the features are.
 
-One user is always answered from the live state: exact to the last event. Sizes and members of segments, and the bounds
-of the RFM scores, come from a snapshot that is at most `max_age_s` old when it is asked for.
+One user is always answered from the live state: exact to the last event. Sizes and members of segments come from a
+snapshot that is at most `max_age_s` old when it is asked for, the bounds of the RFM scores from one of the last minute.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from concurrent.futures import Future
 from typing import Any
 
-from shopkeeper.core.clock import SECOND, Clock, rfc3339
+from shopkeeper.core.clock import MINUTE, SECOND, Clock, rfc3339
 from shopkeeper.core.errors import Invalid, NotFound
 from shopkeeper.core.records import Explanation, Rule, Segment
 from shopkeeper.explain.contributions import probability
@@ -32,6 +32,7 @@ from shopkeeper.stores.rules import RuleStore
 from shopkeeper.stores.segments import SegmentStore
 from shopkeeper.stores.sql import Database
 
+_SCALE_AGE = MINUTE
 _SHOWN = ("days_since_event", "days_since_order", "tenure_days", *(field.name for field in DERIVED))
 
 
@@ -60,7 +61,6 @@ class ProfileService:
         self._segments: dict[str, tuple[Segment, Condition]] = {}
         self._compiled_for: tuple[int, int, int] | None = None
         self._snapshot: Snapshot | None = None
-        self._snapshot_of: tuple[int, int, int] | None = None
 
     def seed_defaults(self) -> None:
         """Adds the default rules and segments whose names are free. Returns when they are durable."""
@@ -227,9 +227,11 @@ class ProfileService:
         self._compiled_for = wanted
 
     def _kept_snapshot(self) -> Snapshot:
-        """The last snapshot, however old: for its scale."""
+        """A snapshot for its scale, which moves slowly: at most a minute old."""
         self._renew()
-        return self._snapshot if self._snapshot is not None else self._everybody()
+        kept = self._snapshot
+        fresh = kept is not None and self._clock.wall() - kept.taken < max(self._max_age, _SCALE_AGE)
+        return kept if kept is not None and fresh else self._everybody()
 
     def _everybody(self) -> Snapshot:
         """A snapshot that is at most `max_age_s` old and knows every segment."""
@@ -247,7 +249,6 @@ class ProfileService:
         self._snapshot = take_snapshot(
             self._features, self._people, self._schema, conditions, now=self._clock.now(), wall=wall, before=kept
         )
-        self._snapshot_of = self._compiled_for
         return self._snapshot
 
 

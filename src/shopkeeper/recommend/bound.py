@@ -8,9 +8,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from shopkeeper.core.errors import Invalid
 from shopkeeper.core.records import Version
 from shopkeeper.features.base import Ask
 from shopkeeper.features.vector import FeatureSet
+from shopkeeper.lifecycle.addresses import parse_address
 from shopkeeper.recommend.candidates import COLUMNS, Candidates
 from shopkeeper.recommend.channels import Recalled, rows_in
 from shopkeeper.recommend.ranking.model import Ranker
@@ -85,11 +87,16 @@ class Binder:
         return kept[2], served.version
 
     def ranker(self, name: str, *, explicit: bool = False) -> tuple[BoundRanker, Version] | None:
-        """`name` or `name@ref`. None when no champion is loaded; an explicit wish raises NotFound or Unavailable."""
-        model, _, ref = name.partition("@")
-        served = self._models.get(model, ref or "champion") if explicit else self._models.peek(model)
+        """`name`, `name@ref` or `name/ref`. None when no champion is loaded.
+
+        An explicit wish raises NotFound, Unavailable, and Invalid for a model that does not rank.
+        """
+        model, ref = parse_address(name)
+        served = self._models.get(model, ref) if explicit else self._models.peek(model, ref)
         if served is None:
             return None
+        if not (hasattr(served.model, "score") and hasattr(served.model, "defaults")):
+            raise Invalid(f"model {name!r} does not rank items; ask for a ranker", code="wrong_model", field="model")
         kept = self._rankers.get(name)
         if kept is None or kept[0] is not served:
             kept = self._rankers[name] = (served, BoundRanker(served.model))

@@ -80,7 +80,8 @@ class Pipeline:
         self._live: dict[str, Channel] = {"again": Again(), "trending": Trending(state)}
 
     def run(self, wish: Wish) -> Slate:
-        """Raises Invalid for filters that contradict each other, NotFound for an asked model that does not exist."""
+        """Raises Invalid for filters that contradict each other; for an asked model NotFound when it does not exist,
+        Invalid when it does not rank, Unavailable when it cannot be loaded."""
         run = _Run(wish)
         with run.stage("filter"):
             history, mask = self._filtered(wish)

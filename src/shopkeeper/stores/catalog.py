@@ -21,7 +21,8 @@ class Catalog:
     """Column k of each array belongs to item row k. Readable from any thread; changes appear after their commit.
 
     `ids`, `names`, `category`, `kind` are lists (n,), `price` float32 (n,) in the shop's currency (NaN: none), `active`
-    bool (n,). An array that was handed out is never changed: a refresh replaces it.
+    bool (n,). An array that was handed out is never changed: a refresh replaces it. New items come while others read:
+    whatever is as long as `len(catalog)` or `sellable()` once was, the other columns are at least as long from then on.
     """
 
     def __init__(self, db: Database, vocabularies: Vocabularies) -> None:
@@ -34,16 +35,16 @@ class Catalog:
         self.kind: list[str] = []
         self.price: NDArray[np.float32] = np.empty(0, dtype=np.float32)
         self.active: NDArray[np.bool_] = np.empty(0, dtype=np.bool_)
-        self._products: NDArray[np.bool_] = np.empty(0, dtype=np.bool_)
+        self._sellable: NDArray[np.bool_] = np.empty(0, dtype=np.bool_)
         self._load(_C.row >= 0)
         db.writer.join(self, first=True)  # before the vocabulary: a row that someone finds has its columns
 
     def __len__(self) -> int:
-        return len(self.price)
+        return len(self._sellable)
 
     def sellable(self) -> NDArray[np.bool_]:
         """bool (n,): active and of kind product."""
-        return self.active & self._products
+        return self._sellable
 
     def touch(self, row: int) -> None:
         """Inside a write: this row was changed and is read again after the commit."""
@@ -56,12 +57,13 @@ class Catalog:
         del self._touched[mark:]
 
     def publish(self) -> None:
-        touched, self._touched = sorted(set(self._touched)), []
+        touched = sorted(set(self._touched))
         if self._items.growing:
             self._load(_C.row >= len(self))
         known = [row for row in touched if row < len(self)]
         for start in range(0, len(known), _CHUNK):
             self._load(_C.row.in_(known[start : start + _CHUNK]))
+        self._touched.clear()  # only now: what could not be read is read with the next commit
 
     def _load(self, where: ColumnElement[bool]) -> None:
         columns = select(_C.row, _C.item_id, _C.name, _C.category, _C.kind, _C.price, _C.active)
@@ -71,18 +73,27 @@ class Catalog:
             self._place(rows)
 
     def _place(self, rows: Sequence[Row[Any]]) -> None:
-        size = max(len(self), rows[-1].row + 1)
-        extra = size - len(self)
-        price = np.concatenate([self.price, np.full(extra, np.nan, dtype=np.float32)])
-        active = np.concatenate([self.active, np.zeros(extra, dtype=np.bool_)])
-        for column in (self.ids, self.names, self.category, self.kind):
-            column.extend([""] * extra)
-        for row in rows:
+        """Rows have no gaps: those that are new follow on the last one. `_sellable`, the length, is assigned last."""
+        have = len(self)
+        known, new = [row for row in rows if row.row < have], [row for row in rows if row.row >= have]
+        for row in known:
             self.ids[row.row] = row.item_id
             self.names[row.row] = row.name
             self.category[row.row] = row.category
             self.kind[row.row] = row.kind
-            price[row.row] = np.nan if row.price is None else row.price
-            active[row.row] = row.active
-        self._products = np.array([kind == "product" for kind in self.kind], dtype=np.bool_)
-        self.price, self.active = price, active
+        self.ids.extend([row.item_id for row in new])
+        self.names.extend([row.name for row in new])
+        self.category.extend([row.category for row in new])
+        self.kind.extend([row.kind for row in new])
+        at = [row.row for row in rows]
+        self.price = _with(self.price, at, [np.nan if row.price is None else row.price for row in rows], len(new))
+        self.active = _with(self.active, at, [row.active for row in rows], len(new))
+        sellable = [row.active and row.kind == "product" for row in rows]
+        self._sellable = _with(self._sellable, at, sellable, len(new))
+
+
+def _with(column: NDArray[Any], at: Sequence[int], values: Sequence[Any], extra: int) -> NDArray[Any]:
+    """A longer copy with the values in their places."""
+    fresh = np.concatenate([column, np.zeros(extra, dtype=column.dtype)])
+    fresh[np.asarray(at, dtype=np.int64)] = values
+    return fresh

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
+from operator import itemgetter
 from typing import Any, TypeAlias
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 from sqlalchemy import Connection, Dialect, Row, Select, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
@@ -37,6 +37,16 @@ _READ = select(
     _TABLE.value,
     func.coalesce(_TABLE.promotion, "") != "",
 ).order_by(_TABLE.seq)
+# What followers see of a stored row, in the order of EventBatch without its seq.
+_SEEN = itemgetter(
+    *(
+        COLUMNS.index(name) - 1
+        for name in (
+            "user_row", "item_row", "other_row", "type_row", "store_row",
+            "time", "quantity", "unit_price", "value", "promotion",
+        )
+    )
+)  # fmt: skip
 _ROW = np.dtype([(name, getattr(EventBatch.empty(), name).dtype) for name in EventBatch.__slots__])
 
 
@@ -73,24 +83,7 @@ def read_columns(connection: Connection, after_seq: int, limit: int) -> EventBat
 
 def as_columns(rows: Sequence[StoredRow], first_seq: int) -> EventBatch:
     """Rows that were just inserted, as followers see them."""
-    columns = dict(zip(COLUMNS[1:], zip(*rows, strict=True), strict=True))
-    return EventBatch(
-        seq=np.arange(first_seq, first_seq + len(rows), dtype=np.int64),
-        user=_optional(columns["user_row"]),
-        item=_optional(columns["item_row"]),
-        other=_optional(columns["other_row"]),
-        type=np.array(columns["type_row"], dtype=np.int32),
-        store=_optional(columns["store_row"]),
-        time=np.array(columns["time"], dtype=np.int64),
-        quantity=np.array(columns["quantity"], dtype=np.float64),
-        unit_price=np.array(columns["unit_price"], dtype=np.float64),
-        value=np.array(columns["value"], dtype=np.float64),
-        promotion=np.array([bool(promotion) for promotion in columns["promotion"]], dtype=np.bool_),
-    )
-
-
-def _optional(rows: tuple[int | None, ...]) -> NDArray[np.int32]:
-    return np.array([-1 if row is None else row for row in rows], dtype=np.int32)
+    return EventBatch.from_rows([(seq, *_SEEN(row)) for seq, row in enumerate(rows, first_seq)])
 
 
 def all_fields() -> Select[Any]:

@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from shopkeeper.core.batch import EventBatch
-from shopkeeper.core.errors import Conflict, Unavailable
+from shopkeeper.core.errors import Conflict, ShopkeeperError, Unavailable
 from shopkeeper.core.protocols import Follower
 from shopkeeper.core.records import StoredEvent
 from shopkeeper.stores.events import EventLog
@@ -26,6 +26,8 @@ from shopkeeper.telemetry import metrics
 _LOGGER = logging.getLogger(__name__)
 _BULK = 200_000  # events a slice while nobody waits
 _LIVE = 5_000  # events a turn of the loop, so that requests are answered in between
+_INBOX = 500_000  # events that wait; beyond that only the log holds them, and they are read from there
+_RETRY_S = 1.0
 
 
 class Following:
@@ -35,13 +37,16 @@ class Following:
     others go on.
     """
 
-    def __init__(self, log: EventLog, followers: Sequence[Follower]) -> None:
+    def __init__(self, log: EventLog, followers: Sequence[Follower], *, inbox: int = _INBOX) -> None:
         self._log = log
+        self._room = inbox
         self._followers = list(followers)
         self._position = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._detach: Callable[[], None] | None = None
         self._inbox: deque[tuple[EventBatch, float]] = deque()
+        self._held = 0  # events in the inbox
+        self._newest = 0  # the number of the last committed event that was heard of
         self._lock = threading.Lock()
         self._scheduled = False
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
@@ -65,6 +70,7 @@ class Following:
         """Follows live on `loop`; call it on the loop's own thread. Raises Conflict when attached already."""
         if self._loop is not None:
             raise Conflict("the followers are attached to a loop already; detach them first")
+        self._empty_inbox()
         self._loop = loop
         self._detach = self._log.subscribe(self._committed)
         self.catch_up()  # after subscribing: an event committed in between arrives twice and is applied once
@@ -74,8 +80,7 @@ class Following:
         if self._detach is not None:
             self._detach()
         self._detach = self._loop = None
-        with self._lock:
-            self._inbox.clear()
+        self._empty_inbox()
         for _, _, future in self._waiting:
             if not future.done():
                 future.set_exception(Unavailable("the shop is closing", code="closing"))
@@ -97,13 +102,43 @@ class Following:
         if loop is None:
             return
         with self._lock:
-            self._inbox.append((batch, time.perf_counter()))
+            self._newest = int(batch.seq[-1])
+            if self._held + len(batch) <= self._room:
+                self._inbox.append((batch, time.perf_counter()))
+                self._held += len(batch)
             wake, self._scheduled = not self._scheduled, True
         if wake:
             _call(loop, self._turn)
 
+    def _empty_inbox(self) -> None:
+        with self._lock:
+            self._inbox.clear()
+            self._held = 0
+            self._scheduled = False
+
     def _turn(self) -> None:
         """One turn of the loop: applies up to _LIVE events, then lets others run."""
+        if self._loop is None:
+            return
+        committed_at, batch = self._take()
+        try:
+            if batch is not None:
+                self._deliver(batch)
+                metrics.event_visible_seconds.observe(time.perf_counter() - committed_at)
+            elif self._behind():
+                self._read_slice(_LIVE)
+                self._release()
+        except ShopkeeperError as error:  # the log could not be read: what is missing is read at the next turn
+            _LOGGER.error("the followers stand still at event %d: %s", self._position, error.message)
+            self._loop.call_later(_RETRY_S, self._turn)
+            return
+        with self._lock:
+            self._scheduled = again = bool(self._inbox) or self._behind()
+        if again:
+            self._loop.call_soon(self._turn)
+
+    def _take(self) -> tuple[float, EventBatch | None]:
+        """(when the first was committed, up to _LIVE events from the inbox or None)."""
         batches: list[EventBatch] = []
         events = 0
         with self._lock:
@@ -117,21 +152,18 @@ class Following:
                 keep = _LIVE - (events - len(whole))
                 batches.append(whole.take(slice(0, keep)))
                 self._inbox.appendleft((whole.take(slice(keep, None)), committed_at))
-            self._scheduled = again = bool(self._inbox)
-        if self._loop is None:
-            return
-        if batches:
-            self._deliver(EventBatch.join(batches))
-            metrics.event_visible_seconds.observe(time.perf_counter() - committed_at)
-        if again:
-            self._loop.call_soon(self._turn)
+                events = _LIVE
+            self._held -= events
+        return committed_at, EventBatch.join(batches) if batches else None
+
+    def _behind(self) -> bool:
+        return self._newest > self._position
 
     def _deliver(self, batch: EventBatch) -> None:
-        """Skips what was applied already; reads from the log what is missing before the batch."""
-        while int(batch.seq[0]) > self._position + 1 and self._read_slice(int(batch.seq[0]) - self._position - 1):
-            pass
-        fresh = batch.take(batch.seq > self._position)
-        if len(fresh):
+        """Skips what was applied already. After a gap the batch is left to the log, which is read slice by slice."""
+        if int(batch.seq[0]) > self._position + 1:
+            self._read_slice(_LIVE)
+        elif len(fresh := batch.take(batch.seq > self._position)):
             self._apply(fresh)
         self._release()
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,8 +15,10 @@ from typing import IO
 
 import msgspec
 
-from shopkeeper.core.errors import Conflict
+from shopkeeper.core.errors import Conflict, Invalid
 from shopkeeper.stores.sql import sqlite_url
+
+_TRIES, _AGAIN_S = 10, 0.03  # whoever only looks holds the lock for a moment
 
 
 class ServerInfo(msgspec.Struct, kw_only=True):
@@ -48,9 +51,13 @@ class Home:
         return (self.path / "shop.db").exists()
 
     def make(self) -> Home:
-        """Makes the folders that are missing, readable by their owner only."""
-        for folder in (self.path, self.artifacts, self.jobs, self.imports, self.logs):
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        """Makes the folders that are missing, readable by their owner only. Raises Invalid where that cannot be."""
+        try:
+            for folder in (self.path, self.artifacts, self.jobs, self.imports, self.logs):
+                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            text = f"no shop can be opened in {self.path} ({error.strerror}: {error.filename})"
+            raise Invalid(f"{text}; give another home: --home PATH or SHOPKEEPER_HOME", code="bad_home") from error
         return self
 
     @contextmanager
@@ -61,7 +68,7 @@ class Home:
         """
         self.make()
         with open(self._lock_file, "a") as lock:
-            if not _take(lock):
+            if not _take_soon(lock):
                 raise Conflict(self._in_use(), code="home_in_use")
             self.announce(None)
             try:
@@ -81,7 +88,7 @@ class Home:
         if not self._lock_file.exists():
             return None
         with open(self._lock_file) as lock:
-            if _take(lock):
+            if _take(lock, shared=True):
                 return None
         try:
             return msgspec.json.decode(self._server_file.read_bytes(), type=ServerInfo)
@@ -101,10 +108,18 @@ class Home:
         return f"process {info.pid}{at} uses {self.path}; stop it first, or give another home: SHOPKEEPER_HOME=PATH"
 
 
-def _take(lock: IO[str]) -> bool:
-    """The lock belongs to the open file, so it ends with the process, however that ends."""
+def _take_soon(lock: IO[str]) -> bool:
+    for _ in range(_TRIES):
+        if _take(lock):
+            return True
+        time.sleep(_AGAIN_S)
+    return False
+
+
+def _take(lock: IO[str], *, shared: bool = False) -> bool:
+    """The lock belongs to the open file, so it ends with the process, however that ends. `shared`: only to look."""
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(lock, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True

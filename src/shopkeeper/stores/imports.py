@@ -42,6 +42,11 @@ class Import(Record, kw_only=True):
     job_id: str | None = None
     created_at: datetime | None = None
 
+    @property
+    def without_sale(self) -> int:
+        """Committed rows that needed no storing: days of 0 pieces. Every other row is in one of the three counts."""
+        return self.next_row - 1 - self.accepted - self.duplicates - self.rejected
+
 
 def add(
     connection: Connection,
@@ -108,6 +113,11 @@ def unfinished_of(connection: Connection, sha256: str) -> Import | None:
     )
     row = connection.execute(query).one_or_none()
     return None if row is None else _import(row)
+
+
+def running(connection: Connection) -> list[str]:
+    """Ids of the imports that are marked as running."""
+    return list(connection.scalars(select(_TABLE.import_id).where(_TABLE.status == "running")))
 
 
 def set_plan(connection: Connection, import_id: str, kind: str, plan: Mapping[str, Any]) -> None:

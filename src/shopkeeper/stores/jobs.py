@@ -35,10 +35,8 @@ def add(
     queue_limit: int,
 ) -> Job:
     """A new queued job. Raises Busy when the same work is unfinished, Overloaded when too many jobs wait."""
-    if work_key is not None:
-        same = select(jobs.c.job_id).where(jobs.c.work_key == work_key, jobs.c.status.in_(_UNFINISHED))
-        if (running := connection.scalar(same)) is not None:
-            raise Busy(f"this work is already under way as job {running}; wait for it or cancel it", job_id=running)
+    if work_key is not None and (running := under_way(connection, work_key)) is not None:
+        raise Busy(f"this work is already under way as job {running}; wait for it or cancel it", job_id=running)
     waiting = connection.scalar(select(func.count()).select_from(jobs).where(jobs.c.status == "queued")) or 0
     if waiting >= queue_limit:
         raise Overloaded(f"{waiting} jobs are waiting, more are not taken; try again later")
@@ -57,6 +55,12 @@ def add(
         )
     )
     return get(connection, job_id)
+
+
+def under_way(connection: Connection, work_key: str) -> str | None:
+    """The unfinished job that does this work, or None."""
+    same = select(jobs.c.job_id).where(jobs.c.work_key == work_key, jobs.c.status.in_(_UNFINISHED))
+    return connection.scalar(same)
 
 
 def waiting(connection: Connection) -> bool:

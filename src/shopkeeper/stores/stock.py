@@ -24,6 +24,7 @@ from shopkeeper.stores.vocabulary import Vocabularies
 
 _C = schema.stock_levels.c
 _FUTURE_LIMIT = 300 * SECOND
+_CHUNK = 500
 
 
 class Stocked(Record, kw_only=True):
@@ -41,7 +42,10 @@ class StockStore:
         self._db = db
         self._vocabularies = vocabularies
         self._clock = clock
-        self._on_hand: NDArray[np.float32] | None = None
+        self._touched: list[int] = []
+        self._on_hand = np.empty(0, dtype=np.float32)
+        self._sum()
+        db.writer.join(self)  # after the vocabularies: their new items get their places
 
     def get(self, store_id: str, item_id: str) -> StockLevel:
         """Raises NotFound when nobody has told the level."""
@@ -87,7 +91,7 @@ class StockStore:
             found = sorted([*rejected, *done.rejected], key=lambda rejection: rejection.index)
             return Stocked(updated=done.updated, rejected=found)
 
-        return self._db.writer.submit(write, after=lambda _: self._forget())
+        return self._db.writer.submit(write)
 
     def put_in(self, connection: Connection, levels: Sequence[tuple[int, StockLevel]]) -> Stocked:
         """`put_many` of checked (index, level) pairs inside a write of the caller's; rows are told by index."""
@@ -102,22 +106,39 @@ class StockStore:
         return Stocked(updated=updated, rejected=rejected)
 
     def on_hand(self) -> NDArray[np.float32]:
-        """float32 (n,) over item rows: pieces on hand in all stores together, NaN where nobody has told."""
-        if self._on_hand is None or len(self._on_hand) < len(self._vocabularies.items):
-            self._on_hand = self._sum()
+        """float32 (n,) over item rows: pieces on hand in all stores together, NaN where nobody has told.
+
+        From memory, on any thread; a change is in it before its future is done. An array is never changed afterwards.
+        """
         return self._on_hand
 
-    def _sum(self) -> NDArray[np.float32]:
-        totals = np.full(len(self._vocabularies.items), np.nan, dtype=np.float32)
-        query = select(_C.item_row, func.sum(_C.on_hand)).group_by(_C.item_row)
-        with self._db.read() as connection:
-            for row, total in connection.execute(query):
-                if row < len(totals):
-                    totals[row] = total
-        return totals
+    # -- taking part in the writer's transactions
 
-    def _forget(self) -> None:
-        self._on_hand = None
+    def mark(self) -> int:
+        return len(self._touched)
+
+    def undo(self, mark: int) -> None:
+        del self._touched[mark:]
+
+    def publish(self) -> None:
+        if self._touched or len(self._on_hand) < len(self._vocabularies.items):
+            self._sum(sorted(set(self._touched)))
+            self._touched.clear()
+
+    def _sum(self, items: Sequence[int] | None = None) -> None:
+        """Adds up the levels of some items, None: of all."""
+        query = select(_C.item_row, func.sum(_C.on_hand)).group_by(_C.item_row)
+        found: list[Any] = []
+        with self._db.read() as connection:
+            if items is None:
+                found += connection.execute(query)
+            for start in range(0, len(items or ()), _CHUNK):
+                found += connection.execute(query.where(_C.item_row.in_((items or ())[start : start + _CHUNK])))
+        totals = np.full(max(len(self._vocabularies.items), len(self._on_hand)), np.nan, dtype=np.float32)
+        totals[: len(self._on_hand)] = self._on_hand
+        for row, total in found:
+            totals[row] = total
+        self._on_hand = totals
 
     def _put(self, connection: Connection, level: StockLevel) -> str | None:
         store = self._vocabularies.stores.staged_row(level.store_id)
@@ -135,6 +156,7 @@ class StockStore:
         facts = msgspec.structs.asdict(level)
         values = {name: facts[name] for name in ("on_hand", "on_order", "lead_time_days", "simulated")}
         connection.execute(insert(schema.stock_levels).values(store_row=store, item_row=item, as_of=as_of, **values))
+        self._touched.append(item)
         return None
 
     def _check(self, level: StockLevel) -> None:
