@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from shopkeeper.core.clock import HOUR, MINUTE
+from shopkeeper.settings import Settings
 from shopkeeper.sources.kinds import KINDS, table
 from shopkeeper.sources.retail import RetailData, RetailShop
 from shopkeeper.sources.stock_simulation import LEAD_DAYS, REVIEW_DAYS, RUN_DAYS, WINDOW_DAYS, Z
@@ -47,6 +49,15 @@ def test_the_figures_in_the_text_are_true(shop):
     both = shop.kept.vstack(shop.withheld).drop("event_id")
     assert said(both.height - both.unique().height)
     assert f"{(shop.items['category'] == 'Other').sum()} of {shop.items.height:,} products" in " ".join(PAGE.split())
+
+
+def test_the_hours_of_the_live_days_leave_out_closed_ones(shop):
+    gap_us, speed = 30 * MINUTE, Settings.model_fields["live_speed"].default
+    gaps = shop.withheld["time"].unique().sort().diff().drop_nulls()
+    hours = sum(gap if gap <= gap_us else MINUTE for gap in gaps) / HOUR / speed
+    text = " ".join(PAGE.split())
+    assert f"about {hours:.1f} hours at speed {speed:g}" in text
+    assert "longer than 30 minutes without an order" in text
 
 
 def test_the_stock_policy_is_the_one_that_runs():

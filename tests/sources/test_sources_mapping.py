@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from shopkeeper.core.errors import Invalid
-from shopkeeper.sources.mapping import check_complete, guess, missing_fields, override
+from shopkeeper.sources.mapping import check_complete, check_width, guess, missing_fields, override
 
 ORDERS = pl.DataFrame(
     {"OrderNo": ["1"], "Kunde": ["7"], "Artikelnummer": ["A"], "Datum": ["13.02.2024"], "Menge": ["1"]}
@@ -80,6 +80,39 @@ def test_what_nothing_proves_is_said():
         pl.DataFrame({"sku": ["a"], "date": ["01/02/2024"], "qty": ["1"], "customer": ["1"]}),
     )
     assert (plan.options["@dates"], plan.notes) == ("month_first", [])
+
+
+def test_the_order_of_iso_dates_is_no_question():
+    plan = guess(pl.DataFrame({"sku": ["a"], "date": ["2024-01-05"], "qty": ["1"], "customer": ["1"]}))
+    assert (plan.options, plan.notes) == ({}, [])
+
+
+def test_what_was_said_of_dates_survives_another_change():
+    frame = pl.DataFrame({"sku": ["a"], "date": ["01/02/2024"], "n": ["1"], "customer": ["1"]})
+    plan = override(guess(frame), {"@dates": "month_first"}, frame)
+    later = override(plan, {"quantity": "n"}, frame)
+    assert (later.options["@dates"], later.notes) == ("month_first", [])
+
+
+@pytest.mark.parametrize(
+    ("column", "given", "delimiter", "refused"),
+    [
+        ("order date^customer^sku", {}, ",", "@delimiter=^"),
+        ("customers of ours", {}, ",", "@delimiter=MARK"),
+        ("customers of ours", {"user_id": "customers of ours"}, ",", None),
+        ("customers of ours", {}, "", None),
+        ("Kunden-Nr", {}, ",", None),
+        ("customer_id", {}, ",", None),
+    ],
+)
+def test_one_column_without_a_known_name_is_a_delimiter_not_found(column, given, delimiter, refused):
+    if refused is None:
+        check_width([column], given, delimiter=delimiter)
+        return
+    with pytest.raises(Invalid) as caught:
+        check_width([column], given, delimiter=delimiter)
+    assert refused in caught.value.message
+    check_width([column, "more"], given, delimiter=delimiter)
 
 
 def test_a_person_has_the_last_word():

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from shopkeeper.cli.screen import Screen, with_shop
+from shopkeeper.core.errors import ShopkeeperError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -35,24 +36,30 @@ def command(
     yes: bool,
 ) -> None:
     """Bring in FILE (csv, parquet, jsonl, xlsx). Bad rows go to a reject file; a second import changes nothing."""
-    brought = shop.upload(file, kind)
-    mapping: dict[str, str] = {**brought["mapping"], **dict(map(_change, changes))}
-    seen = shop.preview_import(brought["import_id"], mapping, kind or brought["kind"])
+    said = dict(map(_change, changes))
+    brought = shop.upload(file, kind, said)
+    seen = shop.preview_import(brought["import_id"])
     if preview:
-        screen.show(seen, lambda console: _draw_preview(console, brought, mapping, seen))
+        screen.show(seen, lambda console: _draw_preview(console, brought, seen))
         return
     if not screen.as_json:
-        _draw_preview(screen.console, brought, mapping, seen)
+        _draw_preview(screen.console, brought, seen)
         if not yes and sys.stdin.isatty():
-            click.confirm(f"Store {brought['rows']} rows as {kind or brought['kind']}?", default=True, abort=True)
-    _run(shop, screen, brought["import_id"], mapping, kind or brought["kind"])
+            question = f"Store {_rows(brought['rows'])} as {brought['kind']}?"
+            click.confirm(question, default=True, abort=True)
+    _run(shop, screen, brought["import_id"], brought["kind"])
 
 
-def _run(shop: ShopkeeperClient, screen: Screen, import_id: str, mapping: dict[str, str], kind: str) -> None:
+def _run(shop: ShopkeeperClient, screen: Screen, import_id: str, kind: str) -> None:
     from shopkeeper.cli.watch import watch
 
-    job = shop.job(shop.start_import(import_id, mapping, kind)["job_id"])
-    watch(shop, screen, job, f"importing {kind}")
+    job = shop.job(shop.start_import(import_id)["job_id"])
+    try:
+        watch(shop, screen, job, f"importing {kind}")
+    except ShopkeeperError as error:
+        if error.code == "failed" and not screen.as_json:
+            _keep_rejects(screen.console, shop, shop.get_import(import_id))
+        raise
     done = shop.get_import(import_id)
     screen.show(done, lambda console: _draw_done(console, shop, done))
 
@@ -64,21 +71,38 @@ def _change(text: str) -> tuple[str, str]:
     return field, column
 
 
-def _draw_preview(console: Console, brought: dict[str, Any], mapping: dict[str, str], seen: dict[str, Any]) -> None:
+def _draw_preview(console: Console, brought: dict[str, Any], seen: dict[str, Any]) -> None:
+    from rich.markup import escape
     from rich.table import Table
 
-    console.print(f"{brought['rows']} rows, read as [bold]{brought['kind']}[/]")
-    table = Table("field", "column", box=None, header_style="bold")
-    for field, column in mapping.items():
-        table.add_row(field, str(column))
+    console.print(f"{_rows(brought['rows'])}, read as [bold]{seen['kind']}[/]")
+    table = Table("field", "column", "sure", "why", box=None, header_style="bold")
+    guesses = {guess["field"]: guess for guess in seen["guesses"]}
+    for field, column in seen["mapping"].items():
+        guess = guesses.get(field)
+        sure, why = (f"{guess['confidence']:.0%}", guess["reason"]) if guess else ("", "")
+        table.add_row(field, escape(column), sure, escape(why))
     console.print(table)
+    for note in seen["notes"]:
+        console.print(f"[yellow]{escape(note)}[/]", soft_wrap=True)
     for bad in seen["rejects"][:5]:
-        console.print(f"[yellow]row {bad['row']}: {bad['reason']}[/]")
+        console.print(f"[yellow]row {bad['row']}: {escape(bad['reason'])}[/]")
 
 
 def _draw_done(console: Console, shop: ShopkeeperClient, done: dict[str, Any]) -> None:
-    console.print(f"{done['accepted']} rows stored, {done['rejected']} rejected")
+    told = [f"{_rows(done['accepted'])} stored", f"{done['duplicates']} here already", f"{done['rejected']} rejected"]
+    if done["without_sale"]:
+        told.append(f"{_rows(done['without_sale'])} without a sale")
+    console.print(", ".join(told), soft_wrap=True)
+    _keep_rejects(console, shop, done)
+
+
+def _keep_rejects(console: Console, shop: ShopkeeperClient, done: dict[str, Any]) -> None:
     if done["rejected"]:
         target = Path(f"rejects-{done['import_id']}.csv")
         target.write_text(shop.import_rejects(done["import_id"]), encoding="utf-8")
-        console.print(f"the rejected rows, with reasons, are in {target}")
+        console.print(f"the rejected rows, with reasons, are in {target}", soft_wrap=True)
+
+
+def _rows(count: int) -> str:
+    return "1 row" if count == 1 else f"{count} rows"

@@ -332,9 +332,12 @@ class ShopkeeperClient(Wire):
 
     # -- imports
 
-    def upload(self, path: Path, kind: str | None = None) -> dict[str, Any]:
+    def upload(self, path: Path, kind: str | None = None, mapping: Mapping[str, str] | None = None) -> dict[str, Any]:
         """Hands a file over; the answer shows what was guessed about it. `start_import` then begins."""
-        return self.send_file(f"{_V1}/data/imports", path, dict[str, Any], {"kind": kind} if kind else {})
+        fields = {"kind": kind} if kind else {}
+        if mapping:
+            fields["mapping"] = msgspec.json.encode(mapping).decode()
+        return self.send_file(f"{_V1}/data/imports", path, dict[str, Any], fields)
 
     def preview_import(
         self, import_id: str, mapping: Mapping[str, str] | None = None, kind: str | None = None

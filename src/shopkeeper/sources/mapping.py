@@ -81,9 +81,14 @@ def guess(sample: pl.DataFrame, *, kind: str | None = None, given: Mapping[str, 
 
 
 def override(plan: Plan, given: Mapping[str, str | None], sample: pl.DataFrame) -> Plan:
-    """The plan with a person's changes: null takes a field away. Raises Invalid naming the unknown field or column."""
+    """The plan with a person's changes: null takes a field away. Raises Invalid naming the unknown field or column.
+
+    Options that the plan has against what its file shows were said before, and stay.
+    """
     kind = KINDS[plan.kind]
     mapping, options = dict(plan.mapping), dict(plan.options)
+    shown, _ = _read_options(kind, mapping, sample)
+    said = {key for key, value in options.items() if shown.get(key) != value} | given.keys()
     for key, value in given.items():
         if key.startswith("@"):
             options[key] = _option(key, value)
@@ -103,9 +108,9 @@ def override(plan: Plan, given: Mapping[str, str | None], sample: pl.DataFrame) 
                 field=key,
             )
     found, notes = _read_options(kind, mapping, sample)
-    notes = [note for note in notes if not any(key in note for key in given)]
+    notes = [note for note in notes if not any(key in note for key in said)]
     guesses = [g for g in plan.guesses if mapping.get(g.field) == g.column]
-    chosen = {key: value for key, value in options.items() if key in given or key not in found}
+    chosen = {key: value for key, value in options.items() if key in said}
     return Plan(
         kind=kind.name,
         mapping=mapping,
@@ -129,6 +134,25 @@ def check_complete(plan: Plan) -> None:
             code="incomplete_mapping",
             field=missing[0],
         )
+
+
+def check_width(columns: Sequence[str], given: Mapping[str, str | None], *, delimiter: str) -> None:
+    """Raises Invalid for a file of one column that bears no known name: its delimiter was not found.
+
+    `delimiter`: what was taken to part the columns; empty for formats that have none.
+    """
+    if len(columns) != 1 or not delimiter or columns[0] in given.values():
+        return
+    (column,) = columns
+    if any(_plain(column) == _plain(name) for kind in KINDS.values() for field in kind.fields for name in field.names):
+        return
+    mark = next(iter(re.findall(r"[^\w\s\"'.-]", column)), "MARK")
+    raise Invalid(
+        f"the file has one column, {column[:200]!r}, when {delimiter!r} parts its columns; name the right delimiter,"
+        f" such as --map @delimiter={mark}, or map the column, such as --map user_id=COLUMN",
+        code="one_column",
+        field="@delimiter",
+    )
 
 
 class _Look:
@@ -269,7 +293,9 @@ def _read_options(kind: Kind, mapping: Mapping[str, str], sample: pl.DataFrame) 
         if field.holds == "number" and values.decimal_mark(sample[column]) == ",":
             options["@decimal"] = ","
         if field.holds == "time":
-            options["@dates"], proven = values.date_order(sample[column])
+            order, proven = values.date_order(sample[column])
+            if order:
+                options["@dates"] = order
             if not proven:
                 notes.append(
                     f"dates in {column!r} such as {_first(sample[column])!r} are read as {options['@dates']};"

@@ -79,15 +79,18 @@ def decimal_mark(sample: pl.Series) -> str:
 
 
 def date_order(sample: pl.Series) -> tuple[str, bool]:
-    """`day_first` or `month_first`, and whether the sample proves it (a number above 12 in one place)."""
+    """`day_first` or `month_first`, and whether the sample proves it (a number above 12 in one place).
+
+    An empty order: no date of the sample has one to ask about, such as `2024-01-05`.
+    """
     import polars as pl
 
     if sample.dtype != pl.String:
-        return "day_first", True
+        return "", True
     parts = sample.str.strip_chars().str.extract_groups(r"^(\d{1,2})[-/.](\d{1,2})[-/.]\d{2,4}").struct.unnest()
     first, second = (parts.to_series(at).cast(pl.Int64) for at in (0, 1))
     if not len(first.drop_nulls()):
-        return "day_first", True
+        return "", True
     days, months = int((first > 12).sum()), int((second > 12).sum())
     if days or months:
         return ("day_first" if days >= months else "month_first"), not (days and months)
