@@ -9,6 +9,7 @@ import asyncio
 import multiprocessing
 import time
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 
@@ -76,8 +77,7 @@ class _Client(asyncio.Protocol):
         self.done: asyncio.Future[None] = asyncio.get_event_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)
         self._send()
 
     def _send(self) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 
 from shopkeeper.client import ShopkeeperClient
+from shopkeeper.core.errors import NotFound, ShopkeeperError
 from shopkeeper.core.records import Event
 
 CUSTOMER = "quickstart-anna"
@@ -15,7 +16,10 @@ CUSTOMER = "quickstart-anna"
 
 def main(url: str = "http://127.0.0.1:8080") -> None:
     with ShopkeeperClient(url) as shop:
-        product, *_ = shop.items(active=True, limit=1).items
+        products = shop.items(active=True, limit=1).items
+        if not products:
+            raise NotFound("the shop has no products yet; bring some in: shopkeeper import FILE")
+        product = products[0]
         price = product.price or 4.5
 
         stored = shop.send(
@@ -42,4 +46,7 @@ def main(url: str = "http://127.0.0.1:8080") -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:2])
+    try:
+        main(*sys.argv[1:2])
+    except ShopkeeperError as error:
+        sys.exit(f"quickstart: {error.message}")

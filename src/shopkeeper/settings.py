@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shopkeeper.core.errors import Invalid
 
 MIB = 1024 * 1024
 
@@ -56,10 +59,37 @@ class Settings(BaseSettings):
     recommend_deadline_ms: int = _setting(
         "RECOMMEND_DEADLINE_MS", 100, "After this a slate is what is ready by then", ge=5, le=5000
     )
-    log_level: str = _setting("LOG_LEVEL", "info", "debug, info, warning or error")
+    log_level: Literal["debug", "info", "warning", "error"] = _setting(
+        "LOG_LEVEL", "info", "debug, info, warning or error"
+    )
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _lower(cls, level: Any) -> Any:
+        return level.lower() if isinstance(level, str) else level
 
 
 @cache
 def settings() -> Settings:
-    """The process's settings, read at the first call."""
-    return Settings()
+    """The process's settings, read at the first call. Raises Invalid naming every variable that cannot be read."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        wrong = error.errors()
+        told = "; ".join(_told(_variable(str(one["loc"][0])), one["input"], one["msg"]) for one in wrong)
+        raise Invalid(told, code="bad_setting", field=_variable(str(wrong[0]["loc"][0]))) from error
+
+
+def _variable(name: str) -> str:
+    """The name that was really read, where a setting has several."""
+    for one in Settings.model_fields.values():
+        names = one.validation_alias.choices if isinstance(one.validation_alias, AliasChoices) else []
+        if name in names:
+            return next((str(other) for other in names if str(other) in os.environ), name)
+    return name
+
+
+def _told(variable: str, value: Any, message: str) -> str:
+    """`SHOPKEEPER_PORT='abc' cannot be used; expected a valid integer`."""
+    expected = message.removeprefix("Input should be ").partition(", unable to parse")[0]
+    return f"{variable}={value!r} cannot be used; expected {expected}"

@@ -225,6 +225,19 @@ def test_a_file_goes_from_upload_to_sales(live: Running) -> None:
     assert unread.status_code == 415
 
 
+def test_an_upload_takes_corrections_and_tells_what_nothing_proves(live: Running) -> None:
+    url, rows = f"{V1}/data/imports", b"date;customer;what\n03/04/2026;c-1;sku\n"
+    form = {"kind": "orders", "mapping": '{"item_id": "what"}'}
+    brought = live.http.post(url, files={"file": ("o.csv", rows)}, data=form).json()
+    assert brought["mapping"]["item_id"] == "what"
+    assert (len(brought["notes"]), brought["without_sale"]) == (1, 0)
+    echo = {"mapping": brought["mapping"], "kind": brought["kind"]}
+    seen = live.http.post(f"{url}/{brought['import_id']}/preview", json=echo).json()
+    assert seen["notes"] == brought["notes"]
+    wrong = live.http.post(url, files={"file": ("o.csv", rows)}, data={"mapping": "item_id=what"})
+    assert (wrong.status_code, wrong.json()["code"]) == (400, "bad_mapping")
+
+
 def test_health_tells_what_is(live: Running) -> None:
     assert live.http.get("/health").json()["ok"] is True
     assert live.http.get("/livez").json() == {"status": "alive"}

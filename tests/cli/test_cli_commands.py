@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -32,9 +33,10 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "home"
 
 
-def run(*args: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+def run(*args: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "shopkeeper", *args]
-    return subprocess.run(command, capture_output=True, text=True, timeout=240, check=False, cwd=cwd)
+    env = os.environ | environment
+    return subprocess.run(command, capture_output=True, text=True, timeout=240, check=False, cwd=cwd, env=env)
 
 
 def read(home: Path, capsys: pytest.CaptureFixture[str], *args: str) -> Any:
@@ -80,12 +82,63 @@ def test_people_get_tables(home: Path, capsys: pytest.CaptureFixture[str]) -> No
         assert capsys.readouterr().out.strip()
 
 
+def shown(home: Path, capsys: pytest.CaptureFixture[str], *args: str) -> list[str]:
+    """The lines that people see."""
+    main([*args, "--home", str(home)])
+    return capsys.readouterr().out.splitlines()
+
+
+def test_an_empty_list_of_models_names_a_command_that_works(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (line,) = shown(home, capsys, "models")
+    command = line.partition("train one: shopkeeper ")[2].split()
+    assert command == ["train", "popularity"]
+    job = read(home, capsys, *command)
+    assert (job["status"], job["params"]["algorithm"]) == ("done", "popularity")
+
+
+def test_without_orders_the_list_of_models_sends_people_to_the_import(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "users.csv"
+    file.write_text("user_id,country\nu-1,UK\n")
+    read(tmp_path / "home", capsys, "import", str(file), "--kind", "users")
+    assert "shopkeeper import FILE" in shown(tmp_path / "home", capsys, "models")[0]
+
+
+def test_a_slate_says_what_it_does_without(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    slate = read(home, capsys, "recommend", "c-1")
+    assert slate["degraded"]
+    assert slate["explanation"].split()[0] in " ".join(shown(home, capsys, "recommend", "c-1"))
+
+
+def test_a_job_is_shown_whole_and_named_by_its_first_letters(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    trained = read(home, capsys, "train", "favourites", "--algorithm", "popularity")["job_id"]
+    line = next(line for line in shown(home, capsys, "jobs") if trained in line)
+    assert "train favourites" in line
+    assert "100 %" in line
+    jobs = [job["job_id"] for job in read(home, capsys, "jobs")]
+    length = next(n for n in range(1, 27) if sum(job.startswith(trained[:n]) for job in jobs) == 1)
+    assert read(home, capsys, "jobs", trained[:length].lower())["job_id"] == trained
+    assert shown(home, capsys, "jobs", trained[:length])[0] == f"train favourites {trained}: done, 100 %"
+    with pytest.raises(SystemExit) as ended:
+        main(["jobs", jobs[0][0], "--cancel", "--home", str(home)])
+    assert ended.value.code == 4
+    assert "give more letters" in capsys.readouterr().err
+
+
 def test_training_promoting_and_rolling_back(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for _ in range(2):
         job = read(home, capsys, "train", "favourites", "--algorithm", "popularity")
         assert job["status"] == "done"
     versions = read(home, capsys, "models", "favourites")
-    assert [one["version"] for one in versions] == [2, 1]
+    numbers = [one["version"] for one in versions]
+    assert numbers == list(range(len(numbers), 0, -1))
+    lines = shown(home, capsys, "models", "favourites")
+    assert len(lines) == len(versions) + 2  # the header, one line a version, and where the rest is
+    assert all(len(line) <= 80 for line in lines)
+    assert "recall@20" in lines[0]
+    everything = "\n".join(shown(home, capsys, "models", "favourites", "v1"))
+    assert all(name in everything for name in versions[-1]["metrics"])
     assert read(home, capsys, "promote", "favourites", "1", "--force", "--reason", "test")["new_version"] == 1
     assert read(home, capsys, "promote", "favourites", "2", "--force")["old_version"] == 1
     assert read(home, capsys, "rollback", "favourites")["new_version"] == 1
@@ -112,6 +165,55 @@ def test_a_preview_stores_nothing(home: Path, tmp_path: Path, capsys: pytest.Cap
     )
     assert seen["rows"]
     assert len(read(home, capsys, "jobs", "--kind", "import")) == 2
+
+
+def told_by_import(home: Path, file: Path, text: str, capsys: pytest.CaptureFixture[str], *args: str) -> str:
+    file.write_text(text)
+    main(["import", str(file), "--home", str(home), "--yes", *args])
+    return " ".join(capsys.readouterr().out.split())
+
+
+def test_a_preview_tells_what_nothing_proves_and_how_sure_each_guess_is(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = "date,customer,sku,qty\n03/04/2026,c-1,sku-1,1\n"
+    told = told_by_import(home, tmp_path / "f.csv", text, capsys, "--preview")
+    assert "nothing proves it: set @dates" in told
+    assert "why" in told
+    assert "100%" in told or "99%" in told
+    assert "the header says 'qty'" in told
+    said = told_by_import(home, tmp_path / "f.csv", text, capsys, "--preview", "--map", "@dates=day_first")
+    assert "nothing proves it" not in said
+
+
+def test_an_import_tells_where_every_row_went(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = "date,sku,units\n2026-01-05,sku-1,1\n2026-01-06,sku-1,0\n"
+    first = told_by_import(home, tmp_path / "s.csv", text, capsys)
+    assert "1 row stored, 0 here already, 0 rejected, 1 row without a sale" in first
+    again = told_by_import(home, tmp_path / "s.csv", text, capsys)
+    assert "0 rows stored, 1 here already, 0 rejected, 1 row without a sale" in again
+
+
+def test_a_delimiter_can_be_named(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = "order date^customer^sku^qty\n2026-01-05^c-1^sku-1^2\n"
+    with pytest.raises(SystemExit) as ended:
+        told_by_import(home, tmp_path / "o.csv", text, capsys)
+    assert ended.value.code == 4
+    assert "--map @delimiter=^" in " ".join(capsys.readouterr().err.split())
+    named = told_by_import(home, tmp_path / "o.csv", text, capsys, "--map", "@delimiter=^")
+    assert "read as orders" in named
+    assert "1 row stored" in named
+
+
+def test_the_rejects_of_a_file_of_bad_rows_are_kept(home: Path, tmp_path: Path) -> None:
+    file = tmp_path / "bad.csv"
+    file.write_text("date,customer,sku,qty\nnever,c-1,sku-1,1\n")
+    done = run("import", str(file), "--kind", "orders", "--yes", "--home", str(home), cwd=tmp_path)
+    assert done.returncode == 1
+    assert "none of 1 row could" in " ".join(done.stderr.split())
+    (kept,) = tmp_path.glob("rejects-*.csv")
+    assert kept.name in done.stdout
+    assert "never" in kept.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
@@ -148,6 +250,23 @@ def test_a_home_without_a_shop_is_told(tmp_path: Path, capsys: pytest.CaptureFix
     assert ended.value.code == 3
     assert "shopkeeper up" in capsys.readouterr().err
     assert not (tmp_path / "empty").exists()
+
+
+def test_a_bad_setting_is_one_sentence(tmp_path: Path) -> None:
+    for variable, value, expected in (("PORT", "abc", "integer"), ("LOG_LEVEL", "loud", "'warning'")):
+        done = run("models", cwd=tmp_path, **{f"SHOPKEEPER_{variable}": value})
+        assert done.returncode == 4
+        assert done.stderr.startswith(f"shopkeeper: SHOPKEEPER_{variable}={value!r}")
+        assert expected in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_home_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = run("up", "--no-console", "--port", "0", "--home", str(tmp_path / "file" / "home"))
+    assert done.returncode == 4
+    assert "give another home" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_doctor_looks_without_touching(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

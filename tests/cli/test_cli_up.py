@@ -101,6 +101,23 @@ def test_what_was_acknowledged_survives_a_kill(tmp_path: Path) -> None:
     assert sorted(one["event_id"] for one in kept) == sorted(sent)
 
 
+def test_addresses_are_told_before_the_models_are_trained(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    orders = "".join(f"2026-01-{day:02d},c-{day % 5},sku-{day % 7},2,4.5\n" for day in range(1, 31))
+    (tmp_path / "orders.csv").write_text("order date,customer,sku,qty,price\n" + orders)
+    main(["import", str(tmp_path / "orders.csv"), "--home", str(tmp_path / "home"), "--json"])
+    capsys.readouterr()
+    with up(tmp_path / "home", "--no-console") as (process, told):
+        ready = httpx.get(f"{told['api']}/readyz")
+        assert ready.status_code == 503
+        assert "not trained yet" in ready.json()["reasons"][0]
+        assert process.stdout is not None
+        assert select.select([process.stdout], [], [], 240)[0]
+        trained = json.loads(process.stdout.readline())
+        models = {one["name"] for one in httpx.get(f"{told['api']}/api/v1/models").json()["items"]}
+        assert {"popularity", "item_knn"} <= set(trained["models"]) <= models
+        assert not set(trained["models"]) & set(trained["untrained"])
+
+
 def test_the_console_comes_and_goes_with_the_shop(tmp_path: Path) -> None:
     pytest.importorskip("streamlit", reason="the console's packages are not installed")
     with up(tmp_path / "home") as (process, told):

@@ -124,3 +124,4 @@ def test_the_quickstart_says_what_to_do_when_nobody_is_there(tmp_path: Path):
     done = subprocess.run(program, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1
     assert "is the shop up? shopkeeper up" in done.stderr
+    assert "Traceback" not in done.stderr

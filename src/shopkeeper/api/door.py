@@ -59,6 +59,7 @@ class Door:
     status: int = 200
     answer: Any = None
     body: Any = None
+    body_required: bool = True
     errors: tuple[int, ...] = ()
     also: tuple[int, ...] = ()
     query: tuple[tuple[str, dict[str, Any]], ...] = ()

@@ -14,6 +14,7 @@ from shopkeeper.api.body import read
 from shopkeeper.api.door import CallerDep, Cursor, Doors, Id, Limit, Page, Queued, ShopDep, queued, reply
 from shopkeeper.api.forms import MappingForm
 from shopkeeper.core.errors import Invalid
+from shopkeeper.operations.imports import notes_of
 from shopkeeper.sources.files import endings
 from shopkeeper.stores.imports import Import
 
@@ -27,6 +28,7 @@ _UPLOAD = {
             "properties": {
                 "file": {"type": "string", "format": "binary"},
                 "kind": {"type": "string", "enum": ["guess", "orders", "sales", "users", "items", "events", "stock"]},
+                "mapping": {"type": "string", "description": "JSON object: our field or @option -> column or value"},
             },
         }
     }
@@ -34,7 +36,10 @@ _UPLOAD = {
 
 
 class Imported(msgspec.Struct):
-    """An import as clients see it. `mapping`: our field -> the file's column."""
+    """An import as clients see it. `mapping`: our field -> the file's column.
+
+    `without_sale`: rows of 0 pieces, which need no storing; with the three other counts they are all rows read.
+    """
 
     import_id: str
     kind: str
@@ -46,6 +51,9 @@ class Imported(msgspec.Struct):
     accepted: int
     duplicates: int
     rejected: int
+    without_sale: int
+    guesses: list[dict[str, Any]]
+    notes: list[str]
     job_id: str | None
     created_at: datetime | None
 
@@ -68,7 +76,12 @@ class Previewed(msgspec.Struct):
 
 
 @doors.add("POST", "/api/v1/data/imports", scope="o", status=201, body=_UPLOAD, answer=Imported, errors=(429,))
-async def upload(shop: ShopDep, file: UploadFile, kind: Annotated[Kind, Form()] = "guess") -> Response:
+async def upload(
+    shop: ShopDep,
+    file: UploadFile,
+    kind: Annotated[Kind, Form()] = "guess",
+    mapping: Annotated[str, Form()] = "",
+) -> Response:
     """Takes a file (csv, parquet, jsonl, xlsx) and guesses what it holds"""
     name = file.filename or "file"
     readable = await asyncio.to_thread(endings)
@@ -76,7 +89,7 @@ async def upload(shop: ShopDep, file: UploadFile, kind: Annotated[Kind, Form()] 
         text = f"{name[-40:]!r} ends in none of {' '.join(readable)}; give the file its ending"
         raise Invalid(text, code="wrong_content_type", field="file")
     wanted = None if kind == "guess" else kind
-    made = await asyncio.to_thread(shop.imports.create, name, file.file, kind=wanted)
+    made = await asyncio.to_thread(shop.imports.create, name, file.file, kind=wanted, mapping=_corrections(mapping))
     return reply(_shown(made), 201, {"location": f"/api/v1/data/imports/{made.import_id}"})
 
 
@@ -151,6 +164,17 @@ async def delete_import(shop: ShopDep, import_id: Id) -> Response:
     return Response(status_code=204)
 
 
+def _corrections(text: str) -> dict[str, str]:
+    try:
+        return msgspec.json.decode(text, type=dict[str, str]) if text else {}
+    except msgspec.DecodeError as error:
+        raise Invalid(
+            'mapping is no JSON object of texts; expected one such as {"item_id": "SKU"}',
+            code="bad_mapping",
+            field="mapping",
+        ) from error
+
+
 def _shown(one: Import) -> Imported:
     plan = one.plan
     return Imported(
@@ -164,6 +188,9 @@ def _shown(one: Import) -> Imported:
         accepted=one.accepted,
         duplicates=one.duplicates,
         rejected=one.rejected,
+        without_sale=one.without_sale,
+        guesses=plan.get("guesses", []),
+        notes=notes_of(one),
         job_id=one.job_id,
         created_at=one.created_at,
     )

@@ -26,7 +26,7 @@ _REQUEST_ID = re.compile(rb"[A-Za-z0-9_.:-]{1,128}")
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 _UPLOADS = frozenset({"/api/v1/data/imports", "/api/data/upload"})
 _BATCHES = re.compile(r"/(predictions/.*|predict|api/v1/(personalization/)?events)")
-_QUIET = frozenset({"/livez", "/readyz", "/ping", "/metrics", "/health"})
+_PROBES = frozenset({"/readyz", "/ping"})  # asked every few seconds, and 503 is an answer like another
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +140,7 @@ class Gatehouse:
         path = scope.get("door") or getattr(scope.get("route"), "path", None) or "unmatched"
         method = scope["method"]
         self.meter.count(path, method, status, seconds)
-        level = _level(status, path, hot="door" in scope)
+        level = _level(status, scope["path"])
         if log.isEnabledFor(level):
             log.log(
                 level,
@@ -216,8 +216,9 @@ def _counted(receive: Receive, limit: int) -> Receive:
     return counting
 
 
-def _level(status: int, path: str, *, hot: bool) -> int:
-    """Server errors are warnings; successes of hot routes and probes are told only at debug level."""
-    if status >= 500:
-        return logging.WARNING
-    return logging.DEBUG if status < 400 and (hot or path in _QUIET) else logging.INFO
+def _level(status: int, path: str) -> int:
+    """Server errors are warnings, refused requests are told; successes, and probes of a shop that is not ready, are
+    told only at debug level."""
+    if status < 400 or (status == 503 and path in _PROBES):
+        return logging.DEBUG
+    return logging.WARNING if status >= 500 else logging.INFO

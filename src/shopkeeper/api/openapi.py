@@ -70,7 +70,7 @@ def _facts(door: Door) -> dict[str, Any]:
         "security": [] if door.scope == "-" else [{"key": []}, {"bearer": []}, {}],
     }
     if door.body:
-        facts["requestBody"] = {"required": True, "content": _content(door.body)}
+        facts["requestBody"] = {"required": door.body_required, "content": _content(door.body)}
     return facts
 
 

@@ -13,7 +13,7 @@ from shopkeeper.api.body import read
 from shopkeeper.api.door import Doors, ShopDep, reply
 from shopkeeper.api.errors import FieldProblem, Malformed
 from shopkeeper.api.scoring import Data, Predictions, check_rows, score
-from shopkeeper.core.errors import ShopkeeperError
+from shopkeeper.core.errors import Invalid, ShopkeeperError
 from shopkeeper.lifecycle.serving import Reloaded
 
 doors = Doors("Predictions")
@@ -40,6 +40,12 @@ class OldData(msgspec.Struct):
 class OldPredictions(msgspec.Struct):
     scores: list[Any]
     predictions: list[Any]
+
+
+class ReloadForm(msgspec.Struct, forbid_unknown_fields=True):
+    """The body may be left out. Other fields are refused: they would seem to narrow what is reloaded."""
+
+    model: Annotated[str, msgspec.Meta(min_length=1, max_length=200)] | None = None
 
 
 class ReloadDone(msgspec.Struct):
@@ -69,9 +75,20 @@ async def predict(
     return reply(answer, headers={"x-model-version": f"v{scored.version}"})
 
 
-@doors.add("POST", "/reload", scope="o", answer=ReloadDone, errors=(404, 422, 500))
-async def reload(shop: ShopDep, model: Annotated[str | None, Query(max_length=200)] = None) -> Response:
-    """Loads the champions anew and switches to them; a failed load keeps the old one"""
+@doors.add(
+    "POST", "/reload",
+    scope="o", body=ReloadForm, body_required=False, answer=ReloadDone, errors=(400, 404, 422, 500),
+)  # fmt: skip
+async def reload(
+    request: Request, shop: ShopDep, model: Annotated[str | None, Query(max_length=200)] = None
+) -> Response:
+    """Loads the champions anew, of one model or all, and switches to them; a failed load keeps the old one"""
+    form = await read(request, ReloadForm) if await request.body() else ReloadForm()
+    if None not in (model, form.model) and model != form.model:
+        raise Invalid(
+            "the query and the body name different models; name one of them", code="two_models", field="model"
+        )
+    model = form.model if model is None else model
     models = await asyncio.to_thread(shop.serving.reload, model)
     failed = [f"{one.name}: {one.error}" for one in models if one.error]
     if failed:

@@ -102,6 +102,9 @@ def main(args: list[str] | None = None) -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         sys.exit(130)
+    except PermissionError as error:  # a home, or a file in it, that belongs to somebody else
+        _tell(Invalid(f"{error.filename} cannot be used: {error.strerror}"), as_json="--json" in args)
+        sys.exit(exit_code(Invalid("")))
     except BrokenPipeError:
         sys.stderr.close()  # the reader of a pipe has seen enough, as `head` does
         sys.exit(0)

@@ -30,6 +30,7 @@ def command(
     slate = shop.recommend(user, count, scenario=scenario, filters=filters)
 
     def draw(console: Console) -> None:
+        from rich.markup import escape
         from rich.table import Table
 
         table = Table("", "item", "name", "score", "why", box=None, header_style="bold")
@@ -37,7 +38,8 @@ def command(
             name = str(item.metadata.get("name", ""))
             table.add_row(str(place), item.item_id, name, f"{item.score:.3f}", item.explanation)
         console.print(table)
-        degraded = ", degraded" if slate.degraded else ""
+        why = f": {escape(slate.explanation)}" if slate.explanation else ""
+        degraded = f", degraded{why}" if slate.degraded else ""
         console.print(f"[dim]{slate.model_version}, {slate.latency_ms:.1f} ms{degraded}[/]")
 
     screen.show(slate, draw)

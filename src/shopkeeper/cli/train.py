@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @click.command("train")
 @click.argument("model")
-@click.option("--algorithm", help="How; else that of the model's champion.")
+@click.option("--algorithm", help="How; else as its newest version, or as a new shop trains it.")
 @click.option(
     "--set", "params", multiple=True, metavar="NAME=VALUE", help="A parameter of the algorithm; may be repeated."
 )
@@ -57,7 +57,8 @@ def command(
 
 
 def _usual(shop: ShopkeeperClient, model: str, scope: str) -> str:
-    """The algorithm of the newest version. Raises Invalid when there is none."""
+    """The algorithm of the newest version, else the one a new shop trains MODEL with. Raises Invalid without either."""
+    from shopkeeper.bootstrap import FIRST_MODELS
     from shopkeeper.core.errors import Invalid, NotFound
 
     try:
@@ -66,6 +67,9 @@ def _usual(shop: ShopkeeperClient, model: str, scope: str) -> str:
         versions = []
     if versions:
         return versions[0].algorithm
+    first = {one.model: one.algorithm for one in FIRST_MODELS}
+    if model in first:
+        return first[model]
     names = ", ".join(one.name for one in shop.algorithms())
     raise Invalid(f"{model} is new: say how with --algorithm, one of {names}", code="no_algorithm")
 

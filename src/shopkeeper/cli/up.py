@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from shopkeeper.settings import Settings
 
 
+_LOOK_S = 0.01
+
+
 @dataclass(frozen=True)
 class Plan:
     """What `up` was asked to do."""
@@ -101,12 +104,14 @@ async def _serve(plan: Plan, shop: Shop, listener: socket.socket) -> None:
         await shop.start()
         serving = asyncio.create_task(server.run_until_stopped(), name="server")
         on_signals(server)
+        while not (server.started or serving.done()):  # nobody is told an address that does not answer yet
+            await asyncio.sleep(_LOOK_S)
         url = address(listener, plan.settings.host)
         console, console_url = await _console(plan, shop, url)
         shop.home.announce(url, console_url)
-        untrained = await _train(plan, shop, serving)
         if not serving.done():
-            _tell(plan, shop, url, console_url, untrained)
+            _tell(plan, shop, url, console_url)
+            await _train(plan, shop, serving)
         await serving
         plan.screen.note("closing ...")
     finally:
@@ -142,16 +147,28 @@ async def _console(plan: Plan, shop: Shop, url: str) -> tuple[Sidecar | None, st
     return sidecar, f"http://{url_host(host)}:{port}"
 
 
-async def _train(plan: Plan, shop: Shop, serving: asyncio.Task[None]) -> dict[str, str | None]:
-    """Trains what is missing; returns the models that could not be trained, and why."""
+async def _train(plan: Plan, shop: Shop, serving: asyncio.Task[None]) -> None:
+    """Trains what is missing while the shop serves, and tells what it serves with at the end."""
     from shopkeeper.cli.firsttraining import train_missing
 
-    jobs = await train_missing(shop, plan.screen, until=serving) if plan.train else []
-    return {job.params["model"]: job.error for job in jobs if job.status == "failed"}
+    if not plan.train:
+        return
+    jobs = await train_missing(shop, plan.screen, until=serving)
+    if serving.done():
+        return
+    ready = sorted({one.version.model for one in shop.serving.loaded()})
+    untrained = {job.params["model"]: job.error for job in jobs if job.status == "failed"}
+
+    def draw(out: Console) -> None:
+        if ready:
+            out.print(f"models are ready: {', '.join(ready)}", soft_wrap=True)
+
+    plan.screen.show({"models": ready, "untrained": untrained}, draw)
+    sys.stdout.flush()
 
 
-def _tell(plan: Plan, shop: Shop, url: str, console: str | None, untrained: dict[str, str | None]) -> None:
-    """Where everything is, and one thing to try."""
+def _tell(plan: Plan, shop: Shop, url: str, console: str | None) -> None:
+    """Where everything is, and one thing to try: before the models are trained, because all doors answer already."""
     user = _somebody(shop)
     body = f'{{"user_id":"{user}","n_recommendations":5}}'
     key = ' -H "X-API-Key: $SHOPKEEPER_API_KEY"' if plan.settings.api_key else ""
@@ -163,7 +180,6 @@ def _tell(plan: Plan, shop: Shop, url: str, console: str | None, untrained: dict
         "home": str(shop.home.path),
         "try": curl,
     }
-    told["untrained"] = untrained
 
     def draw(out: Console) -> None:
         out.print(f"\n[bold]The shop is open.[/]  {shop.log.last_seq:,} events, {len(shop.vocab.items):,} items")
