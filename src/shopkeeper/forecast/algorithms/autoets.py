@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shopkeeper.core.errors import Unavailable
-from shopkeeper.core.protocols import Params, Report
+from shopkeeper.core.protocols import Params as BaseParams
+from shopkeeper.core.protocols import Report
 from shopkeeper.forecast.intervals import Calibration, Floats, calibrate, cutoffs
 from shopkeeper.forecast.outlook import Outlook, level
 from shopkeeper.forecast.series import SeriesSet
@@ -77,7 +78,7 @@ class AutoEts:
     knows_new_items: ClassVar[bool] = True
     model: ClassVar[type[AutoEtsModel]] = AutoEtsModel
 
-    class Params(Params, kw_only=True, forbid_unknown_fields=True):
+    class Params(BaseParams, kw_only=True, forbid_unknown_fields=True):
         horizon: Annotated[int, msgspec.Meta(ge=1, le=365, description="days ahead that intervals are measured on")] = (
             28
         )

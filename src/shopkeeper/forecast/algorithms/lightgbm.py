@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shopkeeper.core.errors import Invalid, Unavailable
-from shopkeeper.core.protocols import Params, Report
+from shopkeeper.core.protocols import Params as BaseParams
+from shopkeeper.core.protocols import Report
 from shopkeeper.forecast.intervals import Calibration, Floats, calibrate, cutoffs
 from shopkeeper.forecast.lags import FEATURE_NAMES, lags
 from shopkeeper.forecast.outlook import Outlook
@@ -75,7 +76,7 @@ class LightGbm:
     knows_new_items: ClassVar[bool] = True
     model: ClassVar[type[LightGbmModel]] = LightGbmModel
 
-    class Params(Params, kw_only=True, forbid_unknown_fields=True):
+    class Params(BaseParams, kw_only=True, forbid_unknown_fields=True):
         horizon: Annotated[int, msgspec.Meta(ge=1, le=365, description="days ahead that are learned")] = 28
         rounds: Annotated[int, msgspec.Meta(ge=1, le=5_000, description="trees")] = 150
         learning_rate: Annotated[float, msgspec.Meta(gt=0, le=1, description="step of each tree")] = 0.05

@@ -8,7 +8,8 @@ from typing import Annotated, ClassVar
 import msgspec
 import numpy as np
 
-from shopkeeper.core.protocols import Params, Report
+from shopkeeper.core.protocols import Params as BaseParams
+from shopkeeper.core.protocols import Report
 from shopkeeper.forecast.intervals import Calibration, Floats, calibrate, cutoffs
 from shopkeeper.forecast.opening import weekdays
 from shopkeeper.forecast.outlook import Outlook, level
@@ -43,7 +44,7 @@ class SeasonalNaive:
     knows_new_items: ClassVar[bool] = True
     model: ClassVar[type[SeasonalNaiveModel]] = SeasonalNaiveModel
 
-    class Params(Params, kw_only=True, forbid_unknown_fields=True):
+    class Params(BaseParams, kw_only=True, forbid_unknown_fields=True):
         horizon: Annotated[int, msgspec.Meta(ge=1, le=365, description="days ahead that intervals are measured on")] = (
             28
         )
