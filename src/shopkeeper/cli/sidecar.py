@@ -1,4 +1,4 @@
-"""The console's process, beside the server's: started, waited for, ended with it."""
+"""The console's process, beside the server's: started and ended with it."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from contextlib import suppress
 from pathlib import Path
 
-from shopkeeper.core.errors import Conflict, Unavailable
+from shopkeeper.core.errors import Conflict
 
 _GRACE_S = 5.0
 
@@ -51,24 +50,10 @@ class Sidecar:
                 env=os.environ | environment,
                 start_new_session=True,
             )
-        self._log = log
 
     @property
     def alive(self) -> bool:
         return self._process.poll() is None
-
-    def wait_for(self, host: str, port: int, timeout_s: float = 60.0) -> None:
-        """Returns when the child listens. Raises Unavailable when it ends before that, or time is over."""
-        until = time.monotonic() + timeout_s
-        while time.monotonic() < until:
-            if not self.alive:
-                raise Unavailable(f"the console ended at once; {self._log} says why", code="console_failed")
-            with suppress(OSError), socket.create_connection((host, port), timeout=1):
-                return
-            time.sleep(0.1)
-        raise Unavailable(
-            f"the console did not answer within {timeout_s:.0f} s; see {self._log}", code="console_failed"
-        )
 
     def stop(self) -> None:
         """SIGTERM to the whole session, SIGKILL after a while. A second call does nothing."""

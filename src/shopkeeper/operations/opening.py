@@ -22,7 +22,6 @@ from shopkeeper.core.protocols import Report, silent
 from shopkeeper.core.records import Event, Item, Record, StockLevel, Store, User
 from shopkeeper.operations.import_rows import Targets
 from shopkeeper.sources import stock_simulation
-from shopkeeper.sources.cleaning import CleaningReport
 from shopkeeper.sources.retail import CURRENCY, STORE_ID, ZONE, RetailData, RetailShop, weeks_until
 from shopkeeper.stores import withheld
 from shopkeeper.stores.filling import fill_items, fill_levels, fill_users
@@ -79,11 +78,6 @@ def open_retail(to: Targets, meta: Meta, clock: Clock, report: Report = silent) 
     to.db.writer.run(lambda connection: _close(connection, give, levels, data, opened))
     report(of, of, message="open")
     return opened
-
-
-def cleaning_report() -> CleaningReport:
-    """What the cleaning does to the bundled data (docs/data.md shows it)."""
-    return RetailShop().load().report
 
 
 def _describe(connection: Connection, give: RowGiver, data: RetailData) -> None:
