@@ -22,6 +22,7 @@ GROUPS = {
     "job kind": "shopkeeper.jobs",
     "feature": "shopkeeper.features",
     "source": "shopkeeper.sources",
+    "table": "shopkeeper.tables",
 }
 
 

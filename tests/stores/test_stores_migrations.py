@@ -30,6 +30,12 @@ CONTENTS = {
         " VALUES (1, 'e', 0, 0, 'product', 0, 7, 8)",
     ),
 }
+CONTENTS["0002"] = (
+    *CONTENTS["0001"],
+    "INSERT INTO traffic VALUES (1, 'm', 'all', 'split', '{}', 5, 'anna', 'a first try')",
+    "INSERT INTO schedules VALUES"
+    " ('nightly', '0 2 * * *', 'train', '{}', NULL, 1, 0, 0, '{}', 9, NULL, NULL, 1, 5, '')",
+)
 
 
 def make_home(folder: Path, revision: str) -> str:

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from shopkeeper.client.wire import Page, Wire, decoded, escaped
-from shopkeeper.core.errors import Unavailable
+from shopkeeper.client.models import ModelDoors
+from shopkeeper.client.schedules import ScheduleDoors
+from shopkeeper.client.wire import Page, decoded, escaped
 from shopkeeper.core.ids import ulid
 from shopkeeper.core.records import (
-    FINISHED,
     Accepted,
-    AlgorithmInfo,
     Event,
     Explanation,
     Feedback,
     Forecast,
     Item,
-    Job,
-    JobEvent,
-    ModelInfo,
     RecFilters,
     RecItem,
     RecRequest,
@@ -33,7 +28,6 @@ from shopkeeper.core.records import (
     Segment,
     StoredEvent,
     User,
-    Version,
 )
 
 _V1 = "/api/v1"
@@ -45,7 +39,7 @@ class Similar(msgspec.Struct):
     versions: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
-class ShopkeeperClient(Wire):
+class ShopkeeperClient(ModelDoors, ScheduleDoors):
     """A shop, seen through its HTTP doors. Safe to share between threads; close it, or use it in a `with`."""
 
     # -- health and operations
@@ -230,105 +224,6 @@ class ShopkeeperClient(Wire):
     def total_forecast(self, horizon: int = 28, *, history_days: int = 90) -> Forecast:
         """Of all products together."""
         return self.get(f"{_V1}/forecast", Forecast, {"horizon": horizon, "history_days": history_days})
-
-    # -- models
-
-    def algorithms(self, task: str | None = None) -> list[AlgorithmInfo]:
-        return self.get(f"{_V1}/algorithms", list[AlgorithmInfo], {"task": task})
-
-    def models(self, task: str | None = None) -> list[ModelInfo]:
-        return self.get(f"{_V1}/models", Page[ModelInfo], {"task": task, "limit": 1000}).items
-
-    def versions(self, model: str, *, scope: str = "all") -> list[Version]:
-        """Newest first."""
-        query = {"scope": scope, "limit": 1000}
-        return self.get(f"{_V1}/models/{escaped(model)}/versions", Page[Version], query).items
-
-    def version(self, model: str, ref: str | int = "champion", *, scope: str = "all") -> Version:
-        return self.get(f"{_V1}/models/{escaped(model)}/versions/{escaped(str(ref))}", Version, {"scope": scope})
-
-    def train(
-        self,
-        model: str,
-        algorithm: str,
-        *,
-        params: Mapping[str, Any] | None = None,
-        source: Mapping[str, Any] | None = None,
-        seed: int = 42,
-        promote: bool = True,
-        scope: str = "all",
-    ) -> Job:
-        """Begins a training; `wait` follows it."""
-        body: dict[str, Any] = {"algorithm": algorithm, "params": params or {}, "seed": seed, "promote": promote}
-        if source is not None:
-            body["source"] = source
-        queued = self.call("POST", f"{_V1}/models/{escaped(model)}/train", dict[str, Any], body, query={"scope": scope})
-        return self.job(queued["job_id"])
-
-    def promote(
-        self, model: str, version: str | int, *, force: bool = False, reason: str = "", scope: str = "all"
-    ) -> dict[str, Any]:
-        """Raises Refused when the gate says no; `force` overrules it and is written down."""
-        body = {"version": version, "force": force, "reason": reason}
-        path = f"{_V1}/models/{escaped(model)}/promote"
-        return self.call("POST", path, dict[str, Any], body, query={"scope": scope})
-
-    def rollback(
-        self, model: str, to: str | int = "previous", *, reason: str = "", scope: str = "all"
-    ) -> dict[str, Any]:
-        path = f"{_V1}/models/{escaped(model)}/rollback"
-        return self.call("POST", path, dict[str, Any], {"to": to, "reason": reason}, query={"scope": scope})
-
-    def predict(self, model: str, rows: Sequence[Mapping[str, Any]], *, version: str | int | None = None) -> list[Any]:
-        """One output a row."""
-        path = f"/predictions/{escaped(model)}" + (f"/{escaped(str(version))}" if version is not None else "")
-        answer = self.call("POST", path, dict[str, list[Any]], {"data": list(rows)}, repeat=True)
-        return answer["predictions"]
-
-    def reload(self, model: str | None = None) -> dict[str, Any]:
-        return self.call("POST", "/reload", dict[str, Any], query={"model": model})
-
-    # -- jobs
-
-    def jobs(self, *, kind: str | None = None, status: str | None = None, limit: int = 50) -> list[Job]:
-        return self.get(f"{_V1}/jobs", Page[Job], {"kind": kind, "status": status, "limit": limit}).items
-
-    def job(self, job_id: str) -> Job:
-        return self.get(f"{_V1}/jobs/{escaped(job_id)}", Job)
-
-    def cancel_job(self, job_id: str) -> Job:
-        return self.call("POST", f"{_V1}/jobs/{escaped(job_id)}/cancel", Job)
-
-    def job_logs(self, job_id: str, tail: int = 200) -> str:
-        return self.send_request("GET", f"{_V1}/jobs/{escaped(job_id)}/logs", query={"tail": tail}, repeat=True).text
-
-    def job_events(self, job_id: str, after_seq: int = 0) -> Iterator[JobEvent]:
-        """A job's messages as they come, until it is done; resumes by itself after a broken connection."""
-        for name, _, data in self.follow(f"{_V1}/jobs/{escaped(job_id)}/events", after_seq):
-            if name != "snapshot":
-                event = msgspec.json.decode(data, type=JobEvent)
-                yield event
-                if event.type == "done":
-                    return
-
-    def wait(
-        self,
-        job_id: str,
-        *,
-        look: Callable[[Job], None] = lambda _: None,
-        every_s: float = 0.5,
-        timeout_s: float = 3600,
-    ) -> Job:
-        """Looks until the job is finished and returns it as it ended. Raises Unavailable when time is over."""
-        until = time.monotonic() + timeout_s
-        while True:
-            job = self.job(job_id)
-            look(job)
-            if job.status in FINISHED:
-                return job
-            if time.monotonic() > until:
-                raise Unavailable(f"job {job_id} is still {job.status} after {timeout_s:.0f} s; it goes on")
-            time.sleep(every_s)
 
     # -- imports
 

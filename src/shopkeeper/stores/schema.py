@@ -219,6 +219,41 @@ aliases = Table(
     Index(None, "model", "scope", "alias", "position"),
 )
 
+# Append-only: the newest row of (model, scope, kind) is the plan in force; plan null means it was taken away.
+traffic = Table(
+    "traffic",
+    metadata,
+    Column("position", _BigKey, primary_key=True),
+    Column("model", String(64), nullable=False),
+    Column("scope", String(160), nullable=False),
+    Column("kind", String(16), nullable=False),  # split | shadow
+    Column("plan", JSON),
+    Column("time", BigInteger, nullable=False),
+    Column("changed_by", String(128), nullable=False),
+    Column("reason", Text, nullable=False),
+    Index(None, "model", "scope", "kind", "position"),
+)
+
+schedules = Table(
+    "schedules",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("cron", String(128), nullable=False),
+    Column("kind", String(64), nullable=False),
+    Column("params", JSON, nullable=False),
+    Column("condition", JSON),  # what must hold besides the time
+    Column("enabled", Boolean, nullable=False),
+    Column("retries", Integer, nullable=False),
+    Column("retry_wait_s", Float, nullable=False),
+    Column("state", JSON, nullable=False),  # what the last run left: time, job, attempt, what the condition compares
+    Column("next_run", BigInteger),
+    Column("worker", String(128)),
+    Column("lease_until", BigInteger),
+    Column("version", Integer, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("updated_by", String(128), nullable=False),
+)
+
 imports = Table(
     "imports",
     metadata,

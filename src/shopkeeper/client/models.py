@@ -1,0 +1,69 @@
+"""Models: algorithms, versions, training, promotion, predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from shopkeeper.client.jobs import JobDoors
+from shopkeeper.client.wire import Page, escaped
+from shopkeeper.core.records import AlgorithmInfo, Job, ModelInfo, Version
+
+_V1 = "/api/v1"
+
+
+class ModelDoors(JobDoors):
+    def algorithms(self, task: str | None = None) -> list[AlgorithmInfo]:
+        return self.get(f"{_V1}/algorithms", list[AlgorithmInfo], {"task": task})
+
+    def models(self, task: str | None = None) -> list[ModelInfo]:
+        return self.get(f"{_V1}/models", Page[ModelInfo], {"task": task, "limit": 1000}).items
+
+    def versions(self, model: str, *, scope: str = "all") -> list[Version]:
+        """Newest first."""
+        query = {"scope": scope, "limit": 1000}
+        return self.get(f"{_V1}/models/{escaped(model)}/versions", Page[Version], query).items
+
+    def version(self, model: str, ref: str | int = "champion", *, scope: str = "all") -> Version:
+        return self.get(f"{_V1}/models/{escaped(model)}/versions/{escaped(str(ref))}", Version, {"scope": scope})
+
+    def train(
+        self,
+        model: str,
+        algorithm: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        source: Mapping[str, Any] | None = None,
+        seed: int = 42,
+        promote: bool = True,
+        scope: str = "all",
+    ) -> Job:
+        """Begins a training; `wait` follows it."""
+        body: dict[str, Any] = {"algorithm": algorithm, "params": params or {}, "seed": seed, "promote": promote}
+        if source is not None:
+            body["source"] = source
+        queued = self.call("POST", f"{_V1}/models/{escaped(model)}/train", dict[str, Any], body, query={"scope": scope})
+        return self.job(queued["job_id"])
+
+    def promote(
+        self, model: str, version: str | int, *, force: bool = False, reason: str = "", scope: str = "all"
+    ) -> dict[str, Any]:
+        """Raises Refused when the gate says no; `force` overrules it and is written down."""
+        body = {"version": version, "force": force, "reason": reason}
+        path = f"{_V1}/models/{escaped(model)}/promote"
+        return self.call("POST", path, dict[str, Any], body, query={"scope": scope})
+
+    def rollback(
+        self, model: str, to: str | int = "previous", *, reason: str = "", scope: str = "all"
+    ) -> dict[str, Any]:
+        path = f"{_V1}/models/{escaped(model)}/rollback"
+        return self.call("POST", path, dict[str, Any], {"to": to, "reason": reason}, query={"scope": scope})
+
+    def predict(self, model: str, rows: Sequence[Mapping[str, Any]], *, version: str | int | None = None) -> list[Any]:
+        """One output a row."""
+        path = f"/predictions/{escaped(model)}" + (f"/{escaped(str(version))}" if version is not None else "")
+        answer = self.call("POST", path, dict[str, list[Any]], {"data": list(rows)}, repeat=True)
+        return answer["predictions"]
+
+    def reload(self, model: str | None = None) -> dict[str, Any]:
+        return self.call("POST", "/reload", dict[str, Any], query={"model": model})
