@@ -10,6 +10,7 @@ CONTENT_TYPE = CONTENT_TYPE_LATEST
 
 _FAST = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 _PREDICT = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+_ROWS = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 10_000)
 _GROUP = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
 
@@ -47,6 +48,13 @@ job_seconds = _histogram("job_seconds", "Run time of jobs", "kind", buckets=(1, 
 model_predict_requests_total = _counter("model_predict_requests_total", "Prediction requests", "model", "status")
 model_predict_duration_seconds = _histogram(
     "model_predict_duration_seconds", "Time to predict", "model", buckets=_PREDICT
+)
+model_predict_batch_size = _histogram("model_predict_batch_size", "Rows that one call of a model scored", buckets=_ROWS)
+model_variant_requests_total = _counter(
+    "model_variant_requests_total", "Requests that a split gave to a version", "model", "version", "outcome"
+)
+model_shadow_requests_total = _counter(
+    "model_shadow_requests_total", "Requests that a shadow was asked", "model", "outcome"
 )
 model_reload_total = _counter("model_reload_total", "Loads of a version into serving", "status")
 model_version_info = _gauge("model_version_info", "1: this version serves", "model", "version")
