@@ -166,7 +166,7 @@ class XlsxSource:
         import fastexcel
         import polars as pl
 
-        _check_unpacked_size(path)
+        check_unpacked_size(path)
         try:
             sheet = fastexcel.read_excel(path).load_sheet(0, dtypes="string")
             frame = pl.from_arrow(sheet.to_arrow())
@@ -241,7 +241,7 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _check_unpacked_size(path: Path) -> None:
+def check_unpacked_size(path: Path) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             size = sum(entry.file_size for entry in archive.infolist())
