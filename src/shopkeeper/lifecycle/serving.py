@@ -12,13 +12,13 @@ import logging
 import threading
 import time
 from dataclasses import dataclass, field, replace
-from math import isfinite
 from typing import Any, TypeAlias
 
 from shopkeeper.core.errors import Invalid, NotFound, ShopkeeperError, Unavailable
 from shopkeeper.core.records import Record, Version
 from shopkeeper.lifecycle.addresses import CHAMPION, version_number
 from shopkeeper.lifecycle.loading import Loaded, load_version
+from shopkeeper.lifecycle.outputs import Kind, check_outputs
 from shopkeeper.lifecycle.registry import Registry
 from shopkeeper.telemetry import metrics
 
@@ -39,8 +39,11 @@ class Reloaded(Record, kw_only=True):
 
 
 class Scored(Record, kw_only=True):
+    """One output a row, each of kind `output`, and the version that gave them."""
+
     predictions: list[Any]
     version: int
+    output: Kind = "number"
 
 
 @dataclass(frozen=True)
@@ -103,9 +106,9 @@ class Serving:
                 if not loaded.scores_rows:
                     raise Invalid(f"model {model!r} does not score rows", code="not_a_row_scorer")
                 outputs = loaded.model.score_rows(rows)
-                _check_outputs(model, outputs, len(rows))
+                kind = check_outputs(model, loaded.model, outputs, len(rows))
             status = "ok"
-            return Scored(predictions=outputs, version=loaded.version.version)
+            return Scored(predictions=outputs, version=loaded.version.version, output=kind)
         except NotFound:
             model = "unknown"  # a name that does not exist must not become a label
             raise
@@ -225,13 +228,6 @@ class Serving:
     def _loading(self, key: Key) -> threading.RLock:
         with self._lock:
             return self._locks.setdefault(key, threading.RLock())
-
-
-def _check_outputs(model: str, outputs: list[Any], rows: int) -> None:
-    if len(outputs) != rows:
-        raise Unavailable(f"model {model!r} gave {len(outputs)} outputs for {rows} rows", code="bad_output")
-    if any(isinstance(value, float) and not isfinite(value) for value in outputs):
-        raise Unavailable(f"model {model!r} gave NaN or infinity", code="bad_output")
 
 
 def _reloaded(key: Key, old: int | None, now: Loaded | None, error: str | None = None) -> Reloaded:
