@@ -19,6 +19,7 @@ from shopkeeper import plugins
 from shopkeeper.core.errors import ShopkeeperError, Unavailable
 from shopkeeper.core.protocols import Family, RowScorer
 from shopkeeper.core.records import FileEntry, Version
+from shopkeeper.lifecycle.outputs import check_outputs, kind_of
 from shopkeeper.stores import artifacts
 
 GOLDEN = "golden.json"
@@ -31,15 +32,27 @@ class Golden(msgspec.Struct, kw_only=True):
 
 
 class Loaded:
-    """A version in memory. An old one lives as long as a request holds it; `with` counts the requests in flight."""
+    """A version in memory. An old one lives as long as a request holds it; `with` counts the requests in flight.
+
+    `lane` and `answered` (requests told by it) belong to `predicting.py`.
+    """
 
     def __init__(self, version: Version, model: Any, family: Family) -> None:
         self.version = version
         self.model = model
         self.family = family
         self.scores_rows = isinstance(model, RowScorer)
+        self.output = kind_of(model)
+        self.lane: Any = None
+        self.answered = 0
         self.in_flight = 0
         self._lock = threading.Lock()
+
+    def score(self, rows: list[dict[str, Any]]) -> list[Any]:
+        """One output a row, checked. Raises Invalid (rows), Unavailable (`bad_output`)."""
+        outputs: list[Any] = self.model.score_rows(rows)
+        check_outputs(self.version.model, self.model, outputs, len(rows))
+        return outputs
 
     def __enter__(self) -> Loaded:
         with self._lock:

@@ -19,7 +19,7 @@ from shopkeeper.core.errors import Conflict, Invalid, NotFound, ShopkeeperError
 from shopkeeper.core.records import Gate, ModelInfo, Record, Version
 from shopkeeper.lifecycle.addresses import CANDIDATE, CHAMPION, PREVIOUS, time_of, version_number
 from shopkeeper.lifecycle.versions import Candidate, Live, Server, check_model_name, gate_now, manifest_of
-from shopkeeper.stores import artifacts
+from shopkeeper.stores import artifacts, traffic
 from shopkeeper.stores import registry as table
 from shopkeeper.stores.artifacts import ArtifactStore, scope_folder
 from shopkeeper.stores.registry import AliasChange
@@ -254,6 +254,18 @@ class Registry:
             table.point(connection, name, scope, CHAMPION, number, now=now, by=by, reason=reason, forced=forced)
             if old is not None:
                 table.point(connection, name, scope, PREVIOUS, old, now=now, by=by, reason=reason)
+            _end_traffic(connection, name, scope, number, now=now, by=by)
         if pointing.get(CANDIDATE) == number:
             table.point(connection, name, scope, CANDIDATE, None, now=now, by=by, reason="became champion")
         return Promotion(name=name, scope=scope, old_version=old, new_version=number, gate=gate)
+
+
+def _end_traffic(connection: Connection, name: str, scope: str, champion: int, *, now: int, by: str) -> None:
+    """A new champion answers everybody: the split ends, and a shadow of the champion itself."""
+    why = f"v{champion} became champion"
+    split = traffic.current(connection, name, scope, "split")
+    if split is not None and split.plan is not None:
+        traffic.put(connection, name, scope, "split", None, now=now, by=by, reason=why)
+    shadow = traffic.current(connection, name, scope, "shadow")
+    if shadow is not None and shadow.plan is not None and shadow.plan["version"] == champion:
+        traffic.put(connection, name, scope, "shadow", None, now=now, by=by, reason=why)

@@ -18,7 +18,7 @@ from shopkeeper.core.errors import Invalid, NotFound, ShopkeeperError, Unavailab
 from shopkeeper.core.records import Record, Version
 from shopkeeper.lifecycle.addresses import CHAMPION, version_number
 from shopkeeper.lifecycle.loading import Loaded, load_version
-from shopkeeper.lifecycle.outputs import Kind, check_outputs
+from shopkeeper.lifecycle.outputs import Kind
 from shopkeeper.lifecycle.registry import Registry
 from shopkeeper.telemetry import metrics
 
@@ -39,11 +39,15 @@ class Reloaded(Record, kw_only=True):
 
 
 class Scored(Record, kw_only=True):
-    """One output a row, each of kind `output`, and the version that gave them."""
+    """One output a row, each of kind `output`, and the version that gave them.
+
+    `members`: the versions that an ensemble's answer was made of; `version` is then its first.
+    """
 
     predictions: list[Any]
     version: int
     output: Kind = "number"
+    members: list[int] | None = None
 
 
 @dataclass(frozen=True)
@@ -59,10 +63,11 @@ class Slot:
         held = (self.champion, *self.kept) if self.champion is not None else self.kept
         return next((loaded for loaded in held if loaded.version.version == number), None)
 
-    def keeping(self, loaded: Loaded) -> Slot:
-        """The same with one more version kept warm, and the one that was used least recently let go."""
-        others = tuple(k for k in self.kept if k.version.version != loaded.version.version)
-        return replace(self, kept=(*others, loaded)[-_KEPT:])
+    def keeping(self, loaded: Loaded, pinned: frozenset[int]) -> Slot:
+        """The same with one more version kept warm; of those that are not pinned the least recently used is let go."""
+        held = (*(k for k in self.kept if k.version.version != loaded.version.version), loaded)
+        loose = [k for k in held if k.version.version not in pinned][-_KEPT:]
+        return replace(self, kept=tuple(k for k in held if k.version.version in pinned or k in loose))
 
 
 class Serving:
@@ -71,6 +76,7 @@ class Serving:
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
         self._slots: dict[Key, Slot] = {}
+        self._pins: dict[Key, frozenset[int]] = {}
         self._locks: dict[Key, threading.RLock] = {}
         self._lock = threading.Lock()
         registry.attach(self)
@@ -105,10 +111,9 @@ class Serving:
             with self.get(model, ref, scope) as loaded:
                 if not loaded.scores_rows:
                     raise Invalid(f"model {model!r} does not score rows", code="not_a_row_scorer")
-                outputs = loaded.model.score_rows(rows)
-                kind = check_outputs(model, loaded.model, outputs, len(rows))
+                outputs = loaded.score(rows)
             status = "ok"
-            return Scored(predictions=outputs, version=loaded.version.version, output=kind)
+            return Scored(predictions=outputs, version=loaded.version.version, output=loaded.output)
         except NotFound:
             model = "unknown"  # a name that does not exist must not become a label
             raise
@@ -129,6 +134,10 @@ class Serving:
     def prepare(self, version: Version) -> None:
         """Load a version beside. Raises NotFound or Unavailable; nothing that serves changes."""
         self._keep(version)
+
+    def pin(self, model: str, scope: str, versions: frozenset[int]) -> None:
+        """Versions that stay in memory once they are loaded, however many others are asked for."""
+        self._pins[(model, scope)] = versions
 
     def changed(self, model: str, scope: str) -> None:
         """The champion moved: follow it."""
@@ -200,7 +209,7 @@ class Serving:
         old = slot.champion
         rest = tuple(k for k in slot.kept if k.version.version != loaded.version.version)
         fresh = Slot(champion=loaded, kept=rest, problem=problem)
-        self._slots[key] = fresh if old is None else fresh.keeping(old)
+        self._slots[key] = fresh if old is None else fresh.keeping(old, self._pins.get(key, frozenset()))
         if old is not None:
             metrics.model_version_info.labels(_spoken(key), str(old.version.version)).set(0)
         metrics.model_version_info.labels(_spoken(key), str(loaded.version.version)).set(1)
@@ -213,7 +222,7 @@ class Serving:
             slot = self._slots.get(key, Slot())
             loaded = slot.find(version.version) or self._load(version)
             if loaded is not slot.champion:
-                self._slots[key] = slot.keeping(loaded)
+                self._slots[key] = slot.keeping(loaded, self._pins.get(key, frozenset()))
             return loaded
 
     def _load(self, version: Version) -> Loaded:

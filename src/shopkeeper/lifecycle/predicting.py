@@ -1,0 +1,223 @@
+"""Predicting: a request's rows to the version that answers it, and the answer back.
+
+champion, or split (sticky | random | ensemble) -> lane of that version -> outputs
+
+A variant that fails, or takes more than half of the time there is, is answered for by the champion; the guard then
+decides whether it goes on. A shadow hears of the request afterwards.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Coroutine
+from typing import Any
+
+from shopkeeper.core.errors import Invalid, NotFound, Overloaded, ShopkeeperError
+from shopkeeper.lifecycle.addresses import CHAMPION
+from shopkeeper.lifecycle.guard import complaint
+from shopkeeper.lifecycle.lanes import Lane, LaneLimits, Rows
+from shopkeeper.lifecycle.loading import Loaded
+from shopkeeper.lifecycle.serving import Scored, Serving
+from shopkeeper.lifecycle.shadowing import Comparison
+from shopkeeper.lifecycle.splits import Split, choose, combine, stacked
+from shopkeeper.lifecycle.traffic import Active, Traffic
+from shopkeeper.telemetry import metrics
+
+log = logging.getLogger(__name__)
+_SHADOWS_AT_ONCE = 8
+
+
+class Predictor:
+    """Belongs to the event loop: call it there only."""
+
+    def __init__(self, serving: Serving, traffic: Traffic, limits: LaneLimits | None = None) -> None:
+        self._serving = serving
+        self._traffic = traffic
+        self._limits = limits or LaneLimits()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def predict(
+        self, model: str, rows: Rows, *, ref: str = CHAMPION, scope: str = "all", subject: str | None = None
+    ) -> Scored:
+        """One output a row, by a version that is asked for or by whoever answers `subject` (a person's id).
+
+        Raises NotFound (model, version), Invalid (rows, or a model that takes none), Overloaded, Unavailable.
+        """
+        started = time.perf_counter()
+        status = "error"
+        try:
+            scored = await self._answer(model, rows, ref, scope, subject)
+            status = "ok"
+            return scored
+        except NotFound:
+            model = "unknown"  # a name that does not exist must not become a label
+            raise
+        finally:
+            requests, duration = _meter(model, status)
+            requests()
+            duration(time.perf_counter() - started)
+
+    async def _answer(self, model: str, rows: Rows, ref: str, scope: str, subject: str | None) -> Scored:
+        if ref != CHAMPION:
+            return await self._by(await self._loaded(model, ref, scope), rows)
+        active = self._traffic.active(model, scope)
+        if active is None:
+            scored = await self._by(await self._loaded(model, CHAMPION, scope), rows)
+        elif active.split.mode == "ensemble":
+            scored = await self._together(model, scope, active, rows)
+        else:
+            scored = await self._shared(model, scope, active, rows, subject)
+        if (comparison := self._traffic.compared(model, scope)) is not None:
+            self._ask_shadow(model, scope, comparison, rows, scored)
+        return scored
+
+    async def _loaded(self, model: str, ref: str, scope: str) -> Loaded:
+        loaded = self._serving.peek(model, ref, scope)
+        return loaded if loaded is not None else await asyncio.to_thread(self._serving.get, model, ref, scope)
+
+    async def _by(self, loaded: Loaded, rows: Rows) -> Scored:
+        if not loaded.scores_rows:
+            raise Invalid(f"model {loaded.version.model!r} does not score rows", code="not_a_row_scorer")
+        lane: Lane | None = loaded.lane
+        if lane is None:
+            lane = loaded.lane = Lane(loaded, self._limits)
+        with loaded:
+            outputs = await lane.score(rows)
+        loaded.answered += 1
+        return Scored(predictions=outputs, version=loaded.version.version, output=loaded.output)
+
+    # -- a split
+
+    async def _shared(self, model: str, scope: str, active: Active, rows: Rows, subject: str | None) -> Scored:
+        number = choose(active.split, f"{model}:{scope}", subject)
+        champion = await self._loaded(model, CHAMPION, scope)
+        if number == champion.version.version:
+            return await self._noted(active, self._by(champion, rows))
+        try:
+            return await self._member(model, scope, active, number, rows)
+        except Overloaded:
+            return await self._by(champion, rows)  # too many requests are not its fault
+        except (ShopkeeperError, TimeoutError) as error:
+            answered = await self._by(champion, rows)  # rows that the champion refuses too are the client's mistake
+            self._failed(model, active, number, error)
+            return answered
+        finally:
+            self._guard(model, scope, active, number, champion.version.version)
+
+    async def _member(self, model: str, scope: str, active: Active, number: int, rows: Rows) -> Scored:
+        """A variant gets half of the time there is: the champion may have to answer for it."""
+        answer = self._noted(active, self._variant(model, number, scope, rows))
+        scored = await asyncio.wait_for(answer, self._limits.deadline_s / 2)
+        _variant_meter(model, number, "ok")
+        return scored
+
+    async def _variant(self, model: str, number: int, scope: str, rows: Rows) -> Scored:
+        return await self._by(await self._loaded(model, str(number), scope), rows)
+
+    async def _noted(self, active: Active, answer: Coroutine[Any, Any, Scored]) -> Scored:
+        started = time.perf_counter()
+        scored = await answer
+        active.window(scored.version).note(ok=True, seconds=time.perf_counter() - started)
+        return scored
+
+    def _failed(self, model: str, active: Active, number: int, error: Exception) -> None:
+        log.warning("model %s v%s failed, the champion answered: %s", model, number, error)
+        active.window(number).note(ok=False, seconds=0.0)
+        _variant_meter(model, number, "error")
+
+    def _guard(self, model: str, scope: str, active: Active, number: int, champion: int) -> None:
+        if active.withdrawing or not active.split.auto_rollback or self._traffic.active(model, scope) is not active:
+            return
+        why = complaint(active.window(number), active.window(champion))
+        if why is not None:
+            active.withdrawing = True
+            work = asyncio.to_thread(
+                self._traffic.take_out, model, number, scope=scope, by="guard", reason=f"automatic rollback: {why}"
+            )
+            self._in_background(work)
+
+    # -- an ensemble
+
+    async def _together(self, model: str, scope: str, active: Active, rows: Rows) -> Scored:
+        """All variants at once; the mean of those that answered, or the champion when it cannot be made."""
+        split = active.split
+        champion = await self._loaded(model, CHAMPION, scope)
+        asked = [self._member(model, scope, active, variant.version, rows) for variant in split.variants]
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        heard = [(v, a) for v, a in zip(split.variants, answers, strict=True) if isinstance(a, Scored) and v.weight > 0]
+        complete = len(heard) == len(split.variants)
+        if not heard or (split.stack is not None and not complete):
+            answered = await self._by(champion, rows)
+        else:
+            outputs = [answer.predictions for _, answer in heard]
+            told = _joined(split, outputs, [variant.weight for variant, _ in heard])
+            members = [variant.version for variant, _ in heard]
+            answered = Scored(predictions=told, version=members[0], output=heard[0][1].output, members=members)
+        for variant, answer in zip(split.variants, answers, strict=True):
+            if isinstance(answer, Exception) and not isinstance(answer, Overloaded):
+                self._failed(model, active, variant.version, answer)
+                self._guard(model, scope, active, variant.version, champion.version.version)
+        return answered
+
+    # -- a shadow
+
+    def _ask_shadow(self, model: str, scope: str, comparison: Comparison, rows: Rows, told: Scored) -> None:
+        if comparison.shadow.share < 1 and random.random() >= comparison.shadow.share:
+            return
+        if comparison.running >= _SHADOWS_AT_ONCE:
+            comparison.skipped += 1
+            return
+        comparison.running += 1
+        self._in_background(self._shadow(model, scope, comparison, rows, told))
+
+    async def _shadow(self, model: str, scope: str, comparison: Comparison, rows: Rows, told: Scored) -> None:
+        started = time.perf_counter()
+        outcome = "error"
+        try:
+            said = await self._variant(model, comparison.shadow.version, scope, rows)
+            comparison.heard(told.predictions, said.predictions, time.perf_counter() - started)
+            outcome = "ok"
+        except Overloaded:
+            comparison.skipped += 1
+            outcome = "skipped"
+        except ShopkeeperError as error:
+            comparison.failed()
+            log.debug("the shadow of %s failed: %s", model, error.message)
+        finally:
+            comparison.running -= 1
+            metrics.model_shadow_requests_total.labels(model, outcome).inc()
+
+    def _in_background(self, work: Coroutine[Any, Any, Any]) -> None:
+        task = asyncio.get_running_loop().create_task(_logged(work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+async def _logged(work: Coroutine[Any, Any, Any]) -> None:
+    try:
+        await work
+    except Exception:  # the edge: nobody waits for it, so the log must have it
+        log.exception("work in the background of predictions failed")
+
+
+def _joined(split: Split, outputs: list[list[Any]], weights: list[float]) -> list[Any]:
+    return stacked(outputs, split.stack) if split.stack is not None else combine(outputs, weights)
+
+
+_METERS: dict[tuple[str, str], tuple[Any, Any]] = {}
+
+
+def _meter(model: str, status: str) -> tuple[Any, Any]:
+    """The bound counters; looking up labels costs more than counting."""
+    bound = _METERS.get((model, status))
+    if bound is None:
+        requests = metrics.model_predict_requests_total.labels(model, status).inc
+        bound = _METERS[model, status] = (requests, metrics.model_predict_duration_seconds.labels(model).observe)
+    return bound
+
+
+def _variant_meter(model: str, version: int, outcome: str) -> None:
+    metrics.model_variant_requests_total.labels(model, f"v{version}", outcome).inc()
