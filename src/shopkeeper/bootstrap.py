@@ -20,9 +20,12 @@ from shopkeeper.forecast.panel import SalesPanel
 from shopkeeper.forecast.service import ForecastService
 from shopkeeper.lifecycle.attempt import Limits
 from shopkeeper.lifecycle.jobs import JobService
+from shopkeeper.lifecycle.lanes import LaneLimits
+from shopkeeper.lifecycle.predicting import Predictor
 from shopkeeper.lifecycle.registry import Registry
 from shopkeeper.lifecycle.releasing import Releases
 from shopkeeper.lifecycle.serving import Serving
+from shopkeeper.lifecycle.traffic import Traffic
 from shopkeeper.operations.import_rows import Targets
 from shopkeeper.operations.imports import Imports
 from shopkeeper.operations.livestream import LiveStream, shop_clock
@@ -102,6 +105,9 @@ class Shop:
 
         self.registry = Registry(db, ArtifactStore(home.artifacts), clock)
         self.serving = Serving(self.registry)
+        self.traffic = Traffic(db, self.registry, self.serving, clock)
+        lanes = LaneLimits(settings.predict_queue_rows, deadline_s=settings.predict_deadline_ms / 1000)
+        self.predictor = Predictor(self.serving, self.traffic, lanes)
         limits = Limits(settings.job_time_limit_s, settings.job_memory_limit_mb, settings.job_threads)
         self.jobs = JobService(db, home, clock, limits=limits, workers=settings.job_workers, zone=lambda: self.zone)
         self.releases = Releases(self.jobs, self.registry, sources=home.path / "sources" if settings.api_key else None)
@@ -143,6 +149,7 @@ class Shop:
 
     async def _start(self) -> None:
         self.following.attach(asyncio.get_running_loop())
+        await asyncio.to_thread(self.traffic.load)
         await asyncio.to_thread(self.serving.sync)
         self.recommend.warm()  # here and not in a thread: it reads the followers' state
         await asyncio.to_thread(self.jobs.start)

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
+from shopkeeper.api.addressed import address
 from shopkeeper.api.body import decode
 from shopkeeper.bootstrap import Shop
 from shopkeeper.core.errors import Invalid
-from shopkeeper.core.ids import check_name
-from shopkeeper.lifecycle.addresses import CHAMPION
 from shopkeeper.lifecycle.serving import Scored
 
 MOST_ROWS = 10_000
-_ON_LOOP = 256  # so many rows score faster on the loop than a hand-over to a thread takes
 
 
 class Data(msgspec.Struct):
@@ -43,11 +40,18 @@ def check_rows(found: Sequence[dict[str, Any]]) -> None:
         raise Invalid(f"data has {len(found)} rows, at most {MOST_ROWS} at once", code="too_many_rows", field="data")
 
 
-async def score(shop: Shop, name: str, version: str | None, found: list[dict[str, Any]]) -> Scored:
-    """Outputs and the version that gave them. `name` may be `model@alias`. Raises NotFound, Unavailable, Invalid."""
-    model, _, alias = name.partition("@")
-    check_name(model, "model")
-    ref = version or alias or CHAMPION
-    if len(found) <= _ON_LOOP and shop.serving.peek(model, ref) is not None:
-        return shop.serving.score(model, found, ref)
-    return await asyncio.to_thread(shop.serving.score, model, found, ref)
+async def score(
+    shop: Shop, name: str, version: str | None, found: list[dict[str, Any]], *, subject: str | None = None
+) -> Scored:
+    """Outputs and the version that gave them. `name` may be `model@alias`; `subject` is the person who is answered,
+    see `subject_of`. Raises NotFound, Unavailable, Overloaded, Invalid."""
+    model, ref = address(shop, name, version)
+    return await shop.predictor.predict(model, found, ref=ref, subject=subject)
+
+
+def subject_of(header: bytes | None, found: Sequence[dict[str, Any]]) -> str | None:
+    """Who stays with one version of a split: header X-User-ID, else `user_id` of the first row; None: nobody."""
+    if header:
+        return header.decode("latin-1")[:128]
+    user = found[0].get("user_id") if found else None
+    return user[:128] if isinstance(user, str) else None
