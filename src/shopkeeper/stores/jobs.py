@@ -63,6 +63,13 @@ def under_way(connection: Connection, work_key: str) -> str | None:
     return connection.scalar(same)
 
 
+def requested(connection: Connection, requested_by: str) -> Job | None:
+    """The newest job of whoever asked for it."""
+    mine = select(jobs).where(jobs.c.requested_by == requested_by).order_by(jobs.c.job_id.desc()).limit(1)
+    row = connection.execute(mine).one_or_none()
+    return None if row is None else _job(row)
+
+
 def waiting(connection: Connection) -> bool:
     """Whether any job is queued."""
     return connection.scalar(select(jobs.c.job_id).where(jobs.c.status == "queued").limit(1)) is not None
