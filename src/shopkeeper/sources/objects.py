@@ -72,6 +72,14 @@ def read_url(url: str) -> Place:
     return Place(parts.scheme, parts.netloc, folder)
 
 
+def server_of(url: str, *, endpoint: str | None = None, region: str | None = None) -> str:
+    """`host:port` that would be asked for the bucket. Raises Invalid as `object_store` does."""
+    base = _endpoint(read_url(url), endpoint, region)
+    if base is None:
+        return f"s3.{region or 'us-east-1'}.amazonaws.com:443"
+    return f"{base.hostname}:{base.port or (443 if base.scheme == 'https' else 80)}"
+
+
 def object_store(
     url: str,
     *,

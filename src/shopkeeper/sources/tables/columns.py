@@ -29,8 +29,6 @@ def typed_columns(frame: pl.DataFrame, zone: str, *, all_text: bool) -> pl.DataF
 
 def typed(column: pl.Series, zone: str, *, all_text: bool = True) -> pl.Series:
     """Boolean, Int64, Float64, Date, Datetime in UTC, or the trimmed text. One value that differs makes it text."""
-    import polars as pl
-
     plain = values.text(column) if all_text else column
     present = plain.drop_nulls()
     if not len(present):
