@@ -9,7 +9,8 @@ artifact that cannot be loaded.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy import Connection
@@ -24,6 +25,8 @@ from shopkeeper.stores import registry as table
 from shopkeeper.stores.artifacts import ArtifactStore, scope_folder
 from shopkeeper.stores.registry import AliasChange
 from shopkeeper.stores.sql import Database
+
+REMOVED = "removed"
 
 
 class Promotion(Record, kw_only=True):
@@ -88,8 +91,9 @@ class Registry:
     def live_at(self, name: str, at: int, scope: str = "all") -> Live:
         """What answered at a moment (microseconds). Raises NotFound when nothing did."""
         with self._db.read() as connection:
-            table.model(connection, name, scope)
             changes = table.history(connection, name, scope, alias=CHAMPION, until=at)
+            if not changes:
+                table.model(connection, name, scope)
         if not changes or changes[0].version is None:
             raise NotFound(f"no version of {name!r} was champion then", code="none_live")
         return Live(version=changes[0].version, since=changes[0].time, by=changes[0].changed_by)
@@ -100,17 +104,21 @@ class Registry:
 
     # -- changing
 
-    def register(self, sealed: Path, candidate: Candidate, *, by: str, job_id: str | None = None) -> Version:
+    def register(
+        self, sealed: Path, candidate: Candidate, *, by: str, job_id: str | None = None, new: bool = False
+    ) -> Version:
         """Move a sealed folder into the store as the next version; the alias candidate points at it.
 
         A second call for one job gives the version that the first one made. Raises Invalid (name), Unavailable
-        (the folder is not what was sealed).
+        (the folder is not what was sealed), Conflict when it must be `new` and a version has the same files.
         """
         check_model_name(candidate.model)
         scope_folder(candidate.scope)
         with self._moving:
             if job_id is not None and (made := self._version_of_job(job_id)) is not None:
                 return made
+            if new:
+                self._check_new(candidate)
             folder = self._moved_already(sealed, candidate)
             artifacts.verify(folder, candidate.files)
             return self._db.writer.run(lambda c: self._add(c, folder, candidate, by, job_id))
@@ -153,6 +161,61 @@ class Registry:
     def mark(self, version: Version, status: str) -> None:
         """Note whether a version's files are `ready` or `broken`."""
         self._db.writer.run(lambda c: table.set_status(c, version.model, version.scope, version.version, status))
+
+    @contextmanager
+    def unmoved(self) -> Iterator[None]:
+        """While this lasts no version is registered, promoted or removed by anybody else."""
+        with self._moving:
+            yield
+
+    def remove(self, version: Version) -> None:
+        """Note that a version's files go; the row stays. Raises Conflict when an alias or the traffic names it."""
+
+        def note(connection: Connection) -> None:
+            name, scope, number = version.model, version.scope, version.version
+            aliased = [alias for alias, at in table.current(connection, name, scope).items() if at == number]
+            if aliased:
+                raise Conflict(
+                    f"{name} v{number} is its model's {', '.join(sorted(aliased))}; let another version take its place",
+                    code="in_use",
+                )
+            if number in traffic.versions_in_traffic(connection, name, scope):
+                raise Conflict(f"{name} v{number} has a share of the traffic; take it out first", code="in_use")
+            table.set_status(connection, name, scope, number, REMOVED)
+
+        self._db.writer.run(note)
+
+    def forget(self, name: str, scope: str = "all", *, by: str = "") -> None:
+        """Take away a model's name and aliases; the rows of its versions stay, as removed. Raises Conflict while it
+        serves, NotFound."""
+
+        def take(connection: Connection) -> None:
+            table.model(connection, name, scope)
+            pointing = table.current(connection, name, scope)
+            if CHAMPION in pointing:
+                raise Conflict(
+                    f"model {name!r} serves with v{pointing[CHAMPION]}; a model that serves is not deleted",
+                    code="serving",
+                )
+            if traffic.versions_in_traffic(connection, name, scope):
+                raise Conflict(f"model {name!r} has traffic; end it first", code="serving")
+            now = self._clock.wall()
+            for alias in pointing:
+                table.point(connection, name, scope, alias, None, now=now, by=by, reason="the model was deleted")
+            table.remove_model(connection, name, scope, status=REMOVED)
+
+        self._db.writer.run(take)
+
+    def _check_new(self, candidate: Candidate) -> None:
+        wanted = sorted((f.name, f.sha256) for f in candidate.files)
+        with self._db.read() as connection:
+            known, _ = table.page(connection, candidate.model, candidate.scope, limit=1_000_000, before=None)
+        for one in known:
+            if one.status != REMOVED and sorted((f.name, f.sha256) for f in one.files) == wanted:
+                raise Conflict(
+                    f"{candidate.model} v{one.version} has exactly these files already; nothing was imported",
+                    code="exists",
+                )
 
     def _resolve(self, connection: Connection, name: str, ref: str, scope: str) -> int:
         table.model(connection, name, scope)
@@ -211,6 +274,8 @@ class Registry:
         by: str,
         forced: bool,
     ) -> Promotion:
+        if version.status == REMOVED:
+            raise Conflict(f"{version.model} v{version.version} was removed; import or train it again", code="removed")
         allowed(self.model(version.model, version.scope).aliases.get(CHAMPION))
         self._prepare(version)
 

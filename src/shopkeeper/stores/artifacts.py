@@ -25,7 +25,12 @@ from shopkeeper.core.records import FileEntry
 MANIFEST = "manifest.json"
 _PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,127}")
 _DEEPEST = 4
-_CODE = frozenset({".pkl", ".pickle", ".joblib", ".dill", ".pt", ".pth", ".py", ".pyc", ".so", ".sh", ".exe"})
+CODE = frozenset(
+    {
+        ".pkl", ".pickle", ".joblib", ".dill", ".pt", ".pth", ".ckpt", ".mar", ".skops", ".h5", ".keras",
+        ".py", ".pyc", ".pyd", ".so", ".dll", ".dylib", ".sh", ".exe", ".bat", ".jar", ".whl",
+    }
+)  # fmt: skip
 
 
 def seal(folder: Path, facts: dict[str, object]) -> list[FileEntry]:
@@ -35,7 +40,7 @@ def seal(folder: Path, facts: dict[str, object]) -> list[FileEntry]:
     """
     names = [name for name in _walk(folder, refused=Invalid) if name != MANIFEST]
     for name in names:
-        _check_file_name(name)
+        check_file_name(name)
     files = [_entry(folder, name, sync=True) for name in sorted(names)]
     if not files:
         raise Invalid("the model saved no file; save() must write at least one", code="artifact_refused")
@@ -52,7 +57,7 @@ def verify(folder: Path, files: Sequence[FileEntry]) -> None:
     expected = {entry.name: entry for entry in files}
     present = set(_walk(folder, refused=Unavailable)) - {MANIFEST}
     for name in expected:
-        _check_file_name(name)
+        check_file_name(name)
     if missing := sorted(set(expected) - present):
         raise _broken(folder, f"{missing[0]} is missing")
     if extra := sorted(present - set(expected)):
@@ -151,11 +156,12 @@ def _walk(folder: Path, *, refused: type[ShopkeeperError]) -> Iterator[str]:
             yield Path(parent, name).relative_to(folder).as_posix()
 
 
-def _check_file_name(name: str) -> None:
+def check_file_name(name: str) -> None:
+    """Raises Invalid for a name that leads elsewhere, is odd, or belongs to a format that can carry code."""
     parts = name.split("/")
     if len(parts) > _DEEPEST or not all(_PART.fullmatch(part) for part in parts):
         raise Invalid(f"file name {name[:120]!r} is not allowed in an artifact", code="artifact_refused")
-    if any(Path(part).suffix.lower() in _CODE for part in parts):
+    if any(Path(part).suffix.lower() in CODE for part in parts):
         raise Invalid(
             f"{name} could carry code; save data only (json, npz, safetensors, onnx, parquet)", code="artifact_refused"
         )

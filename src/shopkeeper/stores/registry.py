@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from shopkeeper.core.clock import moment
 from shopkeeper.core.errors import NotFound
@@ -80,6 +80,21 @@ def set_status(connection: Connection, model: str, scope: str, version: int, sta
         .where(versions.c.model == model, versions.c.scope == scope, versions.c.version == version)
         .values(status=status)
     )
+
+
+def remove_model(connection: Connection, model: str, scope: str, *, status: str) -> None:
+    """The name is free again. Its versions' rows stay, and so do their numbers."""
+    connection.execute(delete(models).where(models.c.name == model, models.c.scope == scope))
+    connection.execute(
+        update(versions).where(versions.c.model == model, versions.c.scope == scope).values(status=status)
+    )
+
+
+def versions_of(connection: Connection, *, status: str | None = None) -> list[tuple[str, str, int]]:
+    """(model, scope, version) of all rows, those without a model included, or of those with one status."""
+    wanted = [versions.c.status == status] if status else []
+    rows = connection.execute(select(versions.c.model, versions.c.scope, versions.c.version).where(*wanted))
+    return [(row.model, row.scope, row.version) for row in rows]
 
 
 def point(

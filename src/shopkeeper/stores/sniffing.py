@@ -1,0 +1,73 @@
+"""Content that could carry code, whatever its name says: pickles, programs, scripts, and zip files that hold them.
+
+No load in this shop runs what it reads; this is the second fence, at the gate where strangers' files come in.
+"""
+
+from __future__ import annotations
+
+import pickletools
+import zipfile
+import zlib
+from pathlib import Path
+
+from shopkeeper.core.errors import Invalid
+from shopkeeper.stores.artifacts import CODE
+
+HEAD = 64 * 1024
+_MAGIC = (
+    (b"\x7fELF", "a program"),
+    (b"MZ", "a program"),
+    (b"\xcf\xfa\xed\xfe", "a program"),
+    (b"\xca\xfe\xba\xbe", "a program"),
+    (b"#!", "a script"),
+    (b"\x89HDF", "an HDF5 file, which may hold code"),
+)
+_CALLS = frozenset({"GLOBAL", "STACK_GLOBAL", "INST", "OBJ", "NEWOBJ", "NEWOBJ_EX", "REDUCE", "BUILD", "EXT1"})
+
+
+def check_head(name: str, head: bytes) -> None:
+    """Raises Invalid when a file that begins like this could carry code. `head`: its first HEAD bytes, or all."""
+    for magic, kind in _MAGIC:
+        if head.startswith(magic):
+            raise _refused(name, kind)
+    if head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
+        raise _refused(name, "a pickle")
+    if _calls(head):
+        raise _refused(name, "a pickle")
+    if b"|O" in head[:4096] and b"NUMPY" in head[:256]:
+        raise _refused(name, "an array of pickled objects")
+
+
+def check_zip(name: str, path: Path) -> None:
+    """Raises Invalid for a zip (npz is one) that holds such a file. Other files pass."""
+    if not zipfile.is_zipfile(path):
+        return
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for inner in archive.infolist():
+                spoken = f"{name}/{inner.filename[:80]}"
+                if Path(inner.filename).suffix.lower() in CODE:
+                    raise _refused(spoken, "code by its name")
+                with archive.open(inner) as file:
+                    check_head(spoken, file.read(HEAD))
+    except (zipfile.BadZipFile, RuntimeError, zlib.error, EOFError) as error:
+        raise _refused(name, f"a zip file that cannot be looked into ({error})") from error
+
+
+def _calls(head: bytes) -> bool:
+    """Whether it reads as pickle instructions, one of which gets or calls something. Text stops at its first word."""
+    found = False
+    try:
+        for opcode, _, _ in pickletools.genops(head):
+            found = found or opcode.name in _CALLS
+    except Exception:  # noqa: BLE001  the parser raises whatever it stumbles over: then it is no pickle, or goes on
+        return found and len(head) == HEAD
+    return found
+
+
+def _refused(name: str, kind: str) -> Invalid:
+    return Invalid(
+        f"{name} is {kind}; only data is taken (json, npz, safetensors, onnx, parquet)",
+        code="artifact_refused",
+        field="file",
+    )
