@@ -33,6 +33,18 @@ class Settings(BaseSettings):
     api_key: str | None = _setting(
         "API_KEY", None, "Key with all scopes; none: open on loopback only", "RELOAD_API_KEY", repr=False
     )
+    enabled_models: str | None = _setting(
+        "ENABLED_MODELS",
+        None,
+        "Models that may be asked on the prediction wire and must be loaded to be ready, comma between; none: all",
+        "ENABLED_MODELS",
+    )
+    model_version: str | None = _setting(
+        "MODEL_VERSION",
+        None,
+        "Version to serve from the start on: v3 for the one enabled model, or model=v3,other=v1",
+        "MODEL_VERSION",
+    )
     backend_base_url: str | None = _setting("URL", None, "Where console and client find the API", "BACKEND_BASE_URL")
     timezone: str = _setting("TIMEZONE", "UTC", "Time zone of a new shop: a day is a local day")
     currency: str = _setting("CURRENCY", "EUR", "Currency of a new shop, ISO 4217")
@@ -56,6 +68,12 @@ class Settings(BaseSettings):
         "JOB_MEMORY_LIMIT_MB", 8192, "A job that takes more memory is ended as failed", ge=128
     )
     drain_s: float = _setting("DRAIN_S", 10.0, "Seconds that running requests get to finish at shutdown", ge=0)
+    predict_queue_rows: int = _setting(
+        "PREDICT_QUEUE_ROWS", 20_000, "Rows waiting for one version before 429 is answered", ge=1
+    )
+    predict_deadline_ms: int = _setting(
+        "PREDICT_DEADLINE_MS", 30_000, "A prediction that takes longer is given up with 504", ge=10, le=600_000
+    )
     recommend_deadline_ms: int = _setting(
         "RECOMMEND_DEADLINE_MS", 100, "After this a slate is what is ready by then", ge=5, le=5000
     )

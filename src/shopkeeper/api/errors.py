@@ -36,6 +36,8 @@ _FAMILIES = (
     ("D", re.compile(r"/api/(training|prediction|models|products|stores|data)(/|$)")),
 )
 
+_INFERENCE = re.compile(r"/v[12](/|$)")
+
 # The most specific class first: its status, and the word that `type` says.
 _TABLE: tuple[tuple[type[ShopkeeperError], int, str], ...] = (
     (NotFound, 404, "NotFound"),
@@ -86,6 +88,12 @@ class StockProblem(Problem, kw_only=True, omit_defaults=True):
     message: str
 
 
+class InferenceProblem(Problem, kw_only=True, omit_defaults=True):
+    """The same under /v1 and /v2, whose clients look for `error`, which repeats `detail`."""
+
+    error: str
+
+
 class Malformed(Invalid):
     """The request itself cannot be read: not JSON, a missing field, a wrong type, a query out of bounds."""
 
@@ -112,6 +120,13 @@ def family(path: str) -> str:
         if pattern.match(path):
             return letter
     return "A"
+
+
+def problem_of(path: str) -> type[Problem]:
+    """The body of an error under this path."""
+    if _INFERENCE.match(path):
+        return InferenceProblem
+    return StockProblem if family(path) == "D" else Problem
 
 
 def bad_request(path: str) -> int:
@@ -172,6 +187,8 @@ def _invalid_status(error: ShopkeeperError, letter: str) -> int:
 def _body(problem: dict[str, Any], path: str) -> bytes:
     if family(path) == "D":
         problem = {"status": "error", "message": problem["detail"]} | problem
+    elif _INFERENCE.match(path):
+        problem = {"error": problem["detail"]} | problem
     return msgspec.json.encode(problem)
 
 

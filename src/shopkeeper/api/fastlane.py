@@ -7,41 +7,28 @@ in the table falls through to FastAPI. The doors are described here for the Open
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import TypeAlias
-from urllib.parse import parse_qs
+import re
+from functools import partial
 
 import msgspec
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from shopkeeper.api import errors, incoming, scoring
+from shopkeeper.api import errors, incoming, inference, kserve, scoring
 from shopkeeper.api.access import demand
 from shopkeeper.api.body import decode, drain
+from shopkeeper.api.call import Call, Handler
 from shopkeeper.api.errors import Answer
 from shopkeeper.api.middleware import tell
 from shopkeeper.api.slates import check_feedback, check_request
 from shopkeeper.bootstrap import Shop
 from shopkeeper.core.errors import Invalid, ShopkeeperError
 from shopkeeper.core.records import Feedback, RecRequest
-
-Handler: TypeAlias = Callable[["Call"], Awaitable[Answer]]
+from shopkeeper.lifecycle.outputs import flattened
 
 _json = msgspec.json.Encoder().encode
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One hot request: what a handler may look at."""
-
-    body: bytes
-    query: bytes
-    model: str = ""
-    version: str | None = None
-
-    def asked(self, name: str) -> str | None:
-        """The last value of a query parameter."""
-        return parse_qs(self.query.decode("latin-1")).get(name, [None])[-1] if self.query else None
+_INFER = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?/infer")
+_INFER_DOORS = ("/v2/models/{model}/infer", "/v2/models/{model}/versions/{version}/infer")
+_V1_DOOR = "/v1/models/{model}:predict"
 
 
 class Fastlane:
@@ -50,6 +37,8 @@ class Fastlane:
     def __init__(self, shop: Shop, behind: ASGIApp) -> None:
         self.shop = shop
         self.behind = behind
+        self._infer: Handler = partial(inference.infer, shop)
+        self._kserve: Handler = partial(kserve.predict, shop)
         self._by_path: dict[str, Handler] = {
             "/api/v1/personalization/recommend": self._recommend,
             "/api/v1/personalization/feedback": self._feedback,
@@ -71,6 +60,15 @@ class Fastlane:
                     scope["door"] = "/predictions/{model}/{version}" if version else "/predictions/{model}"
                     await self._answer(self._predict, model, version or None, scope, receive, send)
                     return
+            if path.startswith("/v2/models/") and (asked := _INFER.fullmatch(path)) is not None:
+                model, version = asked.groups()
+                scope["door"] = _INFER_DOORS[version is not None]
+                await self._answer(self._infer, model, version, scope, receive, send)
+                return
+            if path.startswith("/v1/models/") and path.endswith(":predict") and "/" not in (model := path[11:-8]):
+                scope["door"] = _V1_DOOR
+                await self._answer(self._kserve, model, None, scope, receive, send)
+                return
         await self.behind(scope, receive, send)
 
     async def _answer(
@@ -78,9 +76,15 @@ class Fastlane:
     ) -> None:
         try:
             demand(scope["caller"], "p")
-            answer = await handler(Call(await drain(receive), scope["query_string"], model, version))
+            body = await drain(receive)
+            answer = await handler(Call(body, scope["query_string"], model, version, scope["headers"]))
         except ShopkeeperError as error:
             answer = errors.answer(error, scope["path"], scope["request_id"])
+        if model:
+            scope["model"] = model[:160]
+            told = dict(answer.headers).get(b"x-model-version")
+            if told is not None:
+                scope["model_version"] = told.decode()
         await tell(answer, send)
 
     async def _recommend(self, call: Call) -> Answer:
@@ -101,6 +105,8 @@ class Fastlane:
 
     async def _predict(self, call: Call) -> Answer:
         rows = scoring.rows(call.body)
-        scored = await scoring.score(self.shop, call.model, call.version or call.asked("version"), rows)
-        body = _json({"predictions": scored.predictions})
+        subject = scoring.subject_of(call.header(b"x-user-id"), rows)
+        version = call.version or call.asked("version")
+        scored = await scoring.score(self.shop, call.model, version, rows, subject=subject)
+        body = _json({"predictions": flattened(scored.output, scored.predictions, strict=call.flag("strict"))})
         return Answer(200, body, ((b"x-model-version", b"v%d" % scored.version),))

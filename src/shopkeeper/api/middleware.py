@@ -11,6 +11,7 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -25,8 +26,11 @@ log = logging.getLogger("shopkeeper.access")
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9_.:-]{1,128}")
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 _UPLOADS = frozenset({"/api/v1/data/imports", "/api/data/upload"})
-_BATCHES = re.compile(r"/(predictions/.*|predict|api/v1/(personalization/)?events)")
-_PROBES = frozenset({"/readyz", "/ping"})  # asked every few seconds, and 503 is an answer like another
+_BATCHES = re.compile(r"/(predictions/.*|predict|v[12]/models/.*|api/v1/(personalization/)?events)")
+# Asked every few seconds, and 503 is an answer like another.
+_PROBES = frozenset({"/readyz", "/ping", "/v2/health/ready"})
+_TRACEPARENT = re.compile(rb"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+_OF_PREDICTIONS = ("model", "model_version", "trace_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,8 @@ class Gatehouse:
         headers = _wanted(scope)
         request_id = _request_id(headers.get(b"x-request-id"))
         scope["request_id"] = request_id
+        if (traced := _TRACEPARENT.fullmatch(headers.get(b"traceparent", b""))) is not None:
+            scope["trace_id"] = traced[1].decode()
         marker = (b"x-request-id", request_id.encode())
         status = 0
 
@@ -88,7 +94,7 @@ class Gatehouse:
         except ClientDisconnect:
             status = 499
         except Exception:  # the last net: whatever it was, the client gets an answer and the log the trace
-            log.exception("unexpected error", extra={"request_id": request_id, "path": scope["path"]})
+            log.exception("unexpected error", extra=_facts(scope, path=scope["path"]))
             if not status:
                 await tell(errors.unexpected(scope["path"], request_id), marked)
         finally:
@@ -148,14 +154,14 @@ class Gatehouse:
                 method,
                 scope["path"],
                 status,
-                extra={
-                    "request_id": scope["request_id"],
-                    "method": method,
-                    "path": path,
-                    "status": status,
-                    "ms": round(seconds * 1000, 3),
-                },
+                extra=_facts(scope, method=method, path=path, status=status, ms=round(seconds * 1000, 3)),
             )
+
+
+def _facts(scope: Scope, **more: Any) -> dict[str, Any]:
+    """What a log line bears: the request's id, its trace, and the model and version of a prediction."""
+    told = {name: scope[name] for name in _OF_PREDICTIONS if name in scope}
+    return {"request_id": scope["request_id"], **told, **more}
 
 
 async def tell(answer: Answer, send: Send) -> None:
@@ -172,7 +178,7 @@ async def tell(answer: Answer, send: Send) -> None:
 _WANTED = frozenset(
     {
         b"x-request-id", b"x-api-key", b"authorization", b"content-length", b"content-type", b"transfer-encoding",
-        b"host", b"origin",
+        b"host", b"origin", b"traceparent",
     }
 )  # fmt: skip
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
 
 from shopkeeper.api.door import Door
-from shopkeeper.api.errors import Problem, StockProblem, bad_request, family
+from shopkeeper.api.errors import InferenceProblem, Problem, StockProblem, bad_request, problem_of
 
 _REF = "#/components/schemas/{name}"
 
@@ -75,7 +76,7 @@ def _facts(door: Door) -> dict[str, Any]:
 
 
 def _parameters(door: Door) -> list[dict[str, Any]]:
-    names = [part[1:-1] for part in door.path.split("/") if part.startswith("{")]
+    names = re.findall(r"\{(\w+)\}", door.path)
     path = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1, "maxLength": 160}}
         for name in names
@@ -86,15 +87,14 @@ def _parameters(door: Door) -> list[dict[str, Any]]:
 def components(doors: list[Door]) -> dict[str, Any]:
     """JSON schemas of all records that doors take or give."""
     kinds = [kind for door in doors for kind in (door.body, door.answer) if kind and not isinstance(kind, str | dict)]
-    _, found = msgspec.json.schema_components([*kinds, Problem, StockProblem], ref_template=_REF)
+    _, found = msgspec.json.schema_components([*kinds, Problem, StockProblem, InferenceProblem], ref_template=_REF)
     return found
 
 
 def _response(door: Door, code: int) -> dict[str, Any]:
     response: dict[str, Any] = {"description": _MEANING[code]}
     if code >= 400:
-        problem = StockProblem if family(door.path) == "D" else Problem
-        response["content"] = _content(problem)
+        response["content"] = _content(problem_of(door.path))
     elif door.answer and code not in (204, 302):
         response["content"] = _content(door.answer)
     return response

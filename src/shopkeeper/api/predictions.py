@@ -9,11 +9,13 @@ import msgspec
 from fastapi import Query, Request, Response
 from msgspec import UNSET, UnsetType
 
+from shopkeeper.api.addressed import DEFAULT, default_model
 from shopkeeper.api.body import read
 from shopkeeper.api.door import Doors, ShopDep, reply
 from shopkeeper.api.errors import FieldProblem, Malformed
 from shopkeeper.api.scoring import Data, Predictions, check_rows, score
 from shopkeeper.core.errors import Invalid, ShopkeeperError
+from shopkeeper.lifecycle.outputs import flattened
 from shopkeeper.lifecycle.serving import Reloaded
 
 doors = Doors("Predictions")
@@ -38,8 +40,11 @@ class OldData(msgspec.Struct):
 
 
 class OldPredictions(msgspec.Struct):
-    scores: list[Any]
+    """`scores` equals `predictions`; of a model with several named numbers a row it is called `scores_list`."""
+
     predictions: list[Any]
+    scores: list[Any] | UnsetType = UNSET
+    scores_list: list[Any] | UnsetType = UNSET
 
 
 class ReloadForm(msgspec.Struct, forbid_unknown_fields=True):
@@ -61,7 +66,10 @@ class ReloadDone(msgspec.Struct):
 
 @doors.add("POST", "/predict", scope="p", body=OldData, answer=OldPredictions, errors=(400, 404))
 async def predict(
-    request: Request, shop: ShopDep, model: Annotated[str, Query(min_length=1, max_length=200)] = "default"
+    request: Request,
+    shop: ShopDep,
+    model: Annotated[str, Query(min_length=1, max_length=200)] = DEFAULT,
+    strict: bool = False,
 ) -> Response:
     """The older form: scores and predictions are equal"""
     form = await read(request, OldData)
@@ -70,9 +78,13 @@ async def predict(
         problem = FieldProblem("data", "is missing")
         raise Malformed("data (or features_list) is missing", code="wrong_value", errors=[problem])
     check_rows(rows)
+    model = default_model(shop) if model == DEFAULT else model
+    request.scope["model"] = model
     scored = await score(shop, model, None, rows)
-    answer = OldPredictions(scored.predictions, scored.predictions)
-    return reply(answer, headers={"x-model-version": f"v{scored.version}"})
+    version = request.scope["model_version"] = f"v{scored.version}"
+    told = flattened(scored.output, scored.predictions, strict=strict)
+    named = "scores_list" if scored.output == "object" else "scores"
+    return reply(OldPredictions(told, **{named: told}), headers={"x-model-version": version})
 
 
 @doors.add(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from shopkeeper.api.addressed import enabled
 from shopkeeper.bootstrap import Shop
 from shopkeeper.core.clock import rfc3339
 from shopkeeper.core.records import Version
@@ -22,7 +23,8 @@ def lacking(shop: Shop) -> list[str]:
     if shop.following.position < shop.log.last_seq - _BEHIND:
         reasons.append(f"{shop.log.last_seq - shop.following.position} events are not read yet")
     serving = {version.model for version in served(shop)}
-    missing = [one.model for one in shop.first_models() if one.model not in serving]
+    required = enabled(shop.settings.enabled_models) or tuple(one.model for one in shop.first_models())
+    missing = [model for model in required if model not in serving]
     if missing:
         reasons.append(f"not trained yet: {', '.join(missing)}")
     return reasons

@@ -1,0 +1,67 @@
+"""Which model a prediction means: `name` or `name@alias`, an optional version, and the models that are enabled here."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import lru_cache
+
+from shopkeeper.bootstrap import Shop
+from shopkeeper.core.errors import Invalid, NotFound
+from shopkeeper.core.ids import check_name
+from shopkeeper.core.records import Version
+from shopkeeper.lifecycle.addresses import CHAMPION
+from shopkeeper.lifecycle.loading import Loaded
+
+DEFAULT = "default"
+
+
+def address(shop: Shop, name: str, version: str | None = None) -> tuple[str, str]:
+    """(model, ref). `version` wins over the alias in the name. Raises Invalid (name), NotFound (not enabled here)."""
+    model, _, alias = name.partition("@")
+    check_name(model, "model")
+    names = enabled(shop.settings.enabled_models)
+    if names and model not in names:
+        told = f"model {model!r} is not enabled here; ENABLED_MODELS has {', '.join(names)}"
+        raise NotFound(told, code="not_enabled")
+    return model, version or alias or CHAMPION
+
+
+@lru_cache(maxsize=64)
+def enabled(text: str | None) -> tuple[str, ...]:
+    """The names of ENABLED_MODELS, sorted; none means all."""
+    return tuple(sorted({name.strip() for name in (text or "").split(",")} - {""}))
+
+
+def default_model(shop: Shop) -> str:
+    """The model that is meant when a request names none: the only one that is enabled, else `default`, else `xgb`."""
+    names = enabled(shop.settings.enabled_models)
+    if len(names) == 1:
+        return names[0]
+    return DEFAULT if shop.serving.peek(DEFAULT) is not None else "xgb"
+
+
+async def loaded(shop: Shop, name: str, version: str | None = None) -> Loaded:
+    """The version that is meant, loaded when it is not. Raises NotFound, Unavailable, Invalid (it takes no rows)."""
+    model, ref = address(shop, name, version)
+    found = shop.serving.peek(model, ref)
+    if found is None:
+        found = await asyncio.to_thread(shop.serving.get, model, ref)
+    if not found.scores_rows:
+        raise Invalid(f"model {model!r} does not score rows", code="not_a_row_scorer", field="model")
+    return found
+
+
+def listed(shop: Shop) -> list[Version]:
+    """The champions that may be asked here, by name."""
+    names = enabled(shop.settings.enabled_models)
+    found = [one for one in shop.serving.loaded() if one.scores_rows and one.version.scope == "all"]
+    return sorted(
+        (one.version for one in found if not names or one.version.model in names), key=lambda version: version.model
+    )
+
+
+def known(shop: Shop, name: str, version: str | None = None) -> tuple[Version, bool]:
+    """What the registry says of it, and whether it is in memory. Raises NotFound."""
+    model, ref = address(shop, name, version)
+    found = shop.registry.version(model, ref)
+    return found, shop.serving.peek(model, str(found.version)) is not None
