@@ -19,6 +19,7 @@ from shopkeeper.features.state import FeatureState
 from shopkeeper.forecast.panel import SalesPanel
 from shopkeeper.forecast.service import ForecastService
 from shopkeeper.lifecycle.attempt import Limits
+from shopkeeper.lifecycle.gradual import Gradual
 from shopkeeper.lifecycle.jobs import JobService
 from shopkeeper.lifecycle.lanes import LaneLimits
 from shopkeeper.lifecycle.predicting import Predictor
@@ -47,6 +48,8 @@ from shopkeeper.stores.users import UserStore
 from shopkeeper.stores.vocabulary import Vocabularies
 
 SHOPS = ("retail", "empty")
+LIGHT_JOBS = ("release", "upload")
+"""Kinds that wait most of their time: one of them runs beside the trainings."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +112,10 @@ class Shop:
         lanes = LaneLimits(settings.predict_queue_rows, deadline_s=settings.predict_deadline_ms / 1000)
         self.predictor = Predictor(self.serving, self.traffic, lanes)
         limits = Limits(settings.job_time_limit_s, settings.job_memory_limit_mb, settings.job_threads)
-        self.jobs = JobService(db, home, clock, limits=limits, workers=settings.job_workers, zone=lambda: self.zone)
+        self.jobs = JobService(
+            db, home, clock, limits=limits, workers=settings.job_workers, light=LIGHT_JOBS, zone=lambda: self.zone
+        )
+        self.gradual = Gradual(self.jobs, db, self.registry, self.traffic)
         self.releases = Releases(self.jobs, self.registry, sources=home.path / "sources" if settings.api_key else None)
         self.imports = Imports(stores.targets, home, clock, self.zone, upload_limit=settings.upload_limit)
         self.imports.hook_into(self.jobs)

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from math import nan
 from pathlib import Path
@@ -25,6 +26,9 @@ toy_line = toyshop:LineTrainer
 toy_liar = toyshop:LiarTrainer
 toy_blank = toyshop:BlankTrainer
 toy_forecaster = toyshop:ForecasterTrainer
+toy_swift = toyshop:SwiftTrainer
+toy_moody = toyshop:MoodyTrainer
+toy_slow = toyshop:SlowTrainer
 
 [shopkeeper.families]
 toy = toyshop:LineFamily
@@ -188,6 +192,54 @@ class Blank(Line):
 
 class BlankTrainer(LineTrainer):
     name, model = "toy_blank", Blank
+
+
+class Swift(Line):
+    """Is scored on the event loop, and remembers how many rows each call had."""
+
+    loop_rows = 8
+
+    def __init__(self, weight: float) -> None:
+        super().__init__(weight)
+        self.calls: list[int] = []
+
+    def score_rows(self, rows: list[dict[str, Any]]) -> list[Any]:
+        self.calls.append(len(rows))
+        return super().score_rows(rows)
+
+
+class SwiftTrainer(LineTrainer):
+    name, model = "toy_swift", Swift
+
+
+class Moody(Line):
+    """Works on the golden rows and breaks on what the shop really asks: x of 100 and more."""
+
+    def score_rows(self, rows: list[dict[str, Any]]) -> list[Any]:
+        if any(row.get("x", 0.0) >= 100 for row in rows):
+            raise ZeroDivisionError("a secret of the model")
+        return super().score_rows(rows)
+
+
+class MoodyTrainer(LineTrainer):
+    name, model = "toy_moody", Moody
+
+
+class Slow(Line):
+    """For x of 100 and more it waits until the test opens the door."""
+
+    door = threading.Event()
+    entered = threading.Semaphore(0)
+
+    def score_rows(self, rows: list[dict[str, Any]]) -> list[Any]:
+        if any(row.get("x", 0.0) >= 100 for row in rows):
+            Slow.entered.release()
+            assert Slow.door.wait(60)
+        return super().score_rows(rows)
+
+
+class SlowTrainer(LineTrainer):
+    name, model = "toy_slow", Slow
 
 
 class Forecaster:

@@ -88,6 +88,42 @@ async def delete_shadow(shop: ShopDep, caller: CallerDep, model: Id, scope: Scop
     return Response(status_code=204)
 
 
+class UpdateForm(msgspec.Struct):
+    """`config`: steps, step_s, force, see `lifecycle.gradual.Steps`."""
+
+    model_id: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+    version: int | str
+    config: dict[str, Any] = msgspec.field(default_factory=dict)
+    description: Annotated[str, msgspec.Meta(max_length=10_000)] = ""
+
+
+class Accepted(msgspec.Struct):
+    status: str
+    message: str
+    model_id: str
+    job_id: str
+    job_url: str
+
+
+@doors.add(
+    "PUT", "/api/v1/models/update", "/api/v1/personalization/models/update",
+    scope="o", body=UpdateForm, answer=Accepted, errors=(404, 409, 429),
+)  # fmt: skip
+async def update(request: Request, shop: ShopDep, caller: CallerDep) -> Response:
+    """Releases a version step by step, from a tenth of the requests to all"""
+    form = await read(request, UpdateForm)
+    job = await asyncio.to_thread(
+        shop.gradual.release,
+        form.model_id,
+        str(form.version),
+        config=form.config,
+        reason=form.description,
+        by=caller.name,
+    )
+    message = f"{form.model_id} is released step by step; watch {job.job_url}"
+    return reply(Accepted("accepted", message, form.model_id, job.job_id, job.job_url))
+
+
 def _traffic(shop: Shop, model: str, scope: str) -> tuple[str, Traffic]:
     tag = shop.traffic.tag(model, scope)
     active = shop.traffic.active(model, scope)

@@ -12,7 +12,7 @@ Every method may be called from any thread but the writer's.
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -38,7 +38,8 @@ _CANCEL_EVENT = ("status", {"status": "running", "cancel_requested": True})
 
 
 class JobService:
-    """`zone` gives the shop's time zone when a job starts; `environment` is added to every child's."""
+    """`light`: kinds that mostly wait, one of which runs beside the `workers`. `zone` gives the shop's time zone when
+    a job starts; `environment` is added to every child's."""
 
     def __init__(
         self,
@@ -48,6 +49,7 @@ class JobService:
         *,
         limits: Limits | None = None,
         workers: int = 1,
+        light: Collection[str] = (),
         queue_limit: int = 1000,
         zone: Callable[[], str] = lambda: "UTC",
         environment: Mapping[str, str] | None = None,
@@ -64,6 +66,7 @@ class JobService:
             clock,
             limits=limits or Limits(),
             count=workers,
+            light=light,
             zone=zone,
             environment=environment or {},
             hooks=self._hooks,

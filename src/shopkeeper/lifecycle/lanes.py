@@ -38,7 +38,6 @@ class Lane:
     def __init__(self, loaded: Loaded, limits: LaneLimits) -> None:
         self._loaded = loaded
         self._limits = limits
-        self._loop = asyncio.get_running_loop()
         self._loop_rows = int(getattr(loaded.model, "loop_rows", 0))
         self._soon: list[_Ask] = []
         self._queue: deque[_Ask] = deque()
@@ -54,15 +53,16 @@ class Lane:
                 "already; try again in a moment, or send less",
                 code="queue_full",
             )
-        ask = _Ask(rows, self._loop.create_future())
+        loop = asyncio.get_running_loop()
+        ask = _Ask(rows, loop.create_future())
         self._waiting_rows += len(rows)
         try:
             if len(rows) <= self._loop_rows:
                 if not self._soon:
-                    self._loop.call_soon(self._flush)
+                    loop.call_soon(self._flush)
                 self._soon.append(ask)
                 return await ask.future
-            ask.timer = self._loop.call_later(self._limits.deadline_s, ask.expire)
+            ask.timer = loop.call_later(self._limits.deadline_s, ask.expire)
             self._queue.append(ask)
             self._pump()
             return await ask.future
@@ -76,7 +76,7 @@ class Lane:
         batch, rest = _first(self._soon, self._loop_rows)
         self._soon = rest
         if rest:
-            self._loop.call_soon(self._flush)
+            asyncio.get_running_loop().call_soon(self._flush)
         _settle(batch, _outcomes(self._loaded, [ask.rows for ask in batch]))
 
     def _pump(self) -> None:
@@ -88,7 +88,8 @@ class Lane:
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"score-{self._loaded.version.model}")
         self._busy = True
-        work = self._loop.run_in_executor(self._thread, _outcomes, self._loaded, [ask.rows for ask in batch])
+        rows = [ask.rows for ask in batch]
+        work = asyncio.get_running_loop().run_in_executor(self._thread, _outcomes, self._loaded, rows)
         work.add_done_callback(lambda done: self._finished(batch, done))
 
     def _next_batch(self) -> list[_Ask]:

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias, TypeVar
 
-from sqlalchemy import Connection
+from sqlalchemy import ColumnElement, Connection
 
 from shopkeeper.core.clock import SECOND, Clock
 from shopkeeper.core.errors import Overloaded, Unavailable
@@ -31,19 +31,20 @@ class Ledger:
         self._watchers = watchers
         self._worker = worker
 
-    def claim(self, on_claim: Callable[[str], None]) -> Job | None:
-        """The oldest queued job, now ours; `on_claim` hears its id before anybody can see that it runs."""
+    def claim(self, on_claim: Callable[[str], None], of: ColumnElement[bool] | None = None) -> Job | None:
+        """The oldest queued job (`of` narrows which), now ours; `on_claim` hears its id before anybody can see that
+        it runs."""
         now = self._clock.wall()
 
         def take(connection: Connection) -> tuple[Job | None, list[JobEvent]]:
-            job = table.claim(connection, self._worker, now=now, lease_until=now + _LEASE)
+            job = table.claim(connection, self._worker, now=now, lease_until=now + _LEASE, of=of)
             if job is None:
                 return None, []
             on_claim(job.job_id)
             return job, table.add_events(connection, job.job_id, [("status", {"status": "running"})], now=now)
 
         with self._db.read() as connection:
-            if not table.waiting(connection):
+            if not table.waiting(connection, of):
                 return None
         return self._write(take)
 

@@ -7,11 +7,12 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from sqlalchemy import ColumnElement
 
 from shopkeeper.core.clock import Clock
 from shopkeeper.core.errors import Overloaded, ShopkeeperError, Unavailable
@@ -24,6 +25,7 @@ from shopkeeper.lifecycle.hooks import Hooks
 from shopkeeper.lifecycle.ledger import Event, Ledger
 from shopkeeper.lifecycle.run import RESULT, Spec
 from shopkeeper.lifecycle.watching import Watchers
+from shopkeeper.stores import jobs as table
 from shopkeeper.stores.home import Home
 from shopkeeper.stores.sql import Database
 from shopkeeper.telemetry import metrics
@@ -36,7 +38,8 @@ _RAN_OUT = "the shop's process ended while this job ran"
 
 
 class Workers:
-    """`count` threads over one table. See JobService for the parameters."""
+    """Threads over one table: `count` for work, and one for the kinds that mostly wait (`light`), so that a release
+    of an hour keeps no training waiting. See JobService for the parameters."""
 
     def __init__(
         self,
@@ -46,6 +49,7 @@ class Workers:
         *,
         limits: Limits,
         count: int,
+        light: Collection[str],
         zone: Callable[[], str],
         environment: Mapping[str, str],
         hooks: Hooks,
@@ -55,7 +59,7 @@ class Workers:
         self._sql_url = db.engine.url.render_as_string(hide_password=False)
         self._clock = clock
         self._limits = limits
-        self._count = count
+        self._lots = [table.kinds(light, these=False)] * count + [table.kinds(light, these=True)] * bool(light)
         self._zone = zone
         self._environment = {**thread_caps(limits.threads), **environment}
         self._hooks = hooks
@@ -68,8 +72,8 @@ class Workers:
 
     def start(self) -> None:
         self._recover(of_all_others=True)
-        for place in range(self._count):
-            thread = threading.Thread(target=self._serve, name=f"shopkeeper-job-{place}", daemon=True)
+        for place, lot in enumerate(self._lots):
+            thread = threading.Thread(target=self._serve, args=(lot,), name=f"shopkeeper-job-{place}", daemon=True)
             self._threads.append(thread)
             thread.start()
 
@@ -89,12 +93,12 @@ class Workers:
         if (running := self._cancels.get(job_id)) is not None:
             running.set()
 
-    def _serve(self) -> None:
+    def _serve(self, lot: ColumnElement[bool]) -> None:
         while not self._closing.is_set():
             calls = self._calls
             try:
                 self._recover(of_all_others=False)
-                job = self._ledger.claim(self._expect)
+                job = self._ledger.claim(self._expect, lot)
             except ShopkeeperError as error:
                 log.warning("no job can be taken now: %s", error.message)
                 self._closing.wait(_RETRY_S)

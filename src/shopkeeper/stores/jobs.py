@@ -8,11 +8,11 @@ without a gap, so that a reader goes on after the last number it saw.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, and_, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, or_, select, update
 
 from shopkeeper.core.clock import moment
 from shopkeeper.core.errors import Busy, Invalid, NotFound, Overloaded
@@ -70,14 +70,23 @@ def requested(connection: Connection, requested_by: str) -> Job | None:
     return None if row is None else _job(row)
 
 
-def waiting(connection: Connection) -> bool:
+def kinds(names: Collection[str], *, these: bool) -> ColumnElement[bool]:
+    """Jobs of these kinds, or of all others."""
+    return jobs.c.kind.in_(names) if these else jobs.c.kind.not_in(names)
+
+
+def waiting(connection: Connection, of: ColumnElement[bool] | None = None) -> bool:
     """Whether any job is queued."""
-    return connection.scalar(select(jobs.c.job_id).where(jobs.c.status == "queued").limit(1)) is not None
+    wanted = [jobs.c.status == "queued", *([] if of is None else [of])]
+    return connection.scalar(select(jobs.c.job_id).where(*wanted).limit(1)) is not None
 
 
-def claim(connection: Connection, worker: str, *, now: int, lease_until: int) -> Job | None:
-    """Take the oldest queued job for `worker`; None when nothing waits."""
-    oldest = select(jobs.c.job_id).where(jobs.c.status == "queued").order_by(jobs.c.created_at, jobs.c.job_id).limit(1)
+def claim(
+    connection: Connection, worker: str, *, now: int, lease_until: int, of: ColumnElement[bool] | None = None
+) -> Job | None:
+    """Take the oldest queued job for `worker`; None when nothing waits. `of` narrows which, see `kinds`."""
+    wanted = [jobs.c.status == "queued", *([] if of is None else [of])]
+    oldest = select(jobs.c.job_id).where(*wanted).order_by(jobs.c.created_at, jobs.c.job_id).limit(1)
     job_id = connection.scalar(oldest)
     if job_id is None:
         return None

@@ -74,6 +74,13 @@ def in_force(connection: Connection, kind: Kind) -> list[PlanChange]:
     return [change for row in rows if (change := _change(row)).plan is not None]
 
 
+def mentioned(connection: Connection, model: str, scope: str, text: str) -> bool:
+    """Whether the reason of any split of the model holds `text`."""
+    mine = (traffic.c.model == model, traffic.c.scope == scope, traffic.c.kind == "split")
+    holds = traffic.c.reason.contains(text, autoescape=True)
+    return connection.scalar(select(traffic.c.position).where(*mine, holds).limit(1)) is not None
+
+
 def versions_in_traffic(connection: Connection, model: str, scope: str) -> set[int]:
     """Versions that a split or a shadow names now."""
     found: set[int] = set()
