@@ -135,5 +135,5 @@ def test_a_source_of_files_needs_a_writer():
 
 
 def test_job_kinds_have_no_suite():
-    with pytest.raises(NotFound, match="algorithm, feature, source"):
+    with pytest.raises(NotFound, match="algorithm, feature, source, table"):
         coverage.every_check("job kind", "train")

@@ -5,6 +5,7 @@ A shop's own algorithm passes them as the built-in ones do. `folder` is empty an
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from shopkeeper.core.errors import Unavailable
 from shopkeeper.core.records import FileEntry
 from shopkeeper.lifecycle.loading import difference_of, load_model, write_golden
 from shopkeeper.stores.artifacts import seal
+
+_PICKLED = (".pkl", ".pickle", ".joblib")
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,17 @@ class Trained:
         self.model.save(folder)
         write_golden(folder, self.golden, self.probe(self.model))
         return seal(folder, {})
+
+
+def saved_and_loaded(model: Any) -> Any:
+    """A model of the same class, read from what this one wrote: data files only, nothing pickled."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        model.save(folder)
+        kept = list(folder.iterdir())
+        assert kept, "nothing was saved"
+        assert not [file.name for file in kept if file.suffix in _PICKLED]
+        return type(model).load(folder)
 
 
 Check: TypeAlias = Callable[[Trained, Path], None]

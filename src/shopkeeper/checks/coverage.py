@@ -1,7 +1,8 @@
 """What is registered, and the checks that are due for it: nothing may escape.
 
 A suite is a module of this package with `CHECKS`. An algorithm goes through the suite that bears its family's name and
-through `artifacts`; a feature through `features`; a source through `sources`, or `shops` when it is a whole shop.
+through `artifacts`; a feature through `features`; a source through `sources`, or `shops` when it is a whole shop; a
+training table through `tables`.
 
     @pytest.mark.parametrize("check", every_check("algorithm", "weekday_average"), ids=str)
     def test_own_algorithm(check):
@@ -23,14 +24,15 @@ from typing import Any
 
 import shopkeeper.checks
 from shopkeeper import plugins
-from shopkeeper.checks import artifacts, shops, sources
+from shopkeeper.checks import artifacts, shops, sources, tables
 from shopkeeper.checks.artifacts import Trained
 from shopkeeper.checks.shops import WholeShop
 from shopkeeper.checks.sources import FileFormat, Writer
+from shopkeeper.checks.tables import Put, TableKind
 from shopkeeper.core.errors import Invalid, NotFound
 from shopkeeper.core.protocols import silent
 
-CHECKED = ("algorithm", "feature", "source")
+CHECKED = ("algorithm", "feature", "source", "table")
 """Nouns of `plugins.GROUPS` whose members have suites; families are checked by their algorithms."""
 
 
@@ -49,8 +51,9 @@ class DueCheck:
         self.run()
 
 
-def every_check(noun: str, name: str, write: Writer | None = None) -> list[DueCheck]:
-    """All checks of a registered plugin. `write` writes a table as a file that a source reads, for sources of files.
+def every_check(noun: str, name: str, write: Writer | Put | None = None) -> list[DueCheck]:
+    """All checks of a registered plugin. `write` writes a table as a file that a source reads, for sources of files; for
+    a training table it puts one where the kind finds it and gives the source that reads it.
 
     Raises NotFound for a name that is not registered, and for a family without a suite.
     """
@@ -76,6 +79,8 @@ def suites(noun: str, plugin: Any) -> tuple[ModuleType, ...]:
             return (_suite("features"),)
         case "source":
             return (sources,) if hasattr(plugin, "slices") else (shops,)
+        case "table":
+            return (tables,)
     raise NotFound(f"a {noun} has no suite of checks; those have one: {', '.join(CHECKED)}", code="no_suite")
 
 
@@ -125,9 +130,11 @@ def _of_family(family: str) -> ModuleType:
     return _suite(family)
 
 
-def _run(suite: ModuleType, check: Callable[..., None], name: str, plugin: Any, write: Writer | None) -> None:
+def _run(suite: ModuleType, check: Callable[..., None], name: str, plugin: Any, write: Any) -> None:
     if suite is shops:
         check(_whole_shop(plugin))
+    elif suite is tables:
+        check(TableKind(plugin, _written(name, "table", write)))
     elif suite not in (artifacts, sources):
         check(plugin)
     else:
@@ -136,9 +143,13 @@ def _run(suite: ModuleType, check: Callable[..., None], name: str, plugin: Any, 
 
 
 def _format(name: str, source: Any, write: Writer | None) -> FileFormat:
+    return FileFormat(source, _written(name, "source", write))
+
+
+def _written(name: str, noun: str, write: Any) -> Any:
     if write is None:
-        raise Invalid(f"source {name!r} needs something that writes its files: give `write`", field="write")
-    return FileFormat(source, write)
+        raise Invalid(f"{noun} {name!r} needs something that writes its data: give `write`", field="write")
+    return write
 
 
 # -- what is trained once for the checks of artifacts ----------------------------------------------------------

@@ -5,24 +5,23 @@ Each check is given a trainer class and makes its own rows: four features, two o
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any, cast
 
 import msgspec
 import numpy as np
 
+from shopkeeper.checks.artifacts import saved_and_loaded
 from shopkeeper.core.errors import Invalid
 from shopkeeper.core.protocols import RowScorer, Trainer, silent
+from shopkeeper.learning.tabular import Schema
 from shopkeeper.quality.classification import auc, logloss
 from shopkeeper.recommend.ranking.model import Ranker
 from shopkeeper.recommend.ranking.params import RankingParams
 from shopkeeper.recommend.ranking.rows import RankRows
 
 NAMES = ("strong", "weak", "noise", "constant")
-_PICKLED = (".pkl", ".pickle", ".joblib")
 
 
 def small_rows(n: int = 3000, seed: int = 5) -> RankRows:
@@ -32,7 +31,7 @@ def small_rows(n: int = 3000, seed: int = 5) -> RankRows:
     values[:, 3] = 1.0
     chance = 1.0 / (1.0 + np.exp(1.0 - 2.0 * values[:, 0] - 0.5 * values[:, 1]))
     label = (random.random(n) < chance).astype(np.float32)
-    return RankRows(NAMES, values, label, np.ones(n, dtype=np.float32), np.zeros(4, dtype=np.float32))
+    return RankRows(Schema.of_numbers(NAMES), values, label, np.ones(n, dtype=np.float32))
 
 
 def states_its_facts(trainer: type[Trainer]) -> None:
@@ -84,14 +83,7 @@ def refuses_what_is_not_a_number(trainer: type[Trainer]) -> None:
 def loads_what_it_saved(trainer: type[Trainer]) -> None:
     """The same answers after save and load, from plain data files."""
     model = _fitted(trainer)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        model.save(folder)
-        kept = list(folder.iterdir())
-        assert kept
-        assert not [file.name for file in kept if file.suffix in _PICKLED]
-        again = cast(Ranker, trainer.model.load(folder))
-    _same(model, again)
+    _same(model, cast(Ranker, saved_and_loaded(model)))
 
 
 def same_seed_same_model(trainer: type[Trainer]) -> None:

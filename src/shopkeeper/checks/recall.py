@@ -5,16 +5,15 @@ Each check is given a trainer class and makes its own small shop: 60 users who k
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any, cast
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from shopkeeper.checks.artifacts import saved_and_loaded
 from shopkeeper.core.clock import DAY
 from shopkeeper.core.protocols import Trainer, silent
 from shopkeeper.recommend.orders import Orders
@@ -23,7 +22,6 @@ from shopkeeper.recommend.recall.training import RecallData
 
 USERS, GROUPS, GROUP_SIZE, DAYS = 60, 3, 8, 100
 NOW = 20_000 * DAY
-_PICKLED = (".pkl", ".pickle", ".joblib")
 
 
 def small_orders(seed: int = 5) -> Orders:
@@ -91,14 +89,7 @@ def reasons_point_into_the_history(trainer: type[Trainer]) -> None:
 def loads_what_it_saved(trainer: type[Trainer]) -> None:
     """The same answers after save and load, from plain data files."""
     model = _fitted(trainer)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        model.save(folder)
-        kept = list(folder.iterdir())
-        assert kept
-        assert not [file.name for file in kept if file.suffix in _PICKLED]
-        again = cast(RecallModel, trainer.model.load(folder))
-    _same(model, again)
+    _same(model, cast(RecallModel, saved_and_loaded(model)))
 
 
 def same_seed_same_model(trainer: type[Trainer]) -> None:
