@@ -124,5 +124,5 @@ def test_two_trainings_of_one_model_do_not_meet(train):
 def test_finishing_twice_registers_once(train, registry):
     job = train(params={"weight": 1.9})
     again = train.releases._release(train.jobs.get(job.job_id), job.result)
-    assert again == {"version": 1, "promoted": True}
+    assert again == {"registered": True, "version": 1, "promoted": True}
     assert registry.model("line").versions == 1

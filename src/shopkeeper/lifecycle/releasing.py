@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import shutil
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from shopkeeper import plugins
-from shopkeeper.core.errors import Conflict, Invalid, NotFound, Refused
-from shopkeeper.core.records import Job
+from shopkeeper.core.errors import Busy, Conflict, Invalid, NotFound, Refused, ShopkeeperError, Unavailable
+from shopkeeper.core.records import Job, Version
 from shopkeeper.lifecycle.addresses import CHAMPION
 from shopkeeper.lifecycle.jobs import JobService
+from shopkeeper.lifecycle.orders import TrainOrder, check_steps
 from shopkeeper.lifecycle.registry import Registry
-from shopkeeper.lifecycle.training import read_train_params
+from shopkeeper.lifecycle.training import TrainParams, read_train_params
 from shopkeeper.lifecycle.versions import Candidate, check_model_name
 from shopkeeper.stores.artifacts import scope_folder
 
@@ -23,12 +25,21 @@ class Releases:
     """Hooks itself to the job kind `train`; make it before the jobs start.
 
     `sources`: the only folder whose files a training may read; None where everybody who can ask is the machine's user.
+    `publish(version, place, by)` queues the upload of a version.
     """
 
-    def __init__(self, jobs: JobService, registry: Registry, *, sources: Path | None = None) -> None:
+    def __init__(
+        self,
+        jobs: JobService,
+        registry: Registry,
+        *,
+        sources: Path | None = None,
+        publish: Callable[[Version, str, str], Job] | None = None,
+    ) -> None:
         self._jobs = jobs
         self._registry = registry
         self._sources = sources
+        self._publisher = publish
         jobs.on_start("train", self._champion)
         jobs.on_finish("train", self._release)
 
@@ -42,26 +53,45 @@ class Releases:
         scope: str = "all",
         seed: int = 42,
         promote: bool = True,
+        evaluate: bool = True,
+        register: bool = True,
+        upload: str | None = None,
         requested_by: str = "",
     ) -> Job:
         """Queue a training. Raises Invalid (name, parameter), NotFound (algorithm), Busy (the model is in training)."""
-        check_model_name(model)
-        scope_folder(scope)
-        trainer = plugins.algorithm(algorithm)
-        plugins.read_params(trainer, dict(params or {}))
-        self._check_family(model, scope, trainer.family)
-        self._check_path((source or {}).get("path"))
-        asked = {
-            "model": model,
-            "algorithm": algorithm,
-            "scope": scope,
-            "params": dict(params or {}),
-            "source": dict(source or {"kind": "shop"}),
-            "seed": seed,
-            "promote": promote,
-        }
-        read_train_params(asked)
-        return self._jobs.submit("train", asked, requested_by=requested_by, work_key=f"train:{model}:{scope}")
+        order = TrainOrder(
+            model=model,
+            algorithm=algorithm,
+            scope=scope,
+            params=dict(params or {}),
+            source=dict(source or {"kind": "shop"}),
+            seed=seed,
+            promote=promote,
+            evaluate=evaluate,
+            register=register,
+            upload=upload,
+        )
+        return self.submit(order, requested_by=requested_by)
+
+    def submit(self, order: TrainOrder, *, requested_by: str = "") -> Job:
+        """The same from a record."""
+        self.check(order)
+        asked = msgspec.to_builtins(order)
+        return self._jobs.submit(
+            "train", asked, requested_by=requested_by, work_key=f"train:{order.model}:{order.scope}"
+        )
+
+    def check(self, order: TrainOrder) -> None:
+        """Raises Invalid, NotFound (algorithm), Refused (a file elsewhere) for what could not be trained."""
+        check_model_name(order.model)
+        scope_folder(order.scope)
+        trainer = plugins.algorithm(order.algorithm)
+        plugins.read_params(trainer, order.params)
+        self._check_family(order.model, order.scope, trainer.family)
+        self._check_path(order.source.get("path"))
+        check_steps(order)
+        if order.upload is not None and self._publisher is None:
+            raise Unavailable("this shop uploads nothing; leave upload out", code="no_upload")
 
     def _check_family(self, model: str, scope: str, family: str) -> None:
         """One name holds versions of one family: they are measured and called alike."""
@@ -101,23 +131,45 @@ class Releases:
         }
 
     def _release(self, job: Job, result: dict[str, Any]) -> dict[str, Any]:
-        """Register, and promote when the gate says so. A refused promotion is no failure of the training."""
+        """Register, upload, and promote when the gate says so. A refused promotion is no failure of the training."""
         candidate = msgspec.convert(result, Candidate)
         folder = self._jobs.folder(job.job_id) / "work" / str(result["folder"])
+        asked = read_train_params(job.params)
+        if not asked.register:
+            shutil.rmtree(folder, ignore_errors=True)
+            return {"registered": False, "promoted": False, "why_not": "registration was not asked for"}
         version = self._registry.register(folder, candidate, by=job.requested_by, job_id=job.job_id)
-        told: dict[str, Any] = {"version": version.version, "promoted": False}
+        told: dict[str, Any] = {"registered": True, "version": version.version, "promoted": False}
+        return {**told, **self._publish(version, asked, job), **self._promote(version, asked, job)}
+
+    def _publish(self, version: Version, asked: TrainParams, job: Job) -> dict[str, Any]:
+        """The job that uploads it; what the gate rejects stays at home. That it cannot begin is told, no more."""
+        if asked.upload is None or self._publisher is None:
+            return {}
+        if version.gate is not None and version.gate.verdict == "REJECT":
+            return {"upload_error": "the gate rejects it: it stays at home"}
+        try:
+            return {"upload_job_id": self._publisher(version, asked.upload, job.requested_by).job_id}
+        except Busy as error:  # this hook ran before, and the shop was killed
+            return {"upload_job_id": error.job_id}
+        except ShopkeeperError as error:
+            return {"upload_error": error.message}
+
+    def _promote(self, version: Version, asked: TrainParams, job: Job) -> dict[str, Any]:
         if CHAMPION in version.aliases:
-            return {**told, "promoted": True}
-        if not job.params.get("promote", True):
-            return {**told, "why_not": "promotion was not asked for"}
+            return {"promoted": True}
+        if not asked.promote:
+            return {"why_not": "promotion was not asked for"}
+        skipped = "the gate was not asked: evaluation was skipped"
         try:
             self._registry.promote(
                 version.model,
                 version.version,
                 scope=version.scope,
-                reason=f"the gate passed it in job {job.job_id}",
+                force=not asked.evaluate,
+                reason=f"{'the gate passed it' if asked.evaluate else skipped} in job {job.job_id}",
                 by=job.requested_by,
             )
         except Conflict as error:
-            return {**told, "why_not": error.message}
-        return {**told, "promoted": True}
+            return {"why_not": error.message}
+        return {"promoted": True}

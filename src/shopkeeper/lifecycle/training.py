@@ -18,6 +18,7 @@ from shopkeeper.core.errors import Invalid, ShopkeeperError
 from shopkeeper.core.protocols import Family, JobContext, Metrics, TrainingContext, TrainingData
 from shopkeeper.core.records import FileEntry, Gate
 from shopkeeper.lifecycle.loading import difference_of, load_model, write_golden
+from shopkeeper.lifecycle.orders import TrainOrder
 from shopkeeper.lifecycle.reporting import within
 from shopkeeper.lifecycle.versions import Candidate
 from shopkeeper.quality.gate import held
@@ -35,16 +36,9 @@ class Champion(msgspec.Struct, kw_only=True):
     files: list[FileEntry]
 
 
-class TrainParams(msgspec.Struct, kw_only=True):
-    """`params` are the algorithm's own. `source` {kind: shop} means the shop's event log."""
+class TrainParams(TrainOrder, kw_only=True, forbid_unknown_fields=False):
+    """What was asked, and the champion of the moment the job starts. `source` {kind: shop}: the shop's event log."""
 
-    model: str
-    algorithm: str
-    scope: str = "all"
-    params: dict[str, Any] = msgspec.field(default_factory=dict)
-    source: dict[str, Any] = msgspec.field(default_factory=lambda: {"kind": "shop"})
-    seed: int = 42
-    promote: bool = True
     champion: Champion | None = None
 
 
@@ -71,9 +65,10 @@ def train(ctx: JobContext) -> dict[str, Any]:
     loaded, _ = load_model(asked.algorithm, folder, files)
     ctx.report(85, 100, message="measuring")
     measures = family.evaluate(loaded, data.holdout)
-    champion, trouble = _measure_champion(asked.champion, data)
+    rival = asked.champion if asked.evaluate else None
+    champion, trouble = _measure_champion(rival, data)
     ctx.report(95, 100, message="judging")
-    gate = _judge(family, measures, champion, trouble)
+    gate = _judge(family, measures, champion, trouble) if asked.evaluate else None
 
     candidate = Candidate(
         model=asked.model,
@@ -87,7 +82,7 @@ def train(ctx: JobContext) -> dict[str, Any]:
         data=data.facts,
         metrics=_finite(measures),
         gate=gate,
-        against=asked.champion.version if asked.champion is not None else None,
+        against=rival.version if rival is not None else None,
         code_version=__version__,
     )
     candidate.files = artifacts.seal(folder, msgspec.to_builtins(candidate))
