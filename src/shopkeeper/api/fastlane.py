@@ -109,4 +109,4 @@ class Fastlane:
         version = call.version or call.asked("version")
         scored = await scoring.score(self.shop, call.model, version, rows, subject=subject)
         body = _json({"predictions": flattened(scored.output, scored.predictions, strict=call.flag("strict"))})
-        return Answer(200, body, ((b"x-model-version", b"v%d" % scored.version),))
+        return Answer(200, body, ((b"x-model-version", scored.tag.encode()),))

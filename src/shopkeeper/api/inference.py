@@ -121,7 +121,7 @@ async def infer(shop: Shop, call: Call) -> Answer:
     outputs = chosen(tensors_of(scored.output, scored.predictions), [one.name for one in request.outputs or ()])
     given = request.id if request.id is not None else UNSET
     told = InferResponse(call.model.partition("@")[0], str(scored.version), outputs, given)
-    return Answer(200, msgspec.json.encode(told), ((b"x-model-version", b"v%d" % scored.version),))
+    return Answer(200, msgspec.json.encode(told), ((b"x-model-version", scored.tag.encode()),))
 
 
 @doors.add("GET", "/v2", scope="-", answer=ServerMetadata)

@@ -56,7 +56,7 @@ async def predict(shop: Shop, call: Call) -> Answer:
     subject = scoring.subject_of(call.header(b"x-user-id"), rows)
     scored = await scoring.score(shop, call.model, None, rows, subject=subject)
     body = msgspec.json.encode(Predictions(scored.predictions))
-    return Answer(200, body, ((b"x-model-version", b"v%d" % scored.version),))
+    return Answer(200, body, ((b"x-model-version", scored.tag.encode()),))
 
 
 @doors.add("GET", "/v1/models", scope="-", answer=ModelNames)

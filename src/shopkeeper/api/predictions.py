@@ -13,7 +13,7 @@ from shopkeeper.api.addressed import DEFAULT, default_model
 from shopkeeper.api.body import read
 from shopkeeper.api.door import Doors, ShopDep, reply
 from shopkeeper.api.errors import FieldProblem, Malformed
-from shopkeeper.api.scoring import Data, Predictions, check_rows, score
+from shopkeeper.api.scoring import Data, Predictions, check_rows, score, subject_of
 from shopkeeper.core.errors import Invalid, ShopkeeperError
 from shopkeeper.lifecycle.outputs import flattened
 from shopkeeper.lifecycle.serving import Reloaded
@@ -80,8 +80,9 @@ async def predict(
     check_rows(rows)
     model = default_model(shop) if model == DEFAULT else model
     request.scope["model"] = model
-    scored = await score(shop, model, None, rows)
-    version = request.scope["model_version"] = f"v{scored.version}"
+    user = request.headers.get("x-user-id")
+    scored = await score(shop, model, None, rows, subject=subject_of(user.encode() if user else None, rows))
+    version = request.scope["model_version"] = scored.tag
     told = flattened(scored.output, scored.predictions, strict=strict)
     named = "scores_list" if scored.output == "object" else "scores"
     return reply(OldPredictions(told, **{named: told}), headers={"x-model-version": version})

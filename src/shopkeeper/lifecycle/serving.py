@@ -49,6 +49,11 @@ class Scored(Record, kw_only=True):
     output: Kind = "number"
     members: list[int] | None = None
 
+    @property
+    def tag(self) -> str:
+        """`v3`, or `v3+v5` for an ensemble."""
+        return "+".join(f"v{number}" for number in self.members or [self.version])
+
 
 @dataclass(frozen=True)
 class Slot:
