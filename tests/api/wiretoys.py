@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from api_server import Running, serving
 
@@ -42,6 +43,7 @@ class Number:
     """price + 10 * age + 100 * ctr: which column a number went into can be read from the answer."""
 
     feature_names: tuple[str, ...] = ("price", "age", "ctr")
+    load_s: ClassVar[float] = 0.0
 
     def __init__(self, weight: float) -> None:
         self.weight = weight
@@ -61,6 +63,7 @@ class Number:
 
     @classmethod
     def load(cls, folder: Path) -> Any:
+        time.sleep(cls.load_s)
         return cls(json.loads((folder / "weight.json").read_text()))
 
 
@@ -163,7 +166,9 @@ def install(site: Path) -> None:
     (info / "entry_points.txt").write_text(ENTRY_POINTS)
 
 
-def add_version(registry: Registry, folder: Path, model: str, weight: float = 1.0) -> Version:
+def add_version(
+    registry: Registry, folder: Path, model: str, weight: float = 1.0, feature_names: list[str] | None = None
+) -> Version:
     """Registers a version; the gate lets it through."""
     trainer: Any = globals()[f"{MODELS[model].removeprefix('wire_').title()}Trainer"]
     made = folder / f"made-{ulid()}"
@@ -177,7 +182,7 @@ def add_version(registry: Registry, folder: Path, model: str, weight: float = 1.
         family="wire",
         algorithm=trainer.name,
         files=seal(made, {}),
-        feature_names=list(one.feature_names),
+        feature_names=feature_names or list(one.feature_names),
         metrics={},
         gate=Gate(verdict="PROMOTE", reasons=["a test wants it"]),
     )
