@@ -118,10 +118,10 @@ def csv_file(folder: Path, n: int = 400, **more: list) -> Path:
 
 
 def test_a_ranker_is_trained_on_a_file_and_scores_its_rows(home: Path, tmp_path: Path) -> None:
-    path = csv_file(tmp_path, town=["York"] * 400)
+    path = csv_file(tmp_path, seen=["2026-01-01"] * 400)
     family = RankingFamily()
     data = family.data(context(home, kind="file", path=str(path)), QUICK, silent)
-    assert data.facts["columns_left_out"] == ["town"]
+    assert data.facts["columns_left_out"] == ["seen"]
     assert len(data.train) + len(data.holdout) == 400
     model = Xgb(Xgb.Params(min_child_weight=1), 7).fit(data.train, silent)
     assert model.feature_names == ("x", "noise")
@@ -146,9 +146,9 @@ def test_a_file_with_a_time_is_split_by_it(home: Path, tmp_path: Path) -> None:
         ("x,label\n" + "1,1\n" * 30, "nothing to tell apart"),
         ("x,y\n1,2\n", "has no column 'label'"),
         ("x,label\n1,0\n2,1\n", "at least 20"),
-        ("name,label\n" + "a,1\nb,0\n" * 20, "no numeric column"),
+        ("seen,label\n" + "2026-01-01,1\n2026-01-02,0\n" * 20, "no column to learn from"),
         ("x,label\n" + "1,\n2,1\n" * 20, "must hold 0 or 1"),
-        ("", "cannot be read as CSV"),
+        ("", "file is empty"),
     ],
 )
 def test_a_bad_file_is_refused_with_what_is_wrong(home: Path, tmp_path: Path, content: str, message: str) -> None:
@@ -161,5 +161,5 @@ def test_a_bad_file_is_refused_with_what_is_wrong(home: Path, tmp_path: Path, co
 def test_a_missing_file_and_an_unknown_source_are_named(home: Path) -> None:
     with pytest.raises(NotFound, match="no file at"):
         RankingFamily().data(context(home, kind="file", path="gone.csv"), QUICK, silent)
-    with pytest.raises(Invalid, match="'shop' or 'file'"):
+    with pytest.raises(Invalid, match="no training data of kind 'moon'"):
         RankingFamily().data(context(home, kind="moon"), QUICK, silent)

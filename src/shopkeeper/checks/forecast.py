@@ -5,14 +5,13 @@ Each check is given a trainer class and makes its own small shop: 12 products ov
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from shopkeeper.checks.artifacts import saved_and_loaded
 from shopkeeper.core.protocols import Trainer, silent
 from shopkeeper.core.records import QUANTILES
 from shopkeeper.forecast.outlook import ForecastModel, Outlook
@@ -63,13 +62,7 @@ def loads_what_it_saved(trainer: type[Trainer]) -> None:
     """The same answers after save and load, from plain data files."""
     series = small_shop()
     model = _fitted(trainer, series)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        model.save(folder)
-        kept = list(folder.iterdir())
-        assert kept
-        assert not [file.name for file in kept if file.suffix in (".pkl", ".pickle", ".joblib")]
-        again = cast(ForecastModel, trainer.model.load(folder))
+    again = cast(ForecastModel, saved_and_loaded(model))
     _same(model.forecast(series, HORIZON), again.forecast(series, HORIZON))
 
 

@@ -20,6 +20,7 @@ from shopkeeper.core.protocols import Report, silent
 from shopkeeper.features.replay import Question, replay
 from shopkeeper.features.state import FeatureState
 from shopkeeper.features.vector import FeatureSet
+from shopkeeper.learning.tabular import Schema
 from shopkeeper.recommend.candidates import COLUMNS, Candidates, fuse
 from shopkeeper.recommend.channels import Again, Channel, Recalled, Trending
 from shopkeeper.recommend.history import history_of
@@ -89,7 +90,10 @@ def ranking_rows(
     rng = np.random.default_rng(seed)
     train = [_thinned(answer, params.negatives, rng) for answer in answered[: len(learned)]]
     kept = [(answer, np.arange(len(answer.label)), 1.0) for answer in answered[len(learned) :]]
-    return _joined(train, features), _joined(kept, features), split
+    schema = Schema.of_numbers((*features.names, *COLUMNS), (*features.defaults, *[0.0] * len(COLUMNS)))
+    if params.normalize:
+        schema = schema.with_scaling(_joined(train, schema).values)
+    return _joined(train, schema), _joined(kept, schema), split
 
 
 def answers(
@@ -167,7 +171,7 @@ def _thinned(answer: Answered, negatives: int, rng: np.random.Generator) -> tupl
     return answer, np.sort(np.concatenate([np.flatnonzero(answer.label > 0), kept])), len(rest) / negatives
 
 
-def _joined(parts: list[tuple[Answered, NDArray[np.int64], float]], features: FeatureSet) -> RankRows:
+def _joined(parts: list[tuple[Answered, NDArray[np.int64], float]], schema: Schema) -> RankRows:
     def column(pick: str) -> NDArray[np.float32]:
         return np.concatenate([getattr(answer, pick)[where] for answer, where, _ in parts])
 
@@ -182,11 +186,10 @@ def _joined(parts: list[tuple[Answered, NDArray[np.int64], float]], features: Fe
         wanted_unseen=np.repeat([answer.wanted_unseen for answer, _, _ in parts], sizes),
     )
     return RankRows(
-        names=(*features.names, *COLUMNS),
+        schema=schema,
         values=column("values"),
         label=label,
         weight=np.where(label > 0, 1.0, shares).astype(np.float32),
-        defaults=np.concatenate([features.defaults, np.zeros(len(COLUMNS), dtype=np.float32)]),
         lists=lists,
     )
 

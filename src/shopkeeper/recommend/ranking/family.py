@@ -1,4 +1,4 @@
-"""Rankers: as-of rows from the shop's log or rows from a file, a split by time, AUC, log-loss and NDCG@10."""
+"""Rankers: as-of rows from the shop's log or rows of a table, a split by time, AUC, log-loss, GAUC and NDCG@10."""
 
 from __future__ import annotations
 
@@ -9,35 +9,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shopkeeper.core.clock import rfc3339
-from shopkeeper.core.errors import Invalid
 from shopkeeper.core.protocols import Metrics, Report, TrainingContext, TrainingData
 from shopkeeper.core.records import Gate
 from shopkeeper.quality import classification, gate
 from shopkeeper.quality.ranking import grouped_ndcg
 from shopkeeper.recommend.ranking.asof import ranking_rows
-from shopkeeper.recommend.ranking.file_rows import file_rows
-from shopkeeper.recommend.ranking.model import Ranker
+from shopkeeper.recommend.ranking.model import Ranker, schema_of
 from shopkeeper.recommend.ranking.params import RankingParams
 from shopkeeper.recommend.ranking.rows import Lists, RankRows
+from shopkeeper.recommend.ranking.table_rows import table_rows
 from shopkeeper.recommend.shoplog import read_shop
 
 K = 10
 
 
 class RankingFamily:
-    """Source kinds: `shop` (the log, the default) and `file` (`path`, `label`, optionally `time`)."""
+    """Source kinds: `shop` (the log, the default) and every kind of table (`sources/tables`)."""
 
     name: ClassVar[str] = "ranking"
 
     def data(self, context: TrainingContext, params: Any, report: Report) -> TrainingData:
         wanted = params if isinstance(params, RankingParams) else RankingParams()
-        kind = context.source.get("kind", "shop")
-        if kind == "shop":
+        if context.source.get("kind", "shop") == "shop":
             return self._shop(context, wanted, report)
-        if kind == "file":
-            train, held, facts = file_rows(context.source, context.seed)
-            return TrainingData(train, held, {"rows": held.golden()}, facts)
-        raise Invalid(f"rankers learn from source kind 'shop' or 'file', not {kind!r}", field="kind")
+        train, held, facts = table_rows(context.source, context.zone, context.seed, wanted, report)
+        return TrainingData(train, held, {"rows": held.golden()}, facts)
 
     def _shop(self, context: TrainingContext, params: RankingParams, report: Report) -> TrainingData:
         shop = read_shop(context, report)
@@ -53,8 +49,11 @@ class RankingFamily:
         return TrainingData(train, held, {"rows": held.golden()}, facts)
 
     def evaluate(self, model: Ranker, holdout: RankRows) -> Metrics:
-        """`naive_`: the base rate for probabilities, the fused recall order for lists. `new_`: never bought before."""
-        said = model.score(holdout.columns(model.feature_names, model.defaults))
+        """`naive_`: the base rate for probabilities, the fused recall order for lists. `new_`: never bought before.
+
+        `gauc` where rows have a group; `onnx_max_difference` where a model has two forms.
+        """
+        said = model.score(holdout.seen_by(schema_of(model)))
         label = holdout.label
         rate = np.full(len(label), label.mean() if len(label) else 0.0)
         metrics = {
@@ -66,6 +65,10 @@ class RankingFamily:
             "naive_auc": 0.5,
             "naive_log_loss": classification.logloss(label, rate),
         }
+        if holdout.group is not None:
+            metrics["gauc"] = classification.grouped_auc(label, said, holdout.group)
+        if (difference := getattr(model, "onnx_max_difference", None)) is not None:
+            metrics["onnx_max_difference"] = float(difference)
         lists = holdout.lists
         if lists is None:
             return metrics

@@ -1,0 +1,134 @@
+"""What rankers made of trees share: a native form that is kept, and an ONNX form that answers small requests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from shopkeeper.core.errors import Invalid
+from shopkeeper.core.protocols import Report
+from shopkeeper.learning.onnx_forms import OnnxScorer, tree_graph
+from shopkeeper.learning.tabular import Schema
+from shopkeeper.learning.trees import Trees
+
+GRAPH = "trees.onnx"
+_FACTS = "form.json"
+_SAMPLE = 5000
+TOLERANCE = 1e-5
+
+
+class _Facts(msgspec.Struct, kw_only=True):
+    """`onnx_max_difference` between both forms on training rows; null where the trees have no ONNX form."""
+
+    onnx_max_difference: float | None = None
+
+
+class TreeRanker:
+    """`score` is a probability; each call uses one thread, so that callers may run many at once."""
+
+    onnx_rows: ClassVar[int | None]
+    """Up to so many rows the ONNX form is the faster one (`make bench-tabular`); None: always."""
+
+    def __init__(self, booster: Any, schema: Schema, form: OnnxScorer | None, difference: float | None) -> None:
+        self.schema = schema
+        self.feature_names = schema.names
+        self.defaults = schema.defaults
+        self.onnx_max_difference = difference
+        self.form = form
+        self._booster = booster
+
+    @classmethod
+    def with_form(cls, booster: Any, schema: Schema, values: NDArray[np.float32]) -> Self:
+        """Makes the ONNX form and compares it on some of `values` (n, f); one that is off does not serve."""
+        native = cls(booster, schema, None, None)
+        try:
+            form = OnnxScorer(tree_graph(cls.trees_of(booster), len(schema.names)))
+        except Invalid:  # categorical splits, or too many nodes
+            return native
+        rows = schema.standardise(values[:: max(1, len(values) // _SAMPLE)])
+        difference = float(np.max(np.abs(native.native(rows).astype(np.float64) - form.score(rows)), initial=0.0))
+        return cls(booster, schema, form if difference <= TOLERANCE else None, difference)
+
+    def score(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(n, f), not standardised -> probability (n,). Raises Invalid for another number of columns."""
+        if rows.ndim != 2 or rows.shape[1] != len(self.feature_names):
+            raise Invalid(f"rows have shape {rows.shape}, expected (n, {len(self.feature_names)})", code="bad_shape")
+        if not len(rows):
+            return np.empty(0, dtype=np.float32)
+        ready = self.schema.standardise(rows)
+        if self.form is not None and (self.onnx_rows is None or len(rows) <= self.onnx_rows):
+            return self.form.score(ready)
+        return self.native(ready)
+
+    def score_rows(self, rows: list[dict[str, Any]]) -> list[Any]:
+        outputs: list[Any] = self.score(self.schema.encode(rows)).tolist()
+        return outputs
+
+    def importance(self) -> dict[str, float]:
+        """Share of the total gain of each feature, the largest first; features without a split are left out."""
+        gain = {self.feature_names[at]: value for at, value in self.gains().items() if value > 0}
+        total = sum(gain.values()) or 1.0
+        return dict(sorted(((name, value / total) for name, value in gain.items()), key=lambda pair: -pair[1]))
+
+    def save(self, folder: Path) -> None:
+        self.write(folder)
+        self.schema.save(folder)
+        (folder / _FACTS).write_bytes(msgspec.json.encode(_Facts(onnx_max_difference=self.onnx_max_difference)))
+        if self.form is not None:
+            (folder / GRAPH).write_bytes(self.form.graph)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Raises Invalid when trees and schema do not fit together."""
+        schema, booster = Schema.load(folder), cls.read(folder)
+        if cls.width_of(booster) != len(schema.names):
+            raise Invalid(
+                f"the trees know {cls.width_of(booster)} features, the schema names {len(schema.names)}",
+                code="bad_artifact",
+            )
+        facts = msgspec.json.decode((folder / _FACTS).read_bytes(), type=_Facts)
+        graph = folder / GRAPH
+        form = OnnxScorer(graph.read_bytes()) if graph.exists() else None
+        return cls(booster, schema, form, facts.onnx_max_difference)
+
+    # -- what each library does in its own way
+
+    def native(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(n, f) standardised -> (n,) by the library itself."""
+        raise NotImplementedError
+
+    def gains(self) -> dict[int, float]:
+        """Total gain by place of the feature."""
+        raise NotImplementedError
+
+    def write(self, folder: Path) -> None:
+        raise NotImplementedError
+
+    @classmethod
+    def read(cls, folder: Path) -> Any:
+        raise NotImplementedError
+
+    @staticmethod
+    def width_of(booster: Any) -> int:
+        raise NotImplementedError
+
+    @staticmethod
+    def trees_of(booster: Any) -> Trees:
+        """Raises Invalid where they have no form of their own."""
+        raise NotImplementedError
+
+
+class Growing:
+    """Tells the job of every tree; `report` raises Cancelled when the job was asked to stop."""
+
+    def __init__(self, report: Report, trees: int) -> None:
+        self._report, self._trees = report, trees
+
+    def tree(self, number: int, loss: float | None) -> None:
+        """`number` from 1; `loss` on the rows to stop by."""
+        metrics = {} if loss is None else {"val_loss": float(loss)}
+        self._report(number, self._trees, metrics, message="growing trees", epoch=True)
