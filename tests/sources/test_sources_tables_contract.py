@@ -55,7 +55,7 @@ class Careless(FileTable):
 
 @pytest.mark.parametrize("check", [gives_what_was_written, knows_the_same_rows_again], ids=lambda check: check.__name__)
 def test_a_kind_that_cheats_is_caught(check, tmp_path, monkeypatch):
-    monkeypatch.setattr(plugins, "load", lambda noun, name: Careless)
+    monkeypatch.setattr(plugins, "load", lambda *_: Careless)
     with pytest.raises(AssertionError):
         check(TableKind(Careless, partial(tablewriters.into_files, tmp_path)))
 

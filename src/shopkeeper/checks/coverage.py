@@ -52,8 +52,8 @@ class DueCheck:
 
 
 def every_check(noun: str, name: str, write: Writer | Put | None = None) -> list[DueCheck]:
-    """All checks of a registered plugin. `write` writes a table as a file that a source reads, for sources of files; for
-    a training table it puts one where the kind finds it and gives the source that reads it.
+    """All checks of a registered plugin. `write`, for sources of files, writes a table as a file that one reads; for a
+    training table it puts a frame where the kind finds it and gives the source that reads it.
 
     Raises NotFound for a name that is not registered, and for a family without a suite.
     """

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 _WRITTEN_NUMBER = r"^[-+]?[\d.,]+$"
 _CODE = r"^[-+]?0\d|^[-+]?\d{19,}$"  # 007 and numbers that no 64 bits hold are names
 _ONLY_DIGITS = r"^[\d.]+$"
+_YEAR = r"(?:19|20)\d\d"  # 1.2.24 may be a version
 _SAMPLE = 200
 
 
@@ -34,7 +35,8 @@ def typed(column: pl.Series, zone: str, *, all_text: bool = True) -> pl.Series:
     if not len(present):
         return plain
     if not all_text:
-        return plain if bool(present.head(_SAMPLE).str.contains(_ONLY_DIGITS).any()) else _moment(plain, present, zone)
+        digits = bool(present.head(_SAMPLE).str.contains(_ONLY_DIGITS).any())
+        return plain if digits else _moment(plain, present, zone)
     if bool(present.head(_SAMPLE).str.to_lowercase().is_in(["true", "false"]).all()):
         words = present.str.to_lowercase()
         if bool(words.is_in(["true", "false"]).all()):
@@ -75,6 +77,8 @@ def _moment(plain: pl.Series, present: pl.Series, zone: str) -> pl.Series:
     import polars as pl
 
     head = present.head(_SAMPLE)
+    if not bool(head.str.contains(_YEAR).all()):
+        return plain
     order, _ = values.date_order(present)
     if values.moment(head, zone=zone, order=order).null_count():
         return plain

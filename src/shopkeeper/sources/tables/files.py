@@ -148,7 +148,7 @@ def _csv(path: Path) -> pl.DataFrame:
         separator=layout.delimiter,
         infer_schema=False,
         encoding="utf8" if plain else layout.encoding,
-        truncate_ragged_lines=False,
+        glob=False,
     )
     return frame.rename(dict(zip(frame.columns, column_names(frame.columns), strict=True)))
 
@@ -162,7 +162,8 @@ def _json(path: Path) -> pl.DataFrame:
     if array:
         rows = msgspec.json.decode(path.read_bytes().removeprefix(b"\xef\xbb\xbf"), type=list[dict[str, object]])
         return pl.from_dicts(rows, infer_schema_length=None)
-    return pl.read_ndjson(path, infer_schema_length=None)
+    with path.open("rb") as file:  # not by name: it may look like a pattern
+        return pl.read_ndjson(file, infer_schema_length=None)
 
 
 def _parquet(path: Path) -> pl.DataFrame:

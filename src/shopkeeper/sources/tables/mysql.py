@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import timedelta
 from typing import Any, ClassVar
 
@@ -23,10 +23,10 @@ from shopkeeper.sources.tables.sql import (
     silent_for,
 )
 
-_REFUSED = (1044, 1045, 1095, 1142, 1143, 1227, 1370, 1698, 1820, 4151)
+_REFUSED = (1044, 1045, 1095, 1130, 1142, 1143, 1227, 1370, 1698, 1820, 4151)
 _MISSING = {1049: "unknown_database", 1051: "unknown_table", 1146: "unknown_table"}
 _READ_ONLY = 1792
-_BAD_DATA = (1054, 1060, 1064, 1065, 1103, 1140, 1222, 1247, 1305, 1318)
+_NOT_NOW = (1040, 1053, 1129, 1152, 1158, 1159, 1160, 1161, 1203, 1205, 1213, 1226, 1317, 1927, 1969, 3024)
 
 
 class MysqlTable(SqlTable):
@@ -42,13 +42,13 @@ class MysqlTable(SqlTable):
         return ".".join(f"`{name.replace('`', '``')}`" for name in names)
 
     def _chunks(self, options: SqlOptions) -> Iterator[tuple[list[Column], Sequence[Sequence[Any]]]]:
-        with self._connected(options) as (connection, patience):
+        with self._connected(options) as (connection, patience), ExitStack() as held:
             from pymysql.cursors import SSCursor
 
             for text in self._session:
                 with patience.within(CONNECT_S), closing(connection.cursor()) as cursor:
                     cursor.execute(text)
-            cursor = connection.cursor(SSCursor)
+            cursor = held.enter_context(_unbuffered(connection, SSCursor))
             with patience.within(ANSWER_S):
                 cursor.execute(self.statement(options))
             if cursor.description is None:
@@ -123,7 +123,7 @@ class MysqlTable(SqlTable):
             return NotFound(f"{options.host}: {said}", code=_MISSING[code])
         if code == _READ_ONLY:
             return Invalid("a query for training data only reads; this one writes", code="bad_query", field="query")
-        if code in _BAD_DATA or isinstance(error, pymysql.ProgrammingError | pymysql.DataError):
+        if code >= 1000 and not 2000 <= code < 3000 and code not in _NOT_NOW:  # 2000 to 2999: the library's own
             return Invalid(f"{options.host} does not accept the query: {said}", code="bad_query", field="query")
         return _unreachable(options, said)
 
@@ -135,6 +135,18 @@ class DorisTable(MysqlTable):
     description: ClassVar[str] = "A table or a query of Apache Doris"
     default_port: ClassVar[int] = 9030
     _session: ClassVar[tuple[str, ...]] = ()
+
+
+@contextmanager
+def _unbuffered(connection: Any, kind: type) -> Iterator[Any]:
+    """A cursor that, left early, does not read on to the end of the answer, as the library's does."""
+    cursor = connection.cursor(kind)
+    try:
+        yield cursor
+    finally:
+        if (result := cursor._result) is not None:
+            result.unbuffered_active = False
+        cursor._result = cursor.connection = None
 
 
 def _unreachable(options: SqlOptions, why: str) -> Unavailable:
