@@ -8,32 +8,41 @@ await shop.stop()
 from __future__ import annotations
 
 import asyncio
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from shopkeeper.core.clock import Clock, ReplayClock, SystemClock
 from shopkeeper.core.errors import Conflict, Invalid
 from shopkeeper.core.protocols import Report, silent
+from shopkeeper.core.schedules import Schedule
 from shopkeeper.features.state import FeatureState
 from shopkeeper.forecast.panel import SalesPanel
 from shopkeeper.forecast.service import ForecastService
 from shopkeeper.lifecycle.attempt import Limits
+from shopkeeper.lifecycle.exchange import Exchange
 from shopkeeper.lifecycle.gradual import Gradual
 from shopkeeper.lifecycle.jobs import JobService
 from shopkeeper.lifecycle.lanes import LaneLimits
 from shopkeeper.lifecycle.predicting import Predictor
+from shopkeeper.lifecycle.publishing import Publishing
 from shopkeeper.lifecycle.registry import Registry
 from shopkeeper.lifecycle.releasing import Releases
+from shopkeeper.lifecycle.removal import Removal
+from shopkeeper.lifecycle.retention import Keep, Retention
+from shopkeeper.lifecycle.schedule import Schedules
 from shopkeeper.lifecycle.serving import Serving
+from shopkeeper.lifecycle.stacking import Stacks
 from shopkeeper.lifecycle.traffic import Traffic
 from shopkeeper.operations.import_rows import Targets
 from shopkeeper.operations.imports import Imports
 from shopkeeper.operations.livestream import LiveStream, shop_clock
 from shopkeeper.operations.opening import is_open, open_retail
+from shopkeeper.operations.scheduled import works
 from shopkeeper.profiles.service import ProfileService
 from shopkeeper.recommend.service import RecommendService
 from shopkeeper.settings import Settings
+from shopkeeper.stores.archives import ArchiveLimits
 from shopkeeper.stores.artifacts import ArtifactStore
 from shopkeeper.stores.catalog import Catalog
 from shopkeeper.stores.events import EventLog
@@ -116,7 +125,17 @@ class Shop:
             db, home, clock, limits=limits, workers=settings.job_workers, light=LIGHT_JOBS, zone=lambda: self.zone
         )
         self.gradual = Gradual(self.jobs, db, self.registry, self.traffic)
-        self.releases = Releases(self.jobs, self.registry, sources=home.path / "sources" if settings.api_key else None)
+        self.stacks = Stacks(self.jobs, self.registry, self.traffic)
+        archives = ArchiveLimits(compressed=settings.upload_limit)
+        self.exchange = Exchange(self.registry, home.artifacts, clock, limits=archives)
+        self.publishing = Publishing(self.jobs, self.registry, self.exchange, settings.object_store)
+        sources = home.path / "sources" if settings.api_key else None
+        self.releases = Releases(self.jobs, self.registry, sources=sources, publisher=self.publishing)
+        self.removal = Removal(self.registry, self.serving)
+        keep = Keep(settings.keep_versions, settings.keep_days)
+        self.retention = Retention(db, home, clock, self.jobs, self.registry, self.removal, keep)
+        kinds = works(self.jobs, self.releases, self.publishing, self.retention)
+        self.schedules = Schedules(db, clock, kinds, zone=zone, last_seq=self.log.count)
         self.imports = Imports(stores.targets, home, clock, self.zone, upload_limit=settings.upload_limit)
         self.imports.hook_into(self.jobs)
 
@@ -139,26 +158,29 @@ class Shop:
         """What this shop should serve; nothing can be trained while it has sold nothing."""
         return FIRST_MODELS if self.log.last_seq else ()
 
-    async def start(self) -> None:
+    async def start(self, *, schedules: bool = True) -> None:
         """Reads the log, loads the champions, then follows, works and streams. Call it on the loop.
 
-        When it fails the shop is stopped: the home is free again.
+        `schedules` false: for a visit of a moment, that should not begin what it will not see the end of. When it
+        fails the shop is stopped: the home is free again.
         """
         if self.started_at is not None:
             raise Conflict("this shop is started already")
         self.started_at = self.clock.wall()
         try:
-            await self._start()
+            await self._start(schedules)
         except BaseException:
             await self.stop()
             raise
 
-    async def _start(self) -> None:
+    async def _start(self, schedules: bool) -> None:
         self.following.attach(asyncio.get_running_loop())
         await asyncio.to_thread(self.traffic.load)
         await asyncio.to_thread(self.serving.sync)
         self.recommend.warm()  # here and not in a thread: it reads the followers' state
         await asyncio.to_thread(self.jobs.start)
+        if schedules:
+            self.schedules.start()
         if self.live is not None:
             self._streaming = asyncio.create_task(self.live.run(), name="live stream")
 
@@ -167,6 +189,7 @@ class Shop:
         if self._streaming is not None:
             self._streaming.cancel()
             await asyncio.wait([self._streaming])
+        await asyncio.to_thread(self.schedules.stop)
         await asyncio.to_thread(self.jobs.stop)
         self.following.detach()
         await asyncio.to_thread(self._held.close)
@@ -200,6 +223,10 @@ def open_shop(
         if meta.get("profiles.seeded") is None:
             opened.profiles.seed_defaults()
             meta.set("profiles.seeded", "1").result()
+        if meta.get("schedules.seeded") is None:
+            with suppress(Conflict):  # an opening that was interrupted had got so far
+                opened.schedules.create(_nightly())
+            meta.set("schedules.seeded", "1").result()
         opened.imports.recover()
         held.push(stack.pop_all())
     return opened
@@ -221,6 +248,13 @@ def _furnish(db: Database, meta: Meta, settings: Settings, shop: str | None, rep
     for key, value in facts.items():
         if meta.get(key) is None:
             meta.set(key, value).result()
+
+
+def _nightly() -> Schedule:
+    """What a new shop finds among its schedules, to be enabled: the ranker anew every night that has something new."""
+    order = {"model": "home_ranker", "algorithm": "xgb"}
+    news = {"new_events": 1}
+    return Schedule(name="nightly", cron="0 2 * * *", kind="train", params=order, condition=news, enabled=False)
 
 
 def _check_zone(name: str) -> None:

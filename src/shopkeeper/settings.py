@@ -29,6 +29,14 @@ class Settings(BaseSettings):
     home: Path = _setting("HOME", Path("var"), "Folder of this shop: database, artifacts, logs. One home = one shop")
     host: str = _setting("HOST", "127.0.0.1", "Address to listen on; other than loopback needs an API key", "HOST")
     port: int = _setting("PORT", 8080, "Port of the API; 0 takes a free one", "PORT", ge=0, le=65535)
+    grpc_port: int = _setting(
+        "GRPC_PORT",
+        0,
+        "Port of the Open Inference Protocol over gRPC (extra grpc); 0: off",
+        "GRPC_PORT",
+        ge=0,
+        le=65535,
+    )
     console_port: int = _setting("CONSOLE_PORT", 8501, "Port of the console; 0 takes a free one", ge=0, le=65535)
     api_key: str | None = _setting(
         "API_KEY", None, "Key with all scopes; none: open on loopback only", "RELOAD_API_KEY", repr=False
@@ -67,6 +75,40 @@ class Settings(BaseSettings):
     job_memory_limit_mb: int = _setting(
         "JOB_MEMORY_LIMIT_MB", 8192, "A job that takes more memory is ended as failed", ge=128
     )
+    keep_versions: int = _setting("KEEP_VERSIONS", 10, "Newest versions of each model that a cleanup leaves", ge=1)
+    keep_days: int = _setting(
+        "KEEP_DAYS", 30, "Days that a cleanup leaves finished jobs, refused rows and former champions", ge=1
+    )
+    upload_url: str | None = _setting(
+        "UPLOAD_URL",
+        None,
+        "Bucket and folder that versions go to, s3://... or oss://...; a bare name is S3's",
+        "S3_BUCKET",
+    )
+    s3_endpoint: str | None = _setting(
+        "S3_ENDPOINT", None, "Server of s3:// addresses; none: AWS", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"
+    )
+    s3_region: str = _setting("S3_REGION", "us-east-1", "Region of s3:// addresses", "AWS_REGION")
+    s3_access_key: str | None = _setting(
+        "S3_ACCESS_KEY", None, "Key of s3:// addresses", "AWS_ACCESS_KEY_ID", repr=False
+    )
+    s3_secret_key: str | None = _setting("S3_SECRET_KEY", None, "Its secret", "AWS_SECRET_ACCESS_KEY", repr=False)
+    s3_session_token: str | None = _setting(
+        "S3_SESSION_TOKEN", None, "Token of a temporary key", "AWS_SESSION_TOKEN", repr=False
+    )
+    oss_endpoint: str | None = _setting(
+        "OSS_ENDPOINT", None, "Server of oss:// addresses; none: that of the region", "OSS_ENDPOINT_URL"
+    )
+    oss_region: str | None = _setting(
+        "OSS_REGION", None, "Region of oss:// addresses, such as cn-hangzhou", "OSS_REGION"
+    )
+    oss_access_key: str | None = _setting(
+        "OSS_ACCESS_KEY", None, "Key of oss:// addresses; none: that of s3://", "OSS_ACCESS_KEY_ID", repr=False
+    )
+    oss_secret_key: str | None = _setting("OSS_SECRET_KEY", None, "Its secret", "OSS_SECRET_ACCESS_KEY", repr=False)
+    object_addressing: Literal["virtual", "path"] | None = _setting(
+        "OBJECT_ADDRESSING", None, "Bucket in the host name (virtual) or in the path; none: virtual where it can be"
+    )
     drain_s: float = _setting("DRAIN_S", 10.0, "Seconds that running requests get to finish at shutdown", ge=0)
     predict_queue_rows: int = _setting(
         "PREDICT_QUEUE_ROWS", 20_000, "Rows waiting for one version before 429 is answered", ge=1
@@ -85,6 +127,24 @@ class Settings(BaseSettings):
     @classmethod
     def _lower(cls, level: Any) -> Any:
         return level.lower() if isinstance(level, str) else level
+
+    @field_validator("upload_url", mode="before")
+    @classmethod
+    def _with_scheme(cls, url: Any) -> Any:
+        return f"s3://{url}" if isinstance(url, str) and url and "://" not in url else url or None
+
+    def object_store(self, scheme: str) -> dict[str, Any]:
+        """How a store of `s3` or `oss` is reached: what `sources.objects.object_store` wants beside the address."""
+        oss = scheme == "oss"
+        own = oss and self.oss_access_key is not None
+        return {
+            "endpoint": self.oss_endpoint if oss else self.s3_endpoint,
+            "region": self.oss_region if oss else self.s3_region,
+            "access_key": self.oss_access_key if own else self.s3_access_key,
+            "secret_key": self.oss_secret_key if own else self.s3_secret_key,
+            "session_token": None if own else self.s3_session_token,
+            "addressing": self.object_addressing,
+        }
 
 
 @cache

@@ -58,10 +58,18 @@ class Exchange:
             ) from error
 
     def bring_in(
-        self, file: BinaryIO, *, by: str, model: str | None = None, scope: str | None = None, job_id: str | None = None
+        self,
+        file: BinaryIO,
+        *,
+        by: str,
+        model: str | None = None,
+        scope: str | None = None,
+        job_id: str | None = None,
+        again: bool = False,
     ) -> Version:
         """Register what an archive holds as a new version, of the model it names or another one. Its gate says HOLD:
-        it was measured on another shop's rows, so promoting it needs `force`.
+        it was measured on another shop's rows, so promoting it needs `force`. `again`: a version with the same files
+        is given as it is, instead of Conflict.
 
         Raises Invalid (the archive, an unknown algorithm, another family), Conflict (`exists`), Unavailable (disk).
         """
@@ -71,6 +79,8 @@ class Exchange:
             name, where = model or facts.model, scope or facts.scope
             self._check_family(name, where, facts.family)
             made = self._candidate(arrived, name, where)
+            if again and (same := self._registry.same_files(name, where, facts.files)) is not None:
+                return same
             return self._registry.register(arrived.folder, made, by=by, job_id=job_id, new=True)
 
     def _candidate(self, arrived: Arrived, model: str, scope: str) -> Candidate:

@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 
 from shopkeeper.core.clock import Clock
 from shopkeeper.core.errors import Conflict, Invalid, NotFound, ShopkeeperError
-from shopkeeper.core.records import Gate, ModelInfo, Record, Version
+from shopkeeper.core.records import FileEntry, Gate, ModelInfo, Record, Version
 from shopkeeper.lifecycle.addresses import CANDIDATE, CHAMPION, PREVIOUS, time_of, version_number
 from shopkeeper.lifecycle.versions import Candidate, Live, Server, check_model_name, gate_now, manifest_of
 from shopkeeper.stores import artifacts, traffic
@@ -98,9 +98,20 @@ class Registry:
             raise NotFound(f"no version of {name!r} was champion then", code="none_live")
         return Live(version=changes[0].version, since=changes[0].time, by=changes[0].changed_by)
 
+    def same_files(self, name: str, scope: str, files: list[FileEntry]) -> Version | None:
+        """The newest version that has exactly these files."""
+        wanted = sorted((file.name, file.sha256) for file in files)
+        with self._db.read() as connection:
+            known, _ = table.page(connection, name, scope, limit=1_000_000, before=None)
+        there = [one for one in known if one.status != REMOVED]
+        return next((one for one in there if sorted((f.name, f.sha256) for f in one.files) == wanted), None)
+
     def folder(self, version: Version) -> Path:
         """Where its files lie."""
-        return self._store.folder(version.model, version.scope, version.version)
+        return self.folder_of(version.model, version.scope, version.version)
+
+    def folder_of(self, name: str, scope: str, number: int) -> Path:
+        return self._store.folder(name, scope, number)
 
     # -- changing
 
@@ -115,10 +126,13 @@ class Registry:
         check_model_name(candidate.model)
         scope_folder(candidate.scope)
         with self._moving:
-            if job_id is not None and (made := self._version_of_job(job_id)) is not None:
+            if job_id is not None and (made := self.version_of_job(job_id)) is not None:
                 return made
-            if new:
-                self._check_new(candidate)
+            if new and (same := self.same_files(candidate.model, candidate.scope, candidate.files)) is not None:
+                raise Conflict(
+                    f"{candidate.model} v{same.version} has exactly these files already; nothing was imported",
+                    code="exists",
+                )
             folder = self._moved_already(sealed, candidate)
             artifacts.verify(folder, candidate.files)
             return self._db.writer.run(lambda c: self._add(c, folder, candidate, by, job_id))
@@ -206,17 +220,6 @@ class Registry:
 
         self._db.writer.run(take)
 
-    def _check_new(self, candidate: Candidate) -> None:
-        wanted = sorted((f.name, f.sha256) for f in candidate.files)
-        with self._db.read() as connection:
-            known, _ = table.page(connection, candidate.model, candidate.scope, limit=1_000_000, before=None)
-        for one in known:
-            if one.status != REMOVED and sorted((f.name, f.sha256) for f in one.files) == wanted:
-                raise Conflict(
-                    f"{candidate.model} v{one.version} has exactly these files already; nothing was imported",
-                    code="exists",
-                )
-
     def _resolve(self, connection: Connection, name: str, ref: str, scope: str) -> int:
         table.model(connection, name, scope)
         if (number := version_number(ref)) is not None:
@@ -230,7 +233,8 @@ class Registry:
             raise NotFound(f"model {name!r} has no version {ref[:40]!r}", code="unknown_version")
         return found
 
-    def _version_of_job(self, job_id: str) -> Version | None:
+    def version_of_job(self, job_id: str) -> Version | None:
+        """What a job registered."""
         with self._db.read() as connection:
             return table.version_of_job(connection, job_id)
 

@@ -144,6 +144,14 @@ class Serving:
         """Versions that stay in memory once they are loaded, however many others are asked for."""
         self._pins[(model, scope)] = versions
 
+    def drop(self, version: Version) -> None:
+        """Let go of a version that is not the champion. A request that holds it ends with it."""
+        key = (version.model, version.scope)
+        with self._loading(key):
+            if (slot := self._slots.get(key)) is not None:
+                others = tuple(k for k in slot.kept if k.version.version != version.version)
+                self._slots[key] = replace(slot, kept=others)
+
     def changed(self, model: str, scope: str) -> None:
         """The champion moved: follow it."""
         self._follow((model, scope))

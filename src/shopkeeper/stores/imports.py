@@ -115,6 +115,12 @@ def unfinished_of(connection: Connection, sha256: str) -> Import | None:
     return None if row is None else _import(row)
 
 
+def done_before(connection: Connection, time: int) -> list[str]:
+    """Imports that are done and were made before a time (microseconds)."""
+    rows = connection.execute(select(_TABLE.import_id).where(_TABLE.status == "done", _TABLE.created_at < time))
+    return [row.import_id for row in rows]
+
+
 def running(connection: Connection) -> list[str]:
     """Ids of the imports that are marked as running."""
     return list(connection.scalars(select(_TABLE.import_id).where(_TABLE.status == "running")))
