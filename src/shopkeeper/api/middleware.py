@@ -70,10 +70,10 @@ class Gatehouse:
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = time.perf_counter()
         headers = _wanted(scope)
-        request_id = _request_id(headers.get(b"x-request-id"))
+        request_id = request_id_of(headers.get(b"x-request-id"))
         scope["request_id"] = request_id
-        if (traced := _TRACEPARENT.fullmatch(headers.get(b"traceparent", b""))) is not None:
-            scope["trace_id"] = traced[1].decode()
+        if trace_id := trace_id_of(headers.get(b"traceparent")):
+            scope["trace_id"] = trace_id
         marker = (b"x-request-id", request_id.encode())
         status = 0
 
@@ -102,7 +102,7 @@ class Gatehouse:
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = _wanted(scope)
-        scope["request_id"] = _request_id(headers.get(b"x-request-id"))
+        scope["request_id"] = request_id_of(headers.get(b"x-request-id"))
         try:
             self._admit(scope, headers)
         except ShopkeeperError:
@@ -187,10 +187,17 @@ def _wanted(scope: Scope) -> dict[bytes, bytes]:
     return {name: value for name, value in scope["headers"] if name in _WANTED}
 
 
-def _request_id(given: bytes | None) -> str:
+def request_id_of(given: bytes | None) -> str:
+    """The id that was sent, when it can be echoed, else a new one."""
     if given is not None and _REQUEST_ID.fullmatch(given):
         return given.decode()
     return os.urandom(12).hex()
+
+
+def trace_id_of(traceparent: bytes | None) -> str | None:
+    """The trace that a request belongs to, by the header of W3C Trace Context."""
+    found = _TRACEPARENT.fullmatch(traceparent) if traceparent else None
+    return found[1].decode() if found is not None else None
 
 
 def _too_large(limit: int) -> Invalid:

@@ -12,6 +12,7 @@ from typing import Any
 import uvicorn
 
 from shopkeeper.api.app import Closing, create_app
+from shopkeeper.api.grpc_server import GrpcServer
 from shopkeeper.bootstrap import Shop
 from shopkeeper.core.errors import Conflict
 
@@ -22,6 +23,8 @@ class Server(uvicorn.Server):
     def __init__(self, shop: Shop, listener: socket.socket) -> None:
         self.closing = Closing()
         self.listener = listener
+        self.drain_s = shop.settings.drain_s
+        self.grpc = _grpc(shop, self.closing)
         config = uvicorn.Config(
             create_app(shop, self.closing, manage=False),
             lifespan="off",
@@ -38,14 +41,30 @@ class Server(uvicorn.Server):
         """Returns after the last request was answered. Starting and stopping the shop is the caller's."""
         await self.serve([self.listener])
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        if self.grpc is not None:
+            await self.grpc.start()
+        await super().startup(sockets)
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self.closing.set()
-        await super().shutdown(sockets)
+        stopping = [super().shutdown(sockets)]
+        if self.grpc is not None:
+            stopping.append(self.grpc.stop(self.drain_s))
+        await asyncio.gather(*stopping)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Signals belong to whoever runs the server."""
         yield
+
+
+def _grpc(shop: Shop, closing: Closing) -> GrpcServer | None:
+    """None while no port is set; its libraries are an extra."""
+    settings = shop.settings
+    if not settings.grpc_port:
+        return None
+    return GrpcServer(shop, settings.host, settings.grpc_port, closing.is_set)
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:

@@ -7,12 +7,13 @@ import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shopkeeper.core.errors import Refused
+from shopkeeper.core.errors import Conflict, Refused
 
 if TYPE_CHECKING:
     from shopkeeper.settings import Settings
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_GRPC = "--grpc-port"
 _ROOM_MB = 300
 
 
@@ -24,6 +25,19 @@ def check_host(host: str, key: str | None) -> None:
             "or keep --host 127.0.0.1",
             code="open_to_everybody",
         )
+
+
+def check_grpc(settings: Settings) -> None:
+    """Raises Unavailable without the libraries, Conflict when the port is taken; port 0 is off."""
+    if not settings.grpc_port:
+        return
+    from shopkeeper.api.grpc_server import check_installed
+
+    check_installed()
+    if settings.grpc_port in (settings.port, settings.console_port):
+        raise Conflict(f"port {settings.grpc_port} is asked for twice; give gRPC its own: {_GRPC}", code="port_taken")
+    if (problem := _port((_GRPC, settings.grpc_port))) is not None:
+        raise Conflict(problem, code="port_taken")
 
 
 def check_workers(workers: int) -> None:
@@ -42,7 +56,8 @@ def problems(settings: Settings) -> list[str]:
 
 
 def _ports(settings: Settings) -> list[tuple[str, int]]:
-    return [("--port", settings.port), ("--console-port", settings.console_port)]
+    named = [("--port", settings.port), ("--console-port", settings.console_port), (_GRPC, settings.grpc_port)]
+    return [(name, port) for name, port in named if port]
 
 
 def _home(home: Path) -> str | None:
@@ -61,7 +76,8 @@ def _port(option: tuple[str, int]) -> str | None:
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
-            return f"port {port} cannot be used ({error.strerror}); give another: {name} 0 takes a free one"
+            way_out = "0 leaves gRPC off" if name == _GRPC else "0 takes a free one"
+            return f"port {port} cannot be used ({error.strerror}); give another: {name} {way_out}"
     return None
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from shopkeeper.cli.preflight import check_host, check_workers
+from shopkeeper.cli.preflight import check_grpc, check_host, check_workers
 from shopkeeper.cli.screen import Screen, home_option, json_option, read_settings
 from shopkeeper.cli.sidecar import url_host
 from shopkeeper.core.errors import Conflict
@@ -49,6 +49,7 @@ class Plan:
 @click.option("--host", help="Address to listen on; other than loopback needs an API key.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port of the API; 0 takes a free one.  [default: 8080]")
 @click.option("--console-port", type=click.IntRange(0, 65535), help="Port of the console.  [default: 8501]")
+@click.option("--grpc-port", type=click.IntRange(0, 65535), help="Port of the inference protocol over gRPC; 0: off.")
 @click.option("--no-console", is_flag=True, help="Serve the API only.")
 @click.option("--no-train", is_flag=True, help="Do not train the models that are missing.")
 @click.option(
@@ -62,6 +63,7 @@ def command(
     host: str | None,
     port: int | None,
     console_port: int | None,
+    grpc_port: int | None,
     no_console: bool,
     no_train: bool,
     speed: float | None,
@@ -71,8 +73,10 @@ def command(
 ) -> None:
     """Open the shop: import, train, serve API and console, until Ctrl-C."""
     check_workers(workers)
-    settings = read_settings(home, host=host, port=port, console_port=console_port, live_speed=speed)
+    ports = {"port": port, "console_port": console_port, "grpc_port": grpc_port}
+    settings = read_settings(home, host=host, live_speed=speed, **ports)
     check_host(settings.host, settings.api_key)
+    check_grpc(settings)
     _run(Plan(settings, shop, not no_console, not no_train, Screen(as_json=as_json)))
 
 
@@ -173,10 +177,12 @@ def _tell(plan: Plan, shop: Shop, url: str, console: str | None) -> None:
     body = f'{{"user_id":"{user}","n_recommendations":5}}'
     key = ' -H "X-API-Key: $SHOPKEEPER_API_KEY"' if plan.settings.api_key else ""
     curl = f"curl -s {url}/api/v1/personalization/recommend -H 'content-type: application/json'{key} -d '{body}'"
+    grpc_port = plan.settings.grpc_port
     told: dict[str, Any] = {
         "api": url,
         "console": console,
         "docs": f"{url}/docs",
+        **({"grpc": f"{url_host(plan.settings.host)}:{grpc_port}"} if grpc_port else {}),
         "home": str(shop.home.path),
         "try": curl,
     }
@@ -185,6 +191,8 @@ def _tell(plan: Plan, shop: Shop, url: str, console: str | None) -> None:
         out.print(f"\n[bold]The shop is open.[/]  {shop.log.last_seq:,} events, {len(shop.vocab.items):,} items")
         out.print(f"  console  {console or 'not running'}")
         out.print(f"  API      {url}   (all doors: {url}/docs)")
+        if "grpc" in told:
+            out.print(f"  gRPC     {told['grpc']}")
         out.print("  try      ", end="")
         out.print(curl, soft_wrap=True, markup=False)
         out.print("  close    Ctrl-C\n")

@@ -30,6 +30,9 @@ def _histogram(name: str, help: str, *labels: str, buckets: tuple[float, ...] = 
 http_requests_total = _counter("http_requests_total", "Answered requests", "path", "method", "status")
 http_request_duration_seconds = _histogram("http_request_duration_seconds", "Time to answer", "path")
 
+grpc_requests_total = _counter("grpc_requests_total", "Answered gRPC requests", "method", "code")
+grpc_request_duration_seconds = _histogram("grpc_request_duration_seconds", "Time to answer over gRPC", "method")
+
 # -- stores and event log
 events_accepted_total = _counter("events_accepted_total", "Events that are durable in the log")
 events_duplicate_total = _counter("events_duplicate_total", "Events whose id was in the log already")
