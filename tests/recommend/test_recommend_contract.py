@@ -3,12 +3,14 @@ from collections.abc import Callable
 import pytest
 
 from shopkeeper import plugins
-from shopkeeper.checks import ranking, recall
+from shopkeeper.checks import ranking, recall, uploads
 from shopkeeper.core.protocols import Trainer
 
 
 def algorithms(family: str) -> list[str]:
-    return [name for name in plugins.names("algorithm") if plugins.describe(name).task == family]
+    """Those that train."""
+    named = [name for name in plugins.names("algorithm") if plugins.describe(name).task == family]
+    return [name for name in named if not getattr(plugins.algorithm(name), "uploads_only", False)]
 
 
 @pytest.mark.parametrize("check", recall.CHECKS, ids=lambda check: check.__name__)
@@ -23,6 +25,12 @@ def test_every_registered_ranker_passes(name: str, check: Callable[[type[Trainer
     check(plugins.algorithm(name))
 
 
+@pytest.mark.parametrize("check", uploads.CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("name", ["onnx"])
+def test_an_uploaded_graph_passes(name: str, check: Callable[[type[Trainer]], None]) -> None:
+    check(plugins.algorithm(name))
+
+
 def test_the_built_in_ones_are_found() -> None:
     assert {"popularity", "item_knn", "ease"} <= set(algorithms("recall"))
-    assert "xgb" in algorithms("ranking")
+    assert {"xgb", "lgbm"} <= set(algorithms("ranking"))

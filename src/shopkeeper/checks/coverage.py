@@ -1,8 +1,8 @@
 """What is registered, and the checks that are due for it: nothing may escape.
 
-A suite is a module of this package with `CHECKS`. An algorithm goes through the suite that bears its family's name and
-through `artifacts`; a feature through `features`; a source through `sources`, or `shops` when it is a whole shop; a
-training table through `tables`.
+A suite is a module of this package with `CHECKS`. An algorithm goes through the suite that bears its family's name (one
+that only takes uploads through `uploads`) and through `artifacts`; a feature through `features`; a source through
+`sources`, or `shops` when it is a whole shop; a training table through `tables`.
 
     @pytest.mark.parametrize("check", every_check("algorithm", "weekday_average"), ids=str)
     def test_own_algorithm(check):
@@ -24,7 +24,7 @@ from typing import Any
 
 import shopkeeper.checks
 from shopkeeper import plugins
-from shopkeeper.checks import artifacts, shops, sources, tables
+from shopkeeper.checks import artifacts, shops, sources, tables, uploads
 from shopkeeper.checks.artifacts import Trained
 from shopkeeper.checks.shops import WholeShop
 from shopkeeper.checks.sources import FileFormat, Writer
@@ -74,7 +74,7 @@ def suites(noun: str, plugin: Any) -> tuple[ModuleType, ...]:
     """The suites of a plugin. Raises NotFound when there is none."""
     match noun:
         case "algorithm":
-            return _of_family(plugin.family), artifacts
+            return uploads if getattr(plugin, "uploads_only", False) else _of_family(plugin.family), artifacts
         case "feature":
             return (_suite("features"),)
         case "source":
@@ -162,6 +162,8 @@ def _whole_shop(source: Any) -> WholeShop:
 
 @cache
 def _trained(trainer: Any) -> Trained:
+    if getattr(trainer, "uploads_only", False):
+        return Trained(trainer.name, uploads.small_model(trainer), {"rows": uploads.small_golden()})
     data, golden = _SMALL[trainer.family]()
     return Trained(trainer.name, trainer(trainer.Params(), 11).fit(data, silent), golden)
 

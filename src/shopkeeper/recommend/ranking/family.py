@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
@@ -74,6 +75,9 @@ class RankingFamily:
             return metrics
         metrics["naive_auc"] = classification.auc(label, lists.fused)
         return {**metrics, **_listed(said, label, lists, ""), **_listed(lists.fused, label, lists, "naive_")}
+
+    def told_and_true(self, model: Ranker, holdout: RankRows) -> tuple[Sequence[float], Sequence[float]]:
+        return model.score(holdout.seen_by(schema_of(model))).tolist(), holdout.label.tolist()
 
     def judge(self, candidate: Metrics, champion: Metrics | None) -> Gate:
         return gate.ranking(candidate, champion)
