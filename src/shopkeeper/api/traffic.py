@@ -9,13 +9,15 @@ import msgspec
 from fastapi import Header, Request, Response
 
 from shopkeeper.api.body import read
-from shopkeeper.api.door import CallerDep, Doors, Id, ShopDep, reply
+from shopkeeper.api.door import CallerDep, Doors, Id, Queued, ShopDep, queued, reply
+from shopkeeper.api.forms import Source
 from shopkeeper.api.models import Scope
+from shopkeeper.api.training import chosen
 from shopkeeper.bootstrap import Shop
 from shopkeeper.core.errors import NotFound
 from shopkeeper.lifecycle.addresses import CHAMPION
 from shopkeeper.lifecycle.shadowing import Compared
-from shopkeeper.lifecycle.splits import Mode, Shadow, Split, Stack, Variant
+from shopkeeper.lifecycle.splits import MOST_VARIANTS, Mode, Shadow, Split, Stack, Variant
 
 doors = Doors("Traffic")
 IfMatch = Annotated[str | None, Header(max_length=200)]
@@ -86,6 +88,25 @@ async def delete_shadow(shop: ShopDep, caller: CallerDep, model: Id, scope: Scop
     await asyncio.to_thread(shop.registry.model, model, scope)
     await asyncio.to_thread(shop.traffic.end_shadow, model, scope=scope, by=caller.name)
     return Response(status_code=204)
+
+
+class StackForm(msgspec.Struct):
+    """The versions to combine, the champion among them, and where rows with their outcome come from."""
+
+    versions: Annotated[list[int], msgspec.Meta(min_length=2, max_length=MOST_VARIANTS)]
+    source: Source = msgspec.field(default_factory=Source)
+
+
+@doors.add(
+    "POST", "/api/v1/models/{model}/stack",
+    scope="o", status=202, body=StackForm, answer=Queued, errors=(404, 409, 429),
+)  # fmt: skip
+async def stack(request: Request, shop: ShopDep, caller: CallerDep, model: Id, scope: Scope = "all") -> Response:
+    """Learns how to combine versions, as a job, and shares the requests that way if it beats the champion"""
+    form = await read(request, StackForm)
+    source = chosen(form.source)
+    job = await asyncio.to_thread(shop.stacks.stack, model, form.versions, source=source, scope=scope, by=caller.name)
+    return queued(job.job_id)
 
 
 class UpdateForm(msgspec.Struct):

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from shopkeeper.api.errors import FieldProblem, Malformed
-from shopkeeper.api.forms import TrainForm
+from shopkeeper.api.forms import Source, TrainForm
 from shopkeeper.bootstrap import Shop
 from shopkeeper.core.errors import NotFound
 from shopkeeper.core.records import Job
 
 
+def chosen(source: Source) -> dict[str, Any]:
+    """What a form says of its source, without what it leaves open."""
+    return {name: value for name in source.__struct_fields__ if (value := getattr(source, name))}
+
+
 def submit_training(shop: Shop, model: str, scope: str, form: TrainForm, by: str) -> Job:
     """Raises Malformed (algorithm), Invalid (name, parameter), Conflict, Busy, Overloaded."""
-    source = {name: value for name in form.source.__struct_fields__ if (value := getattr(form.source, name))}
     try:
         return shop.releases.train(
             model,
             form.algorithm,
             params=form.params,
-            source=source,
+            source=chosen(form.source),
             scope=scope,
             seed=form.seed,
             promote=form.promote,

@@ -1,7 +1,8 @@
-"""How a model's requests are shared, as SQL: an append-only record of plans. Functions work inside the caller's transaction.
+"""How a model's requests are shared, as SQL: an append-only record of plans.
 
-Kinds: `split` (which versions answer) and `shadow` (which version is asked without being heard). The plan in force is
-the newest row; a row without a plan took it away. What was in force at a moment is the newest row of that time.
+Functions work inside the caller's transaction. Kinds: `split` (which versions answer) and `shadow` (which version is
+asked without being heard). The plan in force is the newest row; a row without a plan took it away. What was in force at
+a moment is the newest row of that time.
 """
 
 from __future__ import annotations
