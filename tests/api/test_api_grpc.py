@@ -142,7 +142,11 @@ CONTENTS = {
 
 
 def values(answer: Any, name: str = "output0") -> list[Any]:
+    """Of an answer whose contents are raw when its request's were."""
     (found,) = [one for one in answer.outputs if one.name == name]
+    if answer.raw_output_contents:
+        assert not found.HasField("contents")
+        return np.frombuffer(answer.raw_output_contents[0], "<f8").tolist()
     return list(found.contents.fp64_contents) or list(found.contents.bytes_contents)
 
 
@@ -207,6 +211,7 @@ def test_typed_and_raw_contents_are_read_alike(pb: SimpleNamespace, stub: Any, g
     answer, call = stub.ModelInfer.with_call(request(pb, given, id="42"), metadata=[("x-request-id", "mine")])
     assert (answer.model_name, answer.model_version, answer.id) == ("xgb", "1", "42")
     assert values(answer) == [321.0]
+    assert len(answer.raw_output_contents) == isinstance(given[3], bytes)
     assert [(one.datatype, list(one.shape)) for one in answer.outputs] == [("FP64", [1])]
     assert dict(call.trailing_metadata()) == {"x-request-id": "mine", "x-model-version": "v1"}
 
@@ -220,6 +225,9 @@ def test_versions_features_and_outputs(pb: SimpleNamespace, stub: Any) -> None:
     assert values(stub.ModelInfer(request(pb, matrix, model="user_tower"))) == [321.0, 0.5, -1.0]
     near = ("features", "BYTES", [1], [b'{"user_id":"u5","top_k":2}'])
     assert json.loads(values(stub.ModelInfer(request(pb, near, model="graph_recall")))[0]) == ["u6", "u7"]
+    raw = ("features", "BYTES", [1], struct.pack("<I", 28) + b'{"user_id":"u5","top_k": 2 }')
+    (told,) = stub.ModelInfer(request(pb, raw, model="graph_recall")).raw_output_contents
+    assert told == struct.pack("<I", 11) + b'["u6","u7"]'
     tasks = request(pb, matrix, model="mmoe")
     tasks.outputs.add(name="gmv")
     assert [(one.name, list(one.contents.fp64_contents)) for one in stub.ModelInfer(tasks).outputs] == [("gmv", [3.0])]

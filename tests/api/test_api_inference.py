@@ -237,6 +237,17 @@ def test_model_metadata_names_tensors_and_columns(wire: Running, path: str) -> N
     assert (told["name"], told["datatype"], told["shape"]) == ("output0", "FP64", [-1])
 
 
+def test_looking_at_a_version_loads_nothing(wire: Running) -> None:
+    version = wiretoys.add_version(wire.shop.registry, wire.shop.home.path / "made", "mmoe", 3.0).version
+    assert len(wire.http.get(f"/v2/models/mmoe/versions/{version}").json()["outputs"]) == 3
+    assert wire.http.get(f"/v2/models/mmoe/versions/{version}/ready").status_code == 200
+    assert wire.shop.serving.peek("mmoe", str(version)) is None
+    wire.shop.registry.mark(wire.shop.registry.version("mmoe", version), "broken")
+    broken = wire.http.get(f"/v2/models/mmoe/versions/{version}/ready")
+    assert (broken.status_code, broken.json()) == (503, {"name": "mmoe", "ready": False})
+    refused(wire.http.get("/v2/models/dumb"), 400, "not_a_row_scorer")
+
+
 def test_metadata_fits_what_is_answered(wire: Running) -> None:
     shapes = {
         "user_tower": [("output0", "FP64", [-1, 3])],
@@ -252,7 +263,8 @@ def test_metadata_fits_what_is_answered(wire: Running) -> None:
 
 def test_model_readiness(wire: Running) -> None:
     assert wire.http.get("/v2/models/xgb/ready").json() == {"name": "xgb", "ready": True}
-    assert wire.http.get("/v2/models/xgb/versions/1/ready").status_code == 200
+    for version in (1, 2):  # the second one is loaded when it is asked
+        assert wire.http.get(f"/v2/models/xgb/versions/{version}/ready").status_code == 200
     for path in (
         "/v2/models/nothing/ready",
         "/v2/models/xgb/versions/9/ready",

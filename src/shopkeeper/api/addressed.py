@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from functools import lru_cache
+from typing import Any
 
+from shopkeeper import plugins
 from shopkeeper.bootstrap import Shop
 from shopkeeper.core.errors import Invalid, NotFound
 from shopkeeper.core.ids import check_name
@@ -47,7 +49,7 @@ async def loaded(shop: Shop, name: str, version: str | None = None) -> Loaded:
     if found is None:
         found = await asyncio.to_thread(shop.serving.get, model, ref)
     if not found.scores_rows:
-        raise Invalid(f"model {model!r} does not score rows", code="not_a_row_scorer", field="model")
+        raise _no_rows(model)
     return found
 
 
@@ -60,8 +62,20 @@ def listed(shop: Shop) -> list[Version]:
     )
 
 
-def known(shop: Shop, name: str, version: str | None = None) -> tuple[Version, bool]:
-    """What the registry says of it, and whether it is in memory. Raises NotFound."""
+def known(shop: Shop, name: str, version: str | None = None) -> tuple[Version, Any]:
+    """What the registry says of it, and what bears the facts of its model: the model in memory, else its class.
+
+    Loads nothing: whoever only looks must not push a version out that serves. Raises NotFound, Unavailable (a library
+    is missing), Invalid (it takes no rows).
+    """
     model, ref = address(shop, name, version)
     found = shop.registry.version(model, ref)
-    return found, shop.serving.peek(model, str(found.version)) is not None
+    held = shop.serving.peek(model, str(found.version))
+    facts = held.model if held is not None else plugins.algorithm(found.algorithm).model
+    if not callable(getattr(facts, "score_rows", None)):
+        raise _no_rows(model)
+    return found, facts
+
+
+def _no_rows(model: str) -> Invalid:
+    return Invalid(f"model {model!r} does not score rows", code="not_a_row_scorer", field="model")

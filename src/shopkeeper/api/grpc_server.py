@@ -194,7 +194,7 @@ class GrpcServer:
             model_name=name.partition("@")[0], model_version=str(scored.version), id=request.id
         )
         for tensor in chosen(tensors_of(scored.output, scored.predictions), [one.name for one in request.outputs]):
-            add_output(told, tensor)
+            add_output(told, tensor, raw=bool(request.raw_input_contents))
         return told
 
 

@@ -1,4 +1,7 @@
-"""Tensors of the gRPC form: typed contents or raw bytes in, typed contents out."""
+"""Tensors of the gRPC form: typed contents or raw bytes in, and the same kind out.
+
+Who sends raw bytes gets raw bytes: Triton's client reads nothing else.
+"""
 
 from __future__ import annotations
 
@@ -41,10 +44,12 @@ def tensors_in(request: Any) -> list[Tensor]:
     return [_tensor(one, raw[at] if raw else None) for at, one in enumerate(request.inputs)]
 
 
-def add_output(response: Any, tensor: Tensor) -> None:
-    """An output as typed contents of a ModelInferResponse."""
+def add_output(response: Any, tensor: Tensor, *, raw: bool) -> None:
+    """An output of a ModelInferResponse, as raw or as typed contents."""
     output = response.outputs.add(name=tensor.name, datatype=tensor.datatype, shape=tensor.shape)
-    if tensor.datatype == "BYTES":
+    if raw:
+        response.raw_output_contents.append(_packed(tensor))
+    elif tensor.datatype == "BYTES":
         output.contents.bytes_contents.extend(text.encode() for text in tensor.data)
     else:
         getattr(output.contents, _CONTENTS[tensor.datatype]).extend(tensor.data)
@@ -75,6 +80,13 @@ def _unpacked(name: str, datatype: str, shape: list[int], raw: bytes) -> list[An
         )
     values: list[Any] = np.frombuffer(raw, kind).tolist()
     return values
+
+
+def _packed(tensor: Tensor) -> bytes:
+    if tensor.datatype == "BYTES":
+        texts = [text.encode() for text in tensor.data]
+        return b"".join(struct.pack("<I", len(text)) + text for text in texts)
+    return np.asarray(tensor.data, _RAW[tensor.datatype]).tobytes()
 
 
 def _strings(name: str, raw: bytes) -> list[bytes]:

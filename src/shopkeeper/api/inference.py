@@ -16,7 +16,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from shopkeeper import __version__
 from shopkeeper.api import scoring
-from shopkeeper.api.addressed import known, listed, loaded
+from shopkeeper.api.addressed import address, known, listed, loaded
 from shopkeeper.api.body import decode
 from shopkeeper.api.call import Call
 from shopkeeper.api.door import Doors, Id, ShopDep, reply
@@ -24,8 +24,8 @@ from shopkeeper.api.errors import Answer
 from shopkeeper.api.standing import lacking
 from shopkeeper.api.tensors import FEATURES, MATRIX, OUTPUT, Tensor, chosen, rows_of, tensors_of
 from shopkeeper.bootstrap import Shop
-from shopkeeper.core.errors import Invalid, NotFound
-from shopkeeper.lifecycle.loading import Loaded
+from shopkeeper.core.errors import Invalid
+from shopkeeper.lifecycle.addresses import CHAMPION
 from shopkeeper.lifecycle.outputs import kind_of
 
 NAME = "shopkeeper"
@@ -163,7 +163,7 @@ async def model_ready(shop: ShopDep, model: Id) -> Response:
 
 @doors.add("GET", f"{_VERSION}/ready", scope="-", answer=ModelReady, errors=(404,))
 async def version_ready(shop: ShopDep, model: Id, version: Id) -> Response:
-    """Whether a version is in memory; 503 when it is not"""
+    """Whether a version answers when it is asked; 503 when it is broken"""
     return await _told_ready(shop, model, version)
 
 
@@ -172,28 +172,28 @@ def server_ready(shop: Shop) -> bool:
     return not lacking(shop) and bool(listed(shop))
 
 
-async def is_ready(shop: Shop, model: str, version: str | None = None) -> bool:
-    """Whether it is in memory. Raises NotFound for what does not exist; a model without a champion is not ready."""
-    try:
-        return (await asyncio.to_thread(known, shop, model, version))[1]
-    except NotFound as error:
-        if version is None and error.code == "unknown_version" and "@" not in model:
-            return False
-        raise
+async def is_ready(shop: Shop, name: str, version: str | None = None) -> bool:
+    """A model is when its champion is in memory, a version when it can be loaded. Raises NotFound, Invalid (name)."""
+    model, ref = address(shop, name, version)
+    if shop.serving.peek(model, ref) is not None:
+        return True
+    if ref == CHAMPION:
+        await asyncio.to_thread(shop.registry.model, model)
+        return False
+    return (await asyncio.to_thread(shop.registry.version, model, ref)).status != "broken"
 
 
 async def describe(shop: Shop, model: str, version: str | None = None) -> ModelMetadata:
     """Raises NotFound, Unavailable, Invalid."""
-    asked = await loaded(shop, model, version)
-    name = asked.version.model
-    versions, _, _ = await asyncio.to_thread(shop.registry.versions, name, limit=100)
-    columns = sorted(asked.model.feature_names)
+    found, facts = await asyncio.to_thread(known, shop, model, version)
+    versions, _, _ = await asyncio.to_thread(shop.registry.versions, found.model, limit=100)
+    columns = sorted(found.feature_names)
     return ModelMetadata(
-        name=name,
+        name=found.model,
         versions=[str(one.version) for one in versions],
-        platform=f"{NAME}_{asked.version.algorithm}",
+        platform=f"{NAME}_{found.algorithm}",
         inputs=[_matrix(columns) if columns else TensorMetadata(FEATURES, "BYTES", [-1])],
-        outputs=_outputs(asked),
+        outputs=_outputs(facts),
     )
 
 
@@ -201,12 +201,15 @@ def _matrix(columns: list[str]) -> TensorMetadata:
     return TensorMetadata(MATRIX, "FP64", [-1, len(columns)], {"columns": ",".join(columns)})
 
 
-def _outputs(asked: Loaded) -> list[TensorMetadata]:
-    kind = kind_of(asked.model)
+def _outputs(facts: Any) -> list[TensorMetadata]:
+    """A fact that only a loaded model has (a property of its class) stays open."""
+    kind = kind_of(facts)
     if kind == "object":
-        return [TensorMetadata(name, "FP64", [-1]) for name in getattr(asked.model, "output_names", ())]
+        names = getattr(facts, "output_names", ())
+        return [TensorMetadata(name, "FP64", [-1]) for name in names if isinstance(names, tuple | list)]
     if kind == "vector":
-        return [TensorMetadata(OUTPUT, "FP64", [-1, getattr(asked.model, "output_size", -1)])]
+        size = getattr(facts, "output_size", None)
+        return [TensorMetadata(OUTPUT, "FP64", [-1, size if isinstance(size, int) else -1])]
     return [TensorMetadata(OUTPUT, "BYTES" if kind == "list" else "FP64", [-1])]
 
 
