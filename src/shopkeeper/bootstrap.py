@@ -8,13 +8,16 @@ await shop.stop()
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from shopkeeper.core.clock import Clock, ReplayClock, SystemClock
 from shopkeeper.core.errors import Conflict, Invalid
 from shopkeeper.core.protocols import Report, silent
+from shopkeeper.core.records import Job
 from shopkeeper.core.schedules import Schedule
 from shopkeeper.features.state import FeatureState
 from shopkeeper.forecast.panel import SalesPanel
@@ -32,6 +35,7 @@ from shopkeeper.lifecycle.removal import Removal
 from shopkeeper.lifecycle.retention import Keep, Retention
 from shopkeeper.lifecycle.schedule import Schedules
 from shopkeeper.lifecycle.serving import Serving
+from shopkeeper.lifecycle.sourcing import SourceAccess
 from shopkeeper.lifecycle.stacking import Stacks
 from shopkeeper.lifecycle.traffic import Traffic
 from shopkeeper.operations.import_rows import Targets
@@ -42,6 +46,7 @@ from shopkeeper.operations.scheduled import works
 from shopkeeper.profiles.service import ProfileService
 from shopkeeper.recommend.service import RecommendService
 from shopkeeper.settings import Settings
+from shopkeeper.sources.sample import write_sample
 from shopkeeper.stores.archives import ArchiveLimits
 from shopkeeper.stores.artifacts import ArtifactStore
 from shopkeeper.stores.catalog import Catalog
@@ -63,10 +68,12 @@ LIGHT_JOBS = ("release", "upload")
 
 @dataclass(frozen=True)
 class FirstModel:
-    """A model that a shop trains when it has none of that name."""
+    """A model that a shop trains when it has none of that name; `sample`: on the sample table, not on its own log."""
 
     model: str
     algorithm: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+    sample: bool = False
 
 
 # In this order: what improves an answer most for its time comes first.
@@ -78,6 +85,20 @@ FIRST_MODELS = (
     FirstModel("sales_daily", "lightgbm"),
     FirstModel("home_ranker", "xgb"),
     FirstModel("sales_daily_ets", "autoets"),
+    FirstModel(
+        "xgb",
+        "xgb",
+        {
+            "trees": 100,
+            "depth": 5,
+            "learning_rate": 0.1,
+            "subsample": 0.8,
+            "colsample": 0.8,
+            "patience": 10,
+            "min_child_weight": 1,
+        },
+        sample=True,
+    ),
 )
 
 
@@ -125,12 +146,16 @@ class Shop:
             db, home, clock, limits=limits, workers=settings.job_workers, light=LIGHT_JOBS, zone=lambda: self.zone
         )
         self.gradual = Gradual(self.jobs, db, self.registry, self.traffic)
-        self.stacks = Stacks(self.jobs, self.registry, self.traffic)
         archives = ArchiveLimits(compressed=settings.upload_limit)
         self.exchange = Exchange(self.registry, home.artifacts, clock, limits=archives)
         self.publishing = Publishing(self.jobs, self.registry, self.exchange, settings.object_store)
-        sources = home.path / "sources" if settings.api_key else None
-        self.releases = Releases(self.jobs, self.registry, sources=sources, publisher=self.publishing)
+        self.sources = SourceAccess(
+            folder=home.path / "sources" if settings.api_key else None,
+            hosts=settings.allowed_hosts(),
+            connections=settings.connection,
+        )
+        self.releases = Releases(self.jobs, self.registry, sources=self.sources, publisher=self.publishing)
+        self.stacks = Stacks(self.jobs, self.registry, self.traffic, self.releases.check_source)
         self.removal = Removal(self.registry, self.serving)
         keep = Keep(settings.keep_versions, settings.keep_days)
         self.retention = Retention(db, home, clock, self.jobs, self.registry, self.removal, keep)
@@ -155,8 +180,15 @@ class Shop:
         self._streaming: asyncio.Task[None] | None = None
 
     def first_models(self) -> tuple[FirstModel, ...]:
-        """What this shop should serve; nothing can be trained while it has sold nothing."""
-        return FIRST_MODELS if self.log.last_seq else ()
+        """What this shop trains by itself; while it has sold nothing, only what learns from the sample table."""
+        return tuple(one for one in FIRST_MODELS if one.sample or self.log.last_seq)
+
+    def train_first(self, one: FirstModel, *, requested_by: str) -> Job:
+        """Queues its training. Raises Busy when that is queued or running already."""
+        source = {"kind": "file", "path": str(write_sample(self.home.path / "sources"))} if one.sample else None
+        return self.releases.train(
+            one.model, one.algorithm, params=one.params, source=source, requested_by=requested_by
+        )
 
     async def start(self, *, schedules: bool = True) -> None:
         """Reads the log, loads the champions, then follows, works and streams. Call it on the loop.

@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import msgspec
 
+from shopkeeper.core.converting import placed
 from shopkeeper.core.errors import Invalid, NotFound, Unavailable
 from shopkeeper.core.protocols import Family, JobFunction, Params, Trainer
 from shopkeeper.core.records import AlgorithmInfo
@@ -25,10 +26,17 @@ GROUPS = {
     "table": "shopkeeper.tables",
 }
 
+_OURS = f"{__name__.partition('.')[0]}."
+
 
 def names(noun: str) -> list[str]:
     """Names registered for a noun of GROUPS, sorted."""
     return sorted({point.name for point in entry_points(group=GROUPS[noun])})
+
+
+def strangers(noun: str) -> list[str]:
+    """Those of `names` that other packages brought."""
+    return sorted({point.name for point in entry_points(group=GROUPS[noun]) if not point.module.startswith(_OURS)})
 
 
 def load(noun: str, name: str) -> Any:
@@ -104,7 +112,7 @@ def read_params(trainer: type[Trainer], given: dict[str, Any]) -> Params:
     try:
         return msgspec.convert(given, trainer.Params)
     except msgspec.ValidationError as error:
-        raise Invalid(f"{trainer.name}: {error}", code="bad_param") from error
+        raise Invalid(f"{trainer.name}: {error}", code="bad_param", field=placed(error)[1] or None) from error
 
 
 def _unknown(algorithm: str, key: str, known: tuple[str, ...]) -> str:

@@ -18,14 +18,19 @@ def train(make_jobs, registry, uploads):
     """Runs one training to its end and gives the job; uploads are jobs of a toy kind."""
     jobs = make_jobs(start=False)
 
-    def publish(version, place, by):
-        uploads.append((version.version, place, by))
-        if place == "s3://full":
-            raise Unavailable("the bucket does not answer")
-        kind = "toy_deaf" if place == "s3://slow" else "toy_count"
-        return jobs.submit(kind, {"steps": 1}, requested_by=by, work_key=place)
+    class Publisher:
+        def check_url(self, url):
+            if not url.startswith("s3://"):
+                raise Invalid(f"{url} is no folder of a bucket")
 
-    releases = Releases(jobs, registry, publish=publish)
+        def upload(self, model, version, scope, url, by):
+            uploads.append((model, version, scope, url, by))
+            if url == "s3://full":
+                raise Unavailable("the bucket does not answer")
+            kind = "toy_deaf" if url == "s3://slow" else "toy_count"
+            return jobs.submit(kind, {"steps": 1}, requested_by=by, work_key=url)
+
+    releases = Releases(jobs, registry, publisher=Publisher())
     jobs.start()
 
     def run(truth=2.0, **more):
@@ -69,7 +74,7 @@ def test_without_registration_there_are_measures_and_nothing_else(train, registr
 
 def test_what_the_gate_passes_is_uploaded_by_a_job(train, uploads):
     job = train(upload="s3://models/line")
-    assert uploads == [(1, "s3://models/line", "anna")]
+    assert uploads == [("line", 1, "all", "s3://models/line", "anna")]
     assert train.jobs.wait(job.result["upload_job_id"], 60).status == "done"
 
 
@@ -96,6 +101,9 @@ def test_finishing_twice_waits_for_the_upload_under_way(train):
 def test_steps_that_contradict_each_other_are_refused(train, make_jobs, registry):
     with pytest.raises(Invalid, match="cannot be uploaded") as refused:
         train.releases.train("line", "toy_line", register=False, upload="s3://models")
+    assert refused.value.field == "upload"
+    with pytest.raises(Invalid, match="no folder of a bucket") as refused:
+        train.releases.train("line", "toy_line", upload="models")
     assert refused.value.field == "upload"
     with pytest.raises(Unavailable, match="uploads nothing"):
         Releases(make_jobs(start=False), registry).train("line", "toy_line", upload="s3://models")

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 from shopkeeper import __version__
 from shopkeeper.api import (
     algorithms,
+    archives,
     datasets,
     errors,
     events,
@@ -36,6 +37,7 @@ from shopkeeper.api import (
     products,
     profiles,
     rules,
+    schedules,
     segments,
     traffic,
     trainings,
@@ -62,6 +64,7 @@ NOUNS: tuple[Doors, ...] = (
     features.doors,
     algorithms.doors,
     models.doors,
+    archives.doors,
     traffic.doors,
     predictions.doors,
     kserve.doors,
@@ -70,6 +73,7 @@ NOUNS: tuple[Doors, ...] = (
     trainings.doors,
     products.doors,
     jobs.doors,
+    schedules.doors,
     datasets.doors,
     imports.doors,
     operations.doors,

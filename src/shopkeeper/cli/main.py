@@ -24,6 +24,7 @@ COMMANDS = {
     "up": ("up", "open the shop: import, train, serve API and console"),
     "import": ("importing", "bring in orders, users, items, daily sales or stock levels from a file"),
     "train": ("train", "train a model and let the gate decide"),
+    "schedules": ("schedules", "what the shop does by itself, and when"),
     "jobs": ("jobs", "list, watch and cancel jobs"),
     "models": ("models", "list models and their versions"),
     "promote": ("promote", "make a version the champion"),

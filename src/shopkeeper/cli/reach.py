@@ -53,7 +53,7 @@ def _opened(settings: Settings) -> Iterator[ShopkeeperClient]:
 
     async def begin() -> Any:
         shop = open_shop(quiet)
-        await shop.start()
+        await shop.start(schedules=False)
         return shop
 
     try:

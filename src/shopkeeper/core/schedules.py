@@ -10,7 +10,7 @@ from msgspec import field
 from shopkeeper.core.records import Record
 
 
-class Check(Record, kw_only=True):
+class ScheduleCheck(Record, kw_only=True):
     """The last look at a schedule's condition: what was compared, and what was decided."""
 
     time: datetime
@@ -19,7 +19,7 @@ class Check(Record, kw_only=True):
     values: dict[str, float] = field(default_factory=dict)
 
 
-class Run(Record, kw_only=True):
+class ScheduleRun(Record, kw_only=True):
     """A run under way. `token` marks its submission in the job's `requested_by`, so that a job whose id was not
     written down any more is found again. `attempt` counts the jobs begun, `seq` is the log's end at the first one.
     """
@@ -34,7 +34,7 @@ class Run(Record, kw_only=True):
     problem: str | None = None
 
 
-class Outcome(Record, kw_only=True):
+class ScheduleOutcome(Record, kw_only=True):
     """How the last run ended. `failed`: the job did so `attempts` times; `refused`: it could not be submitted."""
 
     status: Literal["done", "failed", "cancelled", "refused"]
@@ -45,14 +45,14 @@ class Outcome(Record, kw_only=True):
     error: str | None = None
 
 
-class State(Record, kw_only=True):
+class ScheduleState(Record, kw_only=True):
     """What the last run left. `seq` is the log's end at the last run that was done, `skipped` counts the times that
     came while a run was under way.
     """
 
-    run: Run | None = None
-    last: Outcome | None = None
-    check: Check | None = None
+    run: ScheduleRun | None = None
+    last: ScheduleOutcome | None = None
+    check: ScheduleCheck | None = None
     seq: int = 0
     skipped: int = 0
 
@@ -69,7 +69,7 @@ class Schedule(Record, kw_only=True):
     retries: int = 3
     retry_wait_s: float = 300.0
     next_run: datetime | None = None
-    state: State = field(default_factory=State)
+    state: ScheduleState = field(default_factory=ScheduleState)
     version: int = 1
     updated_at: datetime | None = None
     updated_by: str = ""

@@ -16,8 +16,9 @@ from msgspec import Meta
 from sqlalchemy import Connection
 
 from shopkeeper.core.clock import DAY, moment
+from shopkeeper.core.converting import converted
 from shopkeeper.core.errors import Invalid
-from shopkeeper.core.schedules import Check
+from shopkeeper.core.schedules import ScheduleCheck
 from shopkeeper.stores.event_counts import counts
 
 # measure -> (event type above the line, event type below it)
@@ -36,12 +37,7 @@ class Condition(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 def read_condition(given: Mapping[str, Any]) -> Condition:
     """Raises Invalid naming the field."""
-    try:
-        condition = msgspec.convert(dict(given), Condition)
-    except msgspec.ValidationError as error:
-        what, _, place = str(error).partition(" - at `$")
-        field = "condition" + place.rstrip("`")
-        raise Invalid(f"{field}: {what}", code="bad_condition", field=field) from error
+    condition = converted(given, Condition, within="condition", code="bad_condition")
     if condition.new_events is None and condition.metric is None:
         raise Invalid(
             "condition names neither new_events nor metric; leave it out to run whenever it is time",
@@ -51,7 +47,9 @@ def read_condition(given: Mapping[str, Any]) -> Condition:
     return condition
 
 
-def check(connection: Connection, condition: Condition, *, last_seq: int, done_seq: int, now: int, wall: int) -> Check:
+def check(
+    connection: Connection, condition: Condition, *, last_seq: int, done_seq: int, now: int, wall: int
+) -> ScheduleCheck:
     """`last_seq` and `done_seq`: the log's end now and at the last run that was done; `now` is shop time."""
     values: dict[str, float] = {}
     said: list[tuple[bool, str]] = []
@@ -61,7 +59,7 @@ def check(connection: Connection, condition: Condition, *, last_seq: int, done_s
     if condition.metric is not None:
         said.append(_fell(connection, condition, condition.metric, now, values))
     met = all(one for one, _ in said)
-    return Check(time=moment(wall), met=met, why="; ".join(why for _, why in said), values=values)
+    return ScheduleCheck(time=moment(wall), met=met, why="; ".join(why for _, why in said), values=values)
 
 
 def _fell(

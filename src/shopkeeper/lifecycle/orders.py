@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, field
 
+from shopkeeper.core.converting import converted
 from shopkeeper.core.errors import Invalid
 
 
@@ -30,11 +31,7 @@ class TrainOrder(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 def read_order(given: Mapping[str, Any]) -> TrainOrder:
     """Raises Invalid naming the field."""
-    try:
-        return msgspec.convert(dict(given), TrainOrder)
-    except msgspec.ValidationError as error:
-        what, _, place = str(error).partition(" - at `$.")
-        raise Invalid(f"cannot train with this: {what}", code="bad_param", field=place.rstrip("`") or None) from error
+    return converted(given, TrainOrder)
 
 
 def check_steps(order: TrainOrder) -> None:

@@ -17,7 +17,7 @@ from shopkeeper.core.clock import HOUR, SECOND, Clock, micros, moment
 from shopkeeper.core.errors import Busy, NotFound, Overloaded, ShopkeeperError, Unavailable
 from shopkeeper.core.ids import ulid
 from shopkeeper.core.records import FINISHED, Job
-from shopkeeper.core.schedules import Outcome, Run, Schedule
+from shopkeeper.core.schedules import Schedule, ScheduleOutcome, ScheduleRun
 from shopkeeper.lifecycle.conditions import check, read_condition
 from shopkeeper.lifecycle.cron import next_run
 from shopkeeper.lifecycle.works import Works
@@ -85,10 +85,10 @@ class Stepper:
     def release(self, name: str) -> None:
         self._write(lambda c: table.release(c, name, self._worker))
 
-    def begin(self, schedule: Schedule, due: int, *, by: str = "", plan: int | None = None) -> Run | None:
+    def begin(self, schedule: Schedule, due: int, *, by: str = "", plan: int | None = None) -> ScheduleRun | None:
         """Writes down a new run and, with `plan`, the next time. None when the row is not ours any more."""
         state = schedule.state
-        state.run = Run(due=moment(due), token=ulid(), seq=self._last_seq(), by=by)
+        state.run = ScheduleRun(due=moment(due), token=ulid(), seq=self._last_seq(), by=by)
 
         def write(connection: Connection) -> bool:
             if plan is not None:
@@ -97,7 +97,7 @@ class Stepper:
 
         return state.run if self._write(write) else None
 
-    def submit(self, schedule: Schedule, run: Run) -> Job:
+    def submit(self, schedule: Schedule, run: ScheduleRun) -> Job:
         """The run's job, kept in its state. Raises what the kind's service raises."""
         work = self._works.get(schedule.kind)
         if work is None:
@@ -114,7 +114,7 @@ class Stepper:
 
     # -- the run under way
 
-    def is_working(self, run: Run) -> bool:
+    def is_working(self, run: ScheduleRun) -> bool:
         """Whether its job is unfinished."""
         job = self._job(run)
         return job is not None and job.status not in FINISHED
@@ -130,7 +130,7 @@ class Stepper:
         if run.job_id is not None and not self.is_working(run):
             self._settle(schedule, run, self._job(run))
 
-    def _settle(self, schedule: Schedule, run: Run, job: Job | None) -> None:
+    def _settle(self, schedule: Schedule, run: ScheduleRun, job: Job | None) -> None:
         if job is None:
             self._end(schedule, run, "failed", f"job {run.job_id} is not known any more")
         elif job.status == "done":
@@ -147,7 +147,7 @@ class Stepper:
             run.problem = f"job {job.job_id} failed: {job.error}"
             self.save(schedule)
 
-    def _try(self, schedule: Schedule, run: Run) -> None:
+    def _try(self, schedule: Schedule, run: ScheduleRun) -> None:
         """Submit; a busy or full shop is asked again later, anything else ends the run."""
         now = self._clock.wall()
         if not _may_run(schedule, run):
@@ -171,12 +171,12 @@ class Stepper:
     def _end(
         self,
         schedule: Schedule,
-        run: Run,
+        run: ScheduleRun,
         status: Literal["done", "failed", "cancelled", "refused"],
         error: str | None = None,
     ) -> None:
         state = schedule.state
-        state.last = Outcome(
+        state.last = ScheduleOutcome(
             status=status,
             due=run.due,
             time=moment(self._clock.wall()),
@@ -245,7 +245,7 @@ class Stepper:
         with self._db.read() as connection:
             return job_table.requested(connection, by)
 
-    def _job(self, run: Run) -> Job | None:
+    def _job(self, run: ScheduleRun) -> Job | None:
         assert run.job_id is not None
         try:
             with self._db.read() as connection:
@@ -257,7 +257,7 @@ class Stepper:
         return self._db.writer.run(change)
 
 
-def requested_by(name: str, run: Run) -> str:
+def requested_by(name: str, run: ScheduleRun) -> str:
     """What the job says of who asked for it."""
     return f"schedule:{name}:{run.token}"
 
@@ -266,6 +266,6 @@ def _wait(schedule: Schedule) -> int:
     return int(schedule.retry_wait_s * SECOND)
 
 
-def _may_run(schedule: Schedule, run: Run) -> bool:
+def _may_run(schedule: Schedule, run: ScheduleRun) -> bool:
     """A disabled schedule runs only when somebody asked for it by name."""
     return schedule.enabled or bool(run.by)

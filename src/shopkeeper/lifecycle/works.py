@@ -13,6 +13,7 @@ from shopkeeper.core.errors import Invalid, NotFound
 from shopkeeper.core.records import Job
 
 Params: TypeAlias = Mapping[str, Any]
+_SECRETS = frozenset({"password", "access_key", "secret_key"})
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,25 @@ def check_work(works: Works, kind: str, params: Params) -> None:
     if kind not in works:
         known = ", ".join(sorted(works))
         raise Invalid(f"a schedule cannot do {kind[:64]!r}; it can do: {known}", code="unknown_kind", field="kind")
+    if (secret := _secret_in(params)) is not None:
+        place = f"params.{secret}"
+        raise Invalid(
+            f"{place} is a secret, and a schedule is kept; set it in the server's environment",
+            field=place,
+            code="secret",
+        )
     try:
         works[kind].check(params)
     except (Invalid, NotFound) as error:
         place = f"params.{error.field}" if error.field else "params"
         raise Invalid(f"{place}: {error.message}", code="bad_params", field=place) from error
+
+
+def _secret_in(params: Params) -> str | None:
+    """The dotted place of a secret in nested parameters."""
+    for name, value in params.items():
+        if name in _SECRETS:
+            return name
+        if isinstance(value, Mapping) and (inner := _secret_in(value)) is not None:
+            return f"{name}.{inner}"
+    return None

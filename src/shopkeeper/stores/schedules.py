@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, delete, func, inser
 
 from shopkeeper.core.clock import SECOND, micros, moment
 from shopkeeper.core.errors import Conflict, NotFound
-from shopkeeper.core.schedules import Schedule, State
+from shopkeeper.core.schedules import Schedule, ScheduleState
 from shopkeeper.stores.etags import check_match, later
 from shopkeeper.stores.schema import schedules as table
 
@@ -24,7 +24,7 @@ def add(connection: Connection, schedule: Schedule, *, now: int, by: str) -> Sch
     """A new row. Raises Conflict (code `exists`)."""
     if connection.scalar(select(table.c.name).where(table.c.name == schedule.name)) is not None:
         raise Conflict(f"schedule {schedule.name!r} exists already; change it with PUT", code="exists")
-    first = {"name": schedule.name, "version": 1, "state": _plain(State()), "updated_at": now, "updated_by": by}
+    first = {"name": schedule.name, "version": 1, "state": _plain(ScheduleState()), "updated_at": now, "updated_by": by}
     connection.execute(insert(table).values({**_says(schedule), **first}))
     return get(connection, schedule.name)
 
@@ -76,7 +76,7 @@ def lease(connection: Connection, name: str, worker: str, *, now: int) -> Schedu
     return get(connection, name) if taken.rowcount == 1 else None
 
 
-def save(connection: Connection, name: str, worker: str, state: State) -> bool:
+def save(connection: Connection, name: str, worker: str, state: ScheduleState) -> bool:
     """What a run left. False, and nothing changes, when the lease is not ours any more."""
     done = connection.execute(update(table).where(_held(name, worker)).values(state=_plain(state)))
     return done.rowcount == 1
@@ -116,7 +116,7 @@ def _says(schedule: Schedule) -> dict[str, Any]:
     }
 
 
-def _plain(state: State) -> Any:
+def _plain(state: ScheduleState) -> Any:
     return msgspec.to_builtins(state)
 
 
@@ -131,7 +131,7 @@ def _schedule(row: Row[Any]) -> Schedule:
         retries=row.retries,
         retry_wait_s=row.retry_wait_s,
         next_run=None if row.next_run is None else moment(row.next_run),
-        state=msgspec.convert(row.state, State),
+        state=msgspec.convert(row.state, ScheduleState),
         version=row.version,
         updated_at=moment(row.updated_at),
         updated_by=row.updated_by,
