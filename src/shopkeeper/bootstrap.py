@@ -23,10 +23,12 @@ from shopkeeper.features.state import FeatureState
 from shopkeeper.forecast.panel import SalesPanel
 from shopkeeper.forecast.service import ForecastService
 from shopkeeper.lifecycle.attempt import Limits
+from shopkeeper.lifecycle.catalogue import Catalogue
 from shopkeeper.lifecycle.exchange import Exchange
 from shopkeeper.lifecycle.gradual import Gradual
 from shopkeeper.lifecycle.jobs import JobService
 from shopkeeper.lifecycle.lanes import LaneLimits
+from shopkeeper.lifecycle.pinning import names_in, pin, pins_in
 from shopkeeper.lifecycle.predicting import Predictor
 from shopkeeper.lifecycle.publishing import Publishing
 from shopkeeper.lifecycle.registry import Registry
@@ -43,6 +45,7 @@ from shopkeeper.operations.imports import Imports
 from shopkeeper.operations.livestream import LiveStream, shop_clock
 from shopkeeper.operations.opening import is_open, open_retail
 from shopkeeper.operations.scheduled import works
+from shopkeeper.operations.uploads import Uploads
 from shopkeeper.profiles.service import ProfileService
 from shopkeeper.recommend.service import RecommendService
 from shopkeeper.settings import Settings
@@ -126,6 +129,7 @@ class Shop:
         self.zone = meta.get("shop.timezone") or settings.timezone
         self.currency = meta.get("shop.currency") or settings.currency
         self.started_at: int | None = None
+        self.unpinned: list[str] = []  # what MODEL_VERSION asks for and cannot have
 
         stores = Stores(db, clock)
         self.vocab, self.log, self.catalog = stores.vocab, stores.log, stores.catalog
@@ -156,6 +160,8 @@ class Shop:
         )
         self.releases = Releases(self.jobs, self.registry, sources=self.sources, publisher=self.publishing)
         self.stacks = Stacks(self.jobs, self.registry, self.traffic, self.releases.check_source)
+        self.catalogue = Catalogue(self.registry, self.jobs)
+        self.uploads = Uploads(self.registry, self.exchange)
         self.removal = Removal(self.registry, self.serving)
         keep = Keep(settings.keep_versions, settings.keep_days)
         self.retention = Retention(db, home, clock, self.jobs, self.registry, self.removal, keep)
@@ -208,6 +214,7 @@ class Shop:
     async def _start(self, schedules: bool) -> None:
         self.following.attach(asyncio.get_running_loop())
         await asyncio.to_thread(self.traffic.load)
+        self.unpinned = await asyncio.to_thread(pin, self.registry, _pins(self.settings))
         await asyncio.to_thread(self.serving.sync)
         self.recommend.warm()  # here and not in a thread: it reads the followers' state
         await asyncio.to_thread(self.jobs.start)
@@ -244,6 +251,7 @@ def open_shop(
     if shop is not None and shop not in SHOPS:
         raise Invalid(f"there is no shop {shop!r}; choose one of: {', '.join(SHOPS)}", field="shop")
     _check_zone(settings.timezone)
+    _pins(settings)
     home = Home(settings.home)
     with ExitStack() as stack:
         stack.enter_context(home.lock())
@@ -287,6 +295,10 @@ def _nightly() -> Schedule:
     order = {"model": "home_ranker", "algorithm": "xgb"}
     news = {"new_events": 1}
     return Schedule(name="nightly", cron="0 2 * * *", kind="train", params=order, condition=news, enabled=False)
+
+
+def _pins(settings: Settings) -> dict[str, str]:
+    return pins_in(settings.model_version, names_in(settings.enabled_models))
 
 
 def _check_zone(name: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -109,6 +110,24 @@ class Settings(BaseSettings):
     object_addressing: Literal["virtual", "path"] | None = _setting(
         "OBJECT_ADDRESSING", None, "Bucket in the host name (virtual) or in the path; none: virtual where it can be"
     )
+    source_hosts: str | None = _setting(
+        "SOURCE_HOSTS",
+        None,
+        "Servers that training data may come from beside those of these settings: host, host:port or patterns with *, "
+        "comma between; none: all while there is no API key, no other behind one",
+    )
+    mysql_host: str | None = _setting("MYSQL_HOST", None, "Server of training data in MySQL", "MYSQL_HOST")
+    mysql_port: int | None = _setting("MYSQL_PORT", None, "Its port; none: 3306", "MYSQL_PORT", ge=1, le=65535)
+    mysql_user: str | None = _setting("MYSQL_USER", None, "Who reads there", "MYSQL_USER")
+    mysql_password: str | None = _setting("MYSQL_PASSWORD", None, "Their password", "MYSQL_PASSWORD", repr=False)
+    doris_host: str | None = _setting("DORIS_HOST", None, "Server of training data in Doris", "DORIS_HOST")
+    doris_port: int | None = _setting("DORIS_PORT", None, "Its port; none: 9030", "DORIS_PORT", ge=1, le=65535)
+    doris_user: str | None = _setting("DORIS_USER", None, "Who reads there", "DORIS_USER")
+    doris_password: str | None = _setting("DORIS_PASSWORD", None, "Their password", "DORIS_PASSWORD", repr=False)
+    postgres_host: str | None = _setting("POSTGRES_HOST", None, "Server of training data in PostgreSQL", "PGHOST")
+    postgres_port: int | None = _setting("POSTGRES_PORT", None, "Its port; none: 5432", "PGPORT", ge=1, le=65535)
+    postgres_user: str | None = _setting("POSTGRES_USER", None, "Who reads there", "PGUSER")
+    postgres_password: str | None = _setting("POSTGRES_PASSWORD", None, "Their password", "PGPASSWORD", repr=False)
     drain_s: float = _setting("DRAIN_S", 10.0, "Seconds that running requests get to finish at shutdown", ge=0)
     predict_queue_rows: int = _setting(
         "PREDICT_QUEUE_ROWS", 20_000, "Rows waiting for one version before 429 is answered", ge=1
@@ -132,6 +151,21 @@ class Settings(BaseSettings):
     @classmethod
     def _with_scheme(cls, url: Any) -> Any:
         return f"s3://{url}" if isinstance(url, str) and url and "://" not in url else url or None
+
+    def allowed_hosts(self) -> tuple[str, ...] | None:
+        """Servers that training data may come from; None: all."""
+        if self.source_hosts is None:
+            return () if self.api_key else None
+        return tuple(host.strip() for host in self.source_hosts.split(",") if host.strip())
+
+    def connection(self, source: Mapping[str, Any]) -> dict[str, Any]:
+        """What these settings know of the server of a training source, its password with it."""
+        kind = source.get("kind")
+        if kind == "oss":
+            return self.object_store(str(source.get("path", "")).partition("://")[0])
+        if kind not in ("mysql", "doris", "postgres"):
+            return {}
+        return {name: getattr(self, f"{kind}_{name}") for name in ("host", "port", "user", "password")}
 
     def object_store(self, scheme: str) -> dict[str, Any]:
         """How a store of `s3` or `oss` is reached: what `sources.objects.object_store` wants beside the address."""

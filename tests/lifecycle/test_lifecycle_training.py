@@ -5,6 +5,7 @@ import pytest
 from shopkeeper.core.errors import Busy, Invalid, NotFound, Refused
 from shopkeeper.lifecycle.releasing import Releases
 from shopkeeper.lifecycle.serving import Serving
+from shopkeeper.lifecycle.sourcing import SourceAccess
 
 
 @pytest.fixture
@@ -59,7 +60,7 @@ def test_one_that_loses_to_the_baseline_is_held(train, registry):
 
 @pytest.mark.parametrize("path", ["/etc/passwd", "sources/../../secret.csv", "sources-of-another/rows.csv"])
 def test_behind_a_key_a_training_reads_files_below_one_folder_only(make_jobs, registry, tmp_path, path):
-    releases = Releases(make_jobs(start=False), registry, sources=tmp_path / "sources")
+    releases = Releases(make_jobs(start=False), registry, sources=SourceAccess(folder=tmp_path / "sources"))
     with pytest.raises(Refused, match="may read files below"):
         releases.train("line", "toy_line", source={"kind": "toy", "path": str(tmp_path / path)})
     assert releases.train("line", "toy_line", source={"kind": "toy", "path": str(tmp_path / "sources" / "rows.csv")})

@@ -21,7 +21,14 @@ from shopkeeper.lifecycle.reporting import LINE_LIMIT
 from shopkeeper.lifecycle.run import Spec
 
 log = logging.getLogger(__name__)
-_SECRETS = ("SHOPKEEPER_API_KEY", "RELOAD_API_KEY")
+_PASSWORDS = ("MYSQL_PASSWORD", "DORIS_PASSWORD", "POSTGRES_PASSWORD")
+_KEYS = ("S3_ACCESS_KEY", "S3_SECRET_KEY", "S3_SESSION_TOKEN", "OSS_ACCESS_KEY", "OSS_SECRET_KEY")
+_OTHER_NAMES = (
+    "RELOAD_API_KEY", "MYSQL_PASSWORD", "DORIS_PASSWORD", "PGPASSWORD", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN", "OSS_ACCESS_KEY_ID", "OSS_SECRET_ACCESS_KEY",
+)  # fmt: skip
+_SECRETS = {*_OTHER_NAMES, *(f"SHOPKEEPER_{name}" for name in ("API_KEY", *_PASSWORDS, *_KEYS))}
+"""A child gets the secrets of its own job with it, and no others."""
 _PROCESS_FILE = "process.json"
 MIB = 1024 * 1024
 

@@ -3,29 +3,39 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 import msgspec
 
 from shopkeeper import plugins
-from shopkeeper.core.errors import Busy, Conflict, Invalid, NotFound, Refused, ShopkeeperError, Unavailable
+from shopkeeper.core.errors import Busy, Conflict, Invalid, NotFound, ShopkeeperError, Unavailable
 from shopkeeper.core.records import Job, Version
 from shopkeeper.lifecycle.addresses import CHAMPION
 from shopkeeper.lifecycle.jobs import JobService
 from shopkeeper.lifecycle.orders import TrainOrder, check_steps
 from shopkeeper.lifecycle.registry import Registry
+from shopkeeper.lifecycle.sourcing import SourceAccess
 from shopkeeper.lifecycle.training import TrainParams, read_train_params
 from shopkeeper.lifecycle.versions import Candidate, check_model_name
 from shopkeeper.stores.artifacts import scope_folder
 
 
+class Publisher(Protocol):
+    """Whoever brings versions into object stores, see publishing.py."""
+
+    def check_url(self, url: str) -> None:
+        """Raises Invalid, Unavailable."""
+        ...
+
+    def upload(self, model: str, version: int | str, scope: str, url: str, by: str) -> Job: ...
+
+
 class Releases:
     """Hooks itself to the job kind `train`; make it before the jobs start.
 
-    `sources`: the only folder whose files a training may read; None where everybody who can ask is the machine's user.
-    `publish(version, place, by)` queues the upload of a version.
+    `sources` says what a training may read, and keeps the passwords of those that wait.
+    `publisher` uploads versions; without one that cannot be asked for.
     """
 
     def __init__(
@@ -33,15 +43,16 @@ class Releases:
         jobs: JobService,
         registry: Registry,
         *,
-        sources: Path | None = None,
-        publish: Callable[[Version, str, str], Job] | None = None,
+        sources: SourceAccess | None = None,
+        publisher: Publisher | None = None,
     ) -> None:
         self._jobs = jobs
         self._registry = registry
-        self._sources = sources
-        self._publisher = publish
-        jobs.on_start("train", self._champion)
+        self._sources = sources or SourceAccess()
+        self._publisher = publisher
+        jobs.on_start("train", self._begin)
         jobs.on_finish("train", self._release)
+        jobs.on_failure("train", lambda job, _status, _error: self._sources.forget(job.params.get("ticket")))
 
     def train(
         self,
@@ -77,21 +88,34 @@ class Releases:
         """The same from a record."""
         self.check(order)
         asked = msgspec.to_builtins(order)
-        return self._jobs.submit(
-            "train", asked, requested_by=requested_by, work_key=f"train:{order.model}:{order.scope}"
-        )
+        asked["source"], ticket = self._sources.keep(order.source)
+        if ticket is not None:
+            asked["ticket"] = ticket
+        try:
+            return self._jobs.submit(
+                "train", asked, requested_by=requested_by, work_key=f"train:{order.model}:{order.scope}"
+            )
+        except ShopkeeperError:
+            self._sources.forget(ticket)
+            raise
 
     def check(self, order: TrainOrder) -> None:
         """Raises Invalid, NotFound (algorithm), Refused (a file elsewhere) for what could not be trained."""
         check_model_name(order.model)
         scope_folder(order.scope)
         trainer = plugins.algorithm(order.algorithm)
+        if getattr(trainer, "uploads_only", False):
+            raise Invalid(
+                f"{order.algorithm} trains nothing: upload a file as a version of the model, or name another algorithm",
+                code="uploads_only",
+                field="algorithm",
+            )
         plugins.read_params(trainer, order.params)
         self._check_family(order.model, order.scope, trainer.family)
-        self._check_path(order.source.get("path"))
+        self.check_source(order.source)
         check_steps(order)
-        if order.upload is not None and self._publisher is None:
-            raise Unavailable("this shop uploads nothing; leave upload out", code="no_upload")
+        if order.upload is not None:
+            self._check_upload(order.upload)
 
     def _check_family(self, model: str, scope: str, family: str) -> None:
         """One name holds versions of one family: they are measured and called alike."""
@@ -106,17 +130,30 @@ class Releases:
                 field="algorithm",
             )
 
-    def _check_path(self, path: Any) -> None:
-        if self._sources is None or path is None:
-            return
-        if not Path(str(path)).resolve().is_relative_to(self._sources.resolve()):
-            raise Refused(
-                f"a training may read files below {self._sources} only; put the file there", code="source_not_allowed"
-            )
+    def _check_upload(self, url: str) -> None:
+        if self._publisher is None:
+            raise Unavailable("this shop uploads nothing; leave upload out", code="no_upload")
+        try:
+            self._publisher.check_url(url)
+        except Invalid as error:
+            raise Invalid(error.message, code=error.code, field="upload") from error
 
-    def _champion(self, job: Job) -> dict[str, Any]:
-        """The champion of the moment the training starts: both are measured on the same rows."""
+    def check_source(self, source: Mapping[str, Any]) -> None:
+        """Raises Refused for rows that a job may not read, Invalid for an option that the source's kind has not."""
+        self._sources.check(source)
+
+    def check_path(self, path: Any) -> None:
+        """Raises Refused for a file that a job may not read."""
+        self._sources.check_path(path)
+
+    def _begin(self, job: Job) -> dict[str, Any]:
+        """What the child needs and the job's row does not hold: the champion of this moment, and the whole source."""
         asked = read_train_params(job.params)
+        self._sources.check(asked.source)  # again: links and settings may have changed while it waited
+        return {**self._champion(asked), "source": self._sources.whole(asked.source, asked.ticket)}
+
+    def _champion(self, asked: TrainParams) -> dict[str, Any]:
+        """The champion of the moment the training starts: both are measured on the same rows."""
         try:
             champion = self._registry.version(asked.model, CHAMPION, asked.scope)
         except NotFound:
@@ -132,6 +169,7 @@ class Releases:
 
     def _release(self, job: Job, result: dict[str, Any]) -> dict[str, Any]:
         """Register, upload, and promote when the gate says so. A refused promotion is no failure of the training."""
+        self._sources.forget(job.params.get("ticket"))
         candidate = msgspec.convert(result, Candidate)
         folder = self._jobs.folder(job.job_id) / "work" / str(result["folder"])
         asked = read_train_params(job.params)
@@ -149,7 +187,10 @@ class Releases:
         if version.gate is not None and version.gate.verdict == "REJECT":
             return {"upload_error": "the gate rejects it: it stays at home"}
         try:
-            return {"upload_job_id": self._publisher(version, asked.upload, job.requested_by).job_id}
+            upload = self._publisher.upload(
+                version.model, version.version, version.scope, asked.upload, job.requested_by
+            )
+            return {"upload_job_id": upload.job_id}
         except Busy as error:  # this hook ran before, and the shop was killed
             return {"upload_job_id": error.job_id}
         except ShopkeeperError as error:

@@ -37,9 +37,13 @@ class Champion(msgspec.Struct, kw_only=True):
 
 
 class TrainParams(TrainOrder, kw_only=True, forbid_unknown_fields=False):
-    """What was asked, and the champion of the moment the job starts. `source` {kind: shop}: the shop's event log."""
+    """What was asked, and the champion of the moment the job starts. `source` {kind: shop}: the shop's event log.
+
+    `ticket` stands for the secrets of the source, which the shop keeps in memory; the child gets them in `source`.
+    """
 
     champion: Champion | None = None
+    ticket: str | None = None
 
 
 def read_train_params(params: Any) -> TrainParams:

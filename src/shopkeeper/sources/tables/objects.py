@@ -27,6 +27,7 @@ class ObjectOptions(Options, kw_only=True):
     addressing: Addressing | None = None
     access_key: Text | None = None
     secret_key: Text | None = None
+    session_token: Annotated[str, msgspec.Meta(max_length=4096)] | None = None
 
 
 class ObjectTable:
@@ -35,7 +36,7 @@ class ObjectTable:
     name: ClassVar[str] = "oss"
     description: ClassVar[str] = "Files in S3, Aliyun OSS or whatever speaks S3: one, a folder, or a pattern"
     Options: ClassVar[type[Options]] = ObjectOptions
-    secrets: ClassVar[tuple[str, ...]] = ("access_key", "secret_key")
+    secrets: ClassVar[tuple[str, ...]] = ("access_key", "secret_key", "session_token")
 
     def reach(self, options: ObjectOptions) -> Reach:
         return Reach(hosts=(server_of(options.path, endpoint=options.endpoint, region=options.region),))
@@ -48,6 +49,7 @@ class ObjectTable:
             region=options.region,
             access_key=options.access_key,
             secret_key=options.secret_key,
+            session_token=options.session_token,
             addressing=options.addressing,
         )
         names = _matching(store, place.folder, options.path)
