@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from functools import lru_cache
 from typing import Any
 
 from shopkeeper import plugins
@@ -13,6 +12,7 @@ from shopkeeper.core.ids import check_name
 from shopkeeper.core.records import Version
 from shopkeeper.lifecycle.addresses import CHAMPION
 from shopkeeper.lifecycle.loading import Loaded
+from shopkeeper.lifecycle.pinning import names_in
 
 DEFAULT = "default"
 
@@ -21,22 +21,16 @@ def address(shop: Shop, name: str, version: str | None = None) -> tuple[str, str
     """(model, ref). `version` wins over the alias in the name. Raises Invalid (name), NotFound (not enabled here)."""
     model, _, alias = name.partition("@")
     check_name(model, "model")
-    names = enabled(shop.settings.enabled_models)
+    names = names_in(shop.settings.enabled_models)
     if names and model not in names:
         told = f"model {model!r} is not enabled here; ENABLED_MODELS has {', '.join(names)}"
         raise NotFound(told, code="not_enabled")
     return model, version or alias or CHAMPION
 
 
-@lru_cache(maxsize=64)
-def enabled(text: str | None) -> tuple[str, ...]:
-    """The names of ENABLED_MODELS, sorted; none means all."""
-    return tuple(sorted({name.strip() for name in (text or "").split(",")} - {""}))
-
-
 def default_model(shop: Shop) -> str:
     """The model that is meant when a request names none: the only one that is enabled, else `default`, else `xgb`."""
-    names = enabled(shop.settings.enabled_models)
+    names = names_in(shop.settings.enabled_models)
     if len(names) == 1:
         return names[0]
     return DEFAULT if shop.serving.peek(DEFAULT) is not None else "xgb"
@@ -55,7 +49,7 @@ async def loaded(shop: Shop, name: str, version: str | None = None) -> Loaded:
 
 def listed(shop: Shop) -> list[Version]:
     """The champions that may be asked here, by name."""
-    names = enabled(shop.settings.enabled_models)
+    names = names_in(shop.settings.enabled_models)
     found = [one for one in shop.serving.loaded() if one.scores_rows and one.version.scope == "all"]
     return sorted(
         (one.version for one in found if not names or one.version.model in names), key=lambda version: version.model

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from shopkeeper.api.addressed import enabled
 from shopkeeper.bootstrap import Shop
 from shopkeeper.core.clock import rfc3339
 from shopkeeper.core.records import Version
+from shopkeeper.lifecycle.pinning import names_in
 
 _BEHIND = 10_000
 
@@ -19,11 +19,13 @@ def served(shop: Shop) -> list[Version]:
 
 def lacking(shop: Shop) -> list[str]:
     """Why the shop is not ready; empty when it is."""
-    reasons = []
+    reasons = list(shop.unpinned)
     if shop.following.position < shop.log.last_seq - _BEHIND:
         reasons.append(f"{shop.log.last_seq - shop.following.position} events are not read yet")
     serving = {version.model for version in served(shop)}
-    required = enabled(shop.settings.enabled_models) or tuple(one.model for one in shop.first_models())
+    # The sample model only shows how to ask: a shop is ready without it.
+    first = tuple(one.model for one in shop.first_models() if not one.sample)
+    required = names_in(shop.settings.enabled_models) or first
     missing = [model for model in required if model not in serving]
     if missing:
         reasons.append(f"not trained yet: {', '.join(missing)}")
