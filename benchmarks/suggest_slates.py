@@ -26,7 +26,7 @@ async def slate_tables(shop: Shop) -> list[dict[str, Any]]:
     try:
         await shop.start()
         for one in shop.first_models():
-            if plugins.algorithm(one.algorithm).family in ("recall", "ranking"):
+            if not one.sample and plugins.algorithm(one.algorithm).family in ("recall", "ranking"):
                 await _trained(shop, one.model, one.algorithm)
         shop.recommend.warm()
         known = shop.vocab.users.ids(range(len(shop.vocab.users)))

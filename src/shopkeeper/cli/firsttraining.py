@@ -11,7 +11,7 @@ from shopkeeper.core.errors import Busy
 from shopkeeper.core.records import FINISHED, Job
 
 if TYPE_CHECKING:
-    from shopkeeper.bootstrap import Shop
+    from shopkeeper.bootstrap import FirstModel, Shop
 
 _LOOK_S = 0.3
 
@@ -31,12 +31,12 @@ async def train_missing(shop: Shop, screen: Screen, until: asyncio.Future[Any]) 
 
 def _begin(shop: Shop) -> list[Job]:
     have = {one.name for one in shop.registry.models() if "champion" in one.aliases}
-    return [_submit(shop, one.model, one.algorithm) for one in shop.first_models() if one.model not in have]
+    return [_submit(shop, one) for one in shop.first_models() if one.model not in have]
 
 
-def _submit(shop: Shop, model: str, algorithm: str) -> Job:
+def _submit(shop: Shop, one: FirstModel) -> Job:
     try:
-        return shop.releases.train(model, algorithm, requested_by="up")
+        return shop.train_first(one, requested_by="up")
     except Busy as busy:  # left over from the last time: it goes on by itself
         return shop.jobs.get(busy.job_id)
 
