@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import pytest
+import wiretoys
 from api_server import Running
 
 
@@ -27,3 +31,20 @@ def test_a_body_that_would_be_ignored_is_refused(live: Running) -> None:
 def test_query_and_body_must_agree(live: Running) -> None:
     answer = live.http.post("/reload", params={"model": "one"}, json={"model": "two"})
     assert (answer.status_code, answer.json()["code"]) == (400, "two_models")
+
+
+def test_a_reload_that_fails_says_why_and_the_old_version_goes_on(tmp_path: Path) -> None:
+    with wiretoys.served(tmp_path) as wire:
+        registry = wire.shop.registry
+        folder = registry.folder(registry.version("xgb"))
+        (folder / "weight.json").write_text("9.0")
+        broken = wire.http.post("/reload?model=xgb")
+        assert (broken.status_code, broken.json()["code"]) == (500, "reload_failed")
+        assert "weight.json" in broken.json()["detail"]
+        shutil.rmtree(folder)
+        gone = wire.http.post("/reload", json={"model": "xgb"})
+        assert (gone.status_code, gone.json()["code"]) == (404, "artifact_missing")
+        assert wire.http.post("/predictions/xgb", json={"data": [{"price": 2}]}).json() == {"predictions": [2.0]}
+        text = wire.http.get("/metrics").text
+        assert 'model_reload_total{status="failed"}' in text
+        assert 'model_reload_total{status="success"}' in text

@@ -14,11 +14,12 @@ from shopkeeper.api.body import read
 from shopkeeper.api.door import Doors, ShopDep, reply
 from shopkeeper.api.errors import FieldProblem, Malformed
 from shopkeeper.api.scoring import Data, Predictions, check_rows, score, subject_of
-from shopkeeper.core.errors import Invalid, ShopkeeperError
+from shopkeeper.core.errors import Invalid, NotFound, ShopkeeperError
 from shopkeeper.lifecycle.outputs import flattened
 from shopkeeper.lifecycle.serving import Reloaded
 
 doors = Doors("Predictions")
+_GONE = "artifact_missing"
 _QUERY = (("version", {"type": "string"}), ("strict", {"type": "boolean", "default": False}))
 doors.hot(
     "POST", "/predictions/{model}",
@@ -103,9 +104,12 @@ async def reload(
         )
     model = form.model if model is None else model
     models = await asyncio.to_thread(shop.serving.reload, model)
-    failed = [f"{one.name}: {one.error}" for one in models if one.error]
+    failed = [one for one in models if one.error]
     if failed:
-        raise ShopkeeperError(f"the old versions go on serving; {'; '.join(failed)}", code="reload_failed")
+        told = f"the old versions go on serving; {'; '.join(f'{one.name}: {one.error}' for one in failed)}"
+        if {one.code for one in failed} == {_GONE}:
+            raise NotFound(told, code=_GONE)
+        raise ShopkeeperError(told, code="reload_failed")
     first = max(models, key=lambda one: one.feature_count, default=None)
     done = ReloadDone(
         status="success",

@@ -28,7 +28,8 @@ _KEPT = 4
 
 
 class Reloaded(Record, kw_only=True):
-    """One model's swap. `error` says why the old version goes on; `feature_count` is of what serves now."""
+    """One model's swap. `error` says why the old version goes on, `code` is its name; `feature_count` is of what
+    serves now."""
 
     name: str
     scope: str
@@ -36,6 +37,7 @@ class Reloaded(Record, kw_only=True):
     new: int | None
     feature_count: int = 0
     error: str | None = None
+    code: str | None = None
 
 
 class Scored(Record, kw_only=True):
@@ -203,7 +205,7 @@ class Serving:
         serves = slot.champion
         if serves is None and (serves := self._earlier(key)) is not None:
             self._switch(key, slot, serves, problem=error.message)
-        return _reloaded(key, old, serves, error.message)
+        return _reloaded(key, old, serves, error)
 
     def _earlier(self, key: Key) -> Loaded | None:
         tried: set[int] = set()
@@ -252,14 +254,15 @@ class Serving:
             return self._locks.setdefault(key, threading.RLock())
 
 
-def _reloaded(key: Key, old: int | None, now: Loaded | None, error: str | None = None) -> Reloaded:
+def _reloaded(key: Key, old: int | None, now: Loaded | None, error: ShopkeeperError | None = None) -> Reloaded:
     return Reloaded(
         name=key[0],
         scope=key[1],
         old=old,
         new=now.version.version if now is not None else None,
         feature_count=len(now.version.feature_names) if now is not None else 0,
-        error=error,
+        error=error.message if error is not None else None,
+        code=error.code if error is not None else None,
     )
 
 
