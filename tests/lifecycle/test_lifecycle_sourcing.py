@@ -166,7 +166,8 @@ def test_what_the_settings_know(monkeypatch):
     given = {
         "MYSQL_HOST": "my", "MYSQL_PORT": "3333", "MYSQL_USER": "u", "MYSQL_PASSWORD": "p1", "DORIS_HOST": "do",
         "DORIS_PASSWORD": "p2", "PGHOST": "pg", "PGPASSWORD": "p3", "AWS_ACCESS_KEY_ID": "a",
-        "AWS_SECRET_ACCESS_KEY": "s", "OSS_ENDPOINT_URL": "http://oss", "OSS_ACCESS_KEY_ID": "oa", "OSS_SECRET_ACCESS_KEY": "os",
+        "AWS_SECRET_ACCESS_KEY": "s", "OSS_ENDPOINT_URL": "http://oss", "OSS_ACCESS_KEY_ID": "oa",
+        "OSS_SECRET_ACCESS_KEY": "os",
     }  # fmt: skip
     for name, value in given.items():
         monkeypatch.setenv(name, value)

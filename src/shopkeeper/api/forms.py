@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
@@ -46,21 +46,57 @@ class SegmentForm(Struct):
     description: Text = ""
 
 
-class Source(Struct):
-    """Where training rows come from. Nothing given: the shop's own log."""
+Column = Annotated[str, Meta(min_length=1, max_length=256)]
+Columns = Annotated[list[Column], Meta(max_length=2000)]
+Secret = Annotated[str, Meta(max_length=4096)]
 
-    kind: str = "shop"
-    path: str | None = None
-    query: str | None = None
-    table: str | None = None
+
+class Source(Struct, forbid_unknown_fields=True):
+    """Where training rows come from, see docs/training-data.md. Nothing given: the shop's own log.
+
+    From `label` on: what the columns mean. `password` and the keys are used and kept nowhere; without them the server's
+    environment is asked. `options` are those of a kind that another package brought.
+    """
+
+    kind: Name = "shop"
+    path: Annotated[str, Meta(max_length=4096)] | None = None
+    format: Literal["csv", "parquet", "json", "jsonl", "xlsx"] | None = None
+    query: Annotated[str, Meta(max_length=100_000)] | None = None
+    table: Column | None = None
+    database: Column | None = None
+    host: Annotated[str, Meta(max_length=255)] | None = None
+    port: Annotated[int, Meta(ge=1, le=65535)] | None = None
+    user: Column | None = None
+    password: Secret | None = None
+    endpoint: Annotated[str, Meta(max_length=1024)] | None = None
+    region: Name | None = None
+    addressing: Literal["virtual", "path"] | None = None
+    access_key: Secret | None = None
+    secret_key: Secret | None = None
+    session_token: Secret | None = None
+    label: Column | None = None
+    time: Column | None = None
+    group: Column | None = None
+    weight: Column | None = None
+    features: Columns | None = None
+    categorical: Columns | None = None
+    options: dict[str, Any] = field(default_factory=dict)
 
 
 class TrainForm(Struct):
+    """`evaluate` false: the gate is not asked. `register` false: train and measure only. `upload`: a bucket's folder.
+    `version`: what the new version shall be called beside its number; else the time stamp of its making.
+    """
+
     algorithm: Name
     params: dict[str, Any] = field(default_factory=dict)
     source: Source = field(default_factory=Source)
     seed: Annotated[int, Meta(ge=0, le=2**31 - 1)] = 42
     promote: bool = True
+    evaluate: bool = True
+    register: bool = True
+    upload: Annotated[str, Meta(max_length=1000)] | None = None
+    version: Name | None = None
 
 
 class PromoteForm(Struct):

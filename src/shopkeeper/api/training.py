@@ -13,7 +13,8 @@ from shopkeeper.core.records import Job
 
 def chosen(source: Source) -> dict[str, Any]:
     """What a form says of its source, without what it leaves open."""
-    return {name: value for name in source.__struct_fields__ if (value := getattr(source, name))}
+    given = {name: value for name in source.__struct_fields__ if (value := getattr(source, name))}
+    return {**given.pop("options", {}), **given}
 
 
 def submit_training(shop: Shop, model: str, scope: str, form: TrainForm, by: str) -> Job:
@@ -27,8 +28,14 @@ def submit_training(shop: Shop, model: str, scope: str, form: TrainForm, by: str
             scope=scope,
             seed=form.seed,
             promote=form.promote,
+            evaluate=form.evaluate,
+            register=form.register,
+            upload=form.upload,
+            version=form.version,
             requested_by=by,
         )
     except NotFound as error:  # the door is there, but the body names an algorithm that is not
+        if error.code != "unknown_algorithm":
+            raise
         problem = FieldProblem("algorithm", error.message)
         raise Malformed(f"algorithm: {error.message}", code="unknown_algorithm", errors=[problem]) from error

@@ -292,6 +292,8 @@ class FileEntry(Record, kw_only=True):
 
 
 class Version(Record, kw_only=True):
+    """`label` is its name beside the number: given at its training, else the time stamp of its making."""
+
     model: str
     scope: str
     version: int
@@ -308,6 +310,7 @@ class Version(Record, kw_only=True):
     created_at: datetime | None = None
     created_by: str = ""
     job_id: str | None = None
+    label: str = ""
 
 
 class ModelInfo(Record, kw_only=True):

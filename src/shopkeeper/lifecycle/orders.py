@@ -15,6 +15,7 @@ from shopkeeper.core.errors import Invalid
 class TrainOrder(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """`evaluate` false: the gate is not asked, and the version is promoted by force. `register` false: train and
     measure only. `upload` is the place of an object store (s3://bucket/prefix) that gets the version's archive.
+    `version` is what the new version shall be called beside its number.
     """
 
     model: str
@@ -27,6 +28,7 @@ class TrainOrder(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     evaluate: bool = True
     register: bool = True
     upload: str | None = None
+    version: str | None = None
 
 
 def read_order(given: Mapping[str, Any]) -> TrainOrder:

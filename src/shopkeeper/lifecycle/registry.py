@@ -8,6 +8,7 @@ artifact that cannot be loaded.
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,8 +19,8 @@ from sqlalchemy import Connection
 from shopkeeper.core.clock import Clock
 from shopkeeper.core.errors import Conflict, Invalid, NotFound, ShopkeeperError
 from shopkeeper.core.records import FileEntry, Gate, ModelInfo, Record, Version
-from shopkeeper.lifecycle.addresses import CANDIDATE, CHAMPION, PREVIOUS, time_of, version_number
-from shopkeeper.lifecycle.versions import Candidate, Live, Server, check_model_name, gate_now, manifest_of
+from shopkeeper.lifecycle.addresses import CANDIDATE, CHAMPION, PREVIOUS, check_label, label_at, time_of, version_number
+from shopkeeper.lifecycle.versions import Answering, Candidate, Live, Server, check_model_name, gate_now, manifest_of
 from shopkeeper.stores import artifacts, traffic
 from shopkeeper.stores import registry as table
 from shopkeeper.stores.artifacts import ArtifactStore, scope_folder
@@ -78,7 +79,7 @@ class Registry:
         return found[:limit], str(found[limit - 1].version) if len(found) > limit else None, total
 
     def version(self, name: str, ref: str | int = CHAMPION, scope: str = "all") -> Version:
-        """By number, `v3`, alias, or a time at which it was champion. Raises NotFound."""
+        """By number, `v3`, alias, label, or a time at which it was champion. Raises NotFound."""
         with self._db.read() as connection:
             return table.version(connection, name, scope, self._resolve(connection, name, str(ref), scope))
 
@@ -97,6 +98,18 @@ class Registry:
         if not changes or changes[0].version is None:
             raise NotFound(f"no version of {name!r} was champion then", code="none_live")
         return Live(version=changes[0].version, since=changes[0].time, by=changes[0].changed_by)
+
+    def answering_at(self, name: str, at: int, scope: str = "all") -> Answering:
+        """How requests were shared at a moment: the split in force then, else the champion. Raises NotFound."""
+        live = self.live_at(name, at, scope)
+        with self._db.read() as connection:
+            split = traffic.current(connection, name, scope, "split", until=at)
+        shares = {live.version: 1.0}
+        if split is not None and split.plan is not None:
+            shares = {int(one["version"]): float(one["weight"]) for one in split.plan["variants"]}
+        if split is not None and split.time > live.since:
+            return Answering(at=at, shares=shares, since=split.time, by=split.changed_by)
+        return Answering(at=at, shares=shares, since=live.since, by=live.by)
 
     def same_files(self, name: str, scope: str, files: list[FileEntry]) -> Version | None:
         """The newest version that has exactly these files."""
@@ -224,6 +237,8 @@ class Registry:
         table.model(connection, name, scope)
         if (number := version_number(ref)) is not None:
             return number
+        if (found := table.labelled(connection, name, scope, ref)) is not None:
+            return found
         if (at := time_of(ref)) is not None:
             changes = table.history(connection, name, scope, alias=CHAMPION, until=at)
             found = changes[0].version if changes else None
@@ -232,6 +247,23 @@ class Registry:
         if found is None:
             raise NotFound(f"model {name!r} has no version {ref[:40]!r}", code="unknown_version")
         return found
+
+    def check_free(self, name: str, scope: str, label: str) -> None:
+        """Raises Invalid for what is no label, Conflict when a version of the model has it."""
+        with self._db.read() as connection:
+            self._check_free(connection, name, scope, check_label(label))
+
+    def _check_free(self, connection: Connection, name: str, scope: str, label: str) -> None:
+        if (number := table.labelled(connection, name, scope, label)) is not None:
+            raise Conflict(f"{name} v{number} is called {label!r} already; choose another name", code="exists")
+
+    def _label(self, connection: Connection, made: Candidate, now: int) -> str:
+        if made.label:
+            self._check_free(connection, made.model, made.scope, check_label(made.label))
+            return made.label
+        first = label_at(now)
+        more = (first if again == 1 else f"{first}-{again}" for again in itertools.count(1))
+        return next(one for one in more if table.labelled(connection, made.model, made.scope, one) is None)
 
     def version_of_job(self, job_id: str) -> Version | None:
         """What a job registered."""
@@ -251,6 +283,7 @@ class Registry:
         now = self._clock.wall()
         table.add_model(connection, made.model, made.scope, made.family, now=now)
         number = table.next_version(connection, made.model, made.scope)
+        made.label = self._label(connection, made, now)
         self._store.adopt(sealed, made.model, made.scope, number)
         table.add_version(
             connection,

@@ -67,6 +67,7 @@ class Releases:
         evaluate: bool = True,
         register: bool = True,
         upload: str | None = None,
+        version: str | None = None,
         requested_by: str = "",
     ) -> Job:
         """Queue a training. Raises Invalid (name, parameter), NotFound (algorithm), Busy (the model is in training)."""
@@ -81,6 +82,7 @@ class Releases:
             evaluate=evaluate,
             register=register,
             upload=upload,
+            version=version,
         )
         return self.submit(order, requested_by=requested_by)
 
@@ -113,6 +115,8 @@ class Releases:
         plugins.read_params(trainer, order.params)
         self._check_family(order.model, order.scope, trainer.family)
         self.check_source(order.source)
+        if order.version is not None:
+            self._registry.check_free(order.model, order.scope, order.version)
         check_steps(order)
         if order.upload is not None:
             self._check_upload(order.upload)
@@ -185,7 +189,7 @@ class Releases:
         if asked.upload is None or self._publisher is None:
             return {}
         if version.gate is not None and version.gate.verdict == "REJECT":
-            return {"upload_error": "the gate rejects it: it stays at home"}
+            return {"upload_skipped": "the gate rejects it: it stays at home"}
         try:
             upload = self._publisher.upload(
                 version.model, version.version, version.scope, asked.upload, job.requested_by

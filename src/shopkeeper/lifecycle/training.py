@@ -88,6 +88,7 @@ def train(ctx: JobContext) -> dict[str, Any]:
         gate=gate,
         against=rival.version if rival is not None else None,
         code_version=__version__,
+        label=asked.version or "",
     )
     candidate.files = artifacts.seal(folder, msgspec.to_builtins(candidate))
     compared = None if champion is None else _finite(champion)

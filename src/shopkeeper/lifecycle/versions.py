@@ -21,8 +21,20 @@ class Live(Record, kw_only=True):
     by: str
 
 
+class Answering(Record, kw_only=True):
+    """How a model's requests were shared at a moment: version -> share. Times in microseconds."""
+
+    at: int
+    shares: dict[int, float]
+    since: int
+    by: str
+
+
 class Candidate(Record, kw_only=True):
-    """A sealed folder and the facts of its manifest, ready to become a version."""
+    """A sealed folder and the facts of its manifest, ready to become a version.
+
+    Without a `label` it is called by the time at which it is registered.
+    """
 
     model: str
     scope: str
@@ -37,6 +49,7 @@ class Candidate(Record, kw_only=True):
     gate: Gate | None = None
     against: int | None = None
     code_version: str = ""
+    label: str = ""
 
 
 class Server(Protocol):
@@ -76,4 +89,5 @@ def manifest_of(made: Candidate) -> Mapping[str, Any]:
         "params": made.params,
         "data": {**made.data, "seed": made.seed, "against": made.against},
         "code_version": made.code_version,
+        "label": made.label,
     }

@@ -173,6 +173,13 @@ def version(connection: Connection, model: str, scope: str, number: int) -> Vers
     return _version(row, current(connection, model, scope))
 
 
+def labelled(connection: Connection, model: str, scope: str, label: str) -> int | None:
+    """The number of the version with that label."""
+    mine = (versions.c.model == model, versions.c.scope == scope)
+    named = versions.c.manifest["label"].as_string() == label
+    return connection.scalar(select(versions.c.version).where(*mine, named))
+
+
 def version_of_job(connection: Connection, job_id: str) -> Version | None:
     row = connection.execute(select(versions).where(versions.c.job_id == job_id)).one_or_none()
     return None if row is None else _version(row, current(connection, row.model, row.scope))
@@ -225,6 +232,7 @@ def _version(row: Row[Any], pointing: Mapping[str, int]) -> Version:
         files=msgspec.convert(manifest.get("files", []), list[FileEntry]),
         data=manifest.get("data", {}),
         code_version=manifest.get("code_version", ""),
+        label=manifest.get("label", ""),
         created_at=moment(row.created_at),
         created_by=row.created_by,
         job_id=row.job_id,
