@@ -29,7 +29,6 @@ from shopkeeper.lifecycle.gradual import Gradual
 from shopkeeper.lifecycle.jobs import JobService
 from shopkeeper.lifecycle.lanes import LaneLimits
 from shopkeeper.lifecycle.pinning import names_in, pin, pins_in
-from shopkeeper.lifecycle.pinning import names_in, pin, pins_in
 from shopkeeper.lifecycle.predicting import Predictor
 from shopkeeper.lifecycle.publishing import Publishing
 from shopkeeper.lifecycle.registry import Registry
@@ -131,7 +130,6 @@ class Shop:
         self.currency = meta.get("shop.currency") or settings.currency
         self.started_at: int | None = None
         self.unpinned: list[str] = []  # what MODEL_VERSION asks for and cannot have
-        self.unpinned: list[str] = []  # what MODEL_VERSION asks for and cannot have
 
         stores = Stores(db, clock)
         self.vocab, self.log, self.catalog = stores.vocab, stores.log, stores.catalog
@@ -217,7 +215,6 @@ class Shop:
         self.following.attach(asyncio.get_running_loop())
         await asyncio.to_thread(self.traffic.load)
         self.unpinned = await asyncio.to_thread(pin, self.registry, _pins(self.settings))
-        self.unpinned = await asyncio.to_thread(pin, self.registry, _pins(self.settings))
         await asyncio.to_thread(self.serving.sync)
         self.recommend.warm()  # here and not in a thread: it reads the followers' state
         await asyncio.to_thread(self.jobs.start)
@@ -254,7 +251,6 @@ def open_shop(
     if shop is not None and shop not in SHOPS:
         raise Invalid(f"there is no shop {shop!r}; choose one of: {', '.join(SHOPS)}", field="shop")
     _check_zone(settings.timezone)
-    _pins(settings)
     _pins(settings)
     home = Home(settings.home)
     with ExitStack() as stack:
@@ -299,10 +295,6 @@ def _nightly() -> Schedule:
     order = {"model": "home_ranker", "algorithm": "xgb"}
     news = {"new_events": 1}
     return Schedule(name="nightly", cron="0 2 * * *", kind="train", params=order, condition=news, enabled=False)
-
-
-def _pins(settings: Settings) -> dict[str, str]:
-    return pins_in(settings.model_version, names_in(settings.enabled_models))
 
 
 def _pins(settings: Settings) -> dict[str, str]:

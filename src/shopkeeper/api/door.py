@@ -48,7 +48,8 @@ class Queued(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """`answer` and `body` are types for the OpenAPI page, or a media type where it is not JSON."""
+    """`answer` and `body` are types for the OpenAPI page, or a media type where it is not JSON. `waited` is the answer
+    with 200 of a door that answers 202, when it was asked to wait."""
 
     method: str
     path: str
@@ -58,6 +59,7 @@ class Door:
     endpoint: Endpoint | None
     status: int = 200
     answer: Any = None
+    waited: Any = None
     body: Any = None
     body_required: bool = True
     errors: tuple[int, ...] = ()

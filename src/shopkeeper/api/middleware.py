@@ -25,7 +25,7 @@ from shopkeeper.core.errors import Invalid, Refused, ShopkeeperError, Unavailabl
 log = logging.getLogger("shopkeeper.access")
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9_.:-]{1,128}")
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
-_UPLOADS = frozenset({"/api/v1/data/imports", "/api/data/upload"})
+_UPLOADS = re.compile(r"/api/(v1/data/imports|data/upload|v1/models/[^/]+/import|v1/model-registry/models/upload)")
 _BATCHES = re.compile(r"/(predictions/.*|predict|v[12]/models/.*|api/v1/(personalization/)?events)")
 # Asked every few seconds, and 503 is an answer like another.
 _PROBES = frozenset({"/readyz", "/ping", "/v2/health/ready"})
@@ -42,7 +42,7 @@ class Limits:
     upload: int
 
     def of(self, path: str) -> int:
-        if path in _UPLOADS:
+        if _UPLOADS.fullmatch(path):
             return self.upload
         return self.batch if _BATCHES.fullmatch(path) else self.body
 
@@ -207,7 +207,7 @@ def _too_large(limit: int) -> Invalid:
 def _check_type(path: str, given: bytes | None) -> None:
     # A body without a type is read as JSON: small clients forget the header.
     kind = (given or b"application/json").partition(b";")[0].strip().lower()
-    wanted = b"multipart/form-data" if path in _UPLOADS else b"application/json"
+    wanted = b"multipart/form-data" if _UPLOADS.fullmatch(path) else b"application/json"
     if kind != wanted:
         raise Invalid(
             f"content type {kind.decode('latin-1')[:80]!r} is not read here; send {wanted.decode()}",

@@ -37,6 +37,8 @@ _MEANING = {
 def statuses(door: Door) -> list[int]:
     """Every status that the door can give, its own and those of the middleware."""
     found = {door.status, *door.also, *door.errors, 400, bad_request(door.path), 403, 503}
+    if door.waited:
+        found.add(200)
     if door.scope != "-":
         found.add(401)
     if door.body:
@@ -86,7 +88,8 @@ def _parameters(door: Door) -> list[dict[str, Any]]:
 
 def components(doors: list[Door]) -> dict[str, Any]:
     """JSON schemas of all records that doors take or give."""
-    kinds = [kind for door in doors for kind in (door.body, door.answer) if kind and not isinstance(kind, str | dict)]
+    named = [kind for door in doors for kind in (door.body, door.answer, door.waited)]
+    kinds = [kind for kind in named if kind and not isinstance(kind, str | dict)]
     _, found = msgspec.json.schema_components([*kinds, Problem, StockProblem, InferenceProblem], ref_template=_REF)
     return found
 
@@ -95,6 +98,8 @@ def _response(door: Door, code: int) -> dict[str, Any]:
     response: dict[str, Any] = {"description": _MEANING[code]}
     if code >= 400:
         response["content"] = _content(problem_of(door.path))
+    elif door.waited and code == 200:
+        response["content"] = _content(door.waited)
     elif door.answer and code not in (204, 302):
         response["content"] = _content(door.answer)
     return response

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -34,15 +32,9 @@ class Exchange:
     def limits(self) -> ArchiveLimits:
         return self._limits
 
-    @contextmanager
-    def exported(self, version: Version) -> Iterator[Path]:
-        """An archive of a version, gone again afterwards. Raises NotFound (removed), Unavailable (broken, disk)."""
-        target = self._root / STAGING / f"{ulid()}.tar.gz"
-        try:
-            self.export(version, target)
-            yield target
-        finally:
-            target.unlink(missing_ok=True)
+    def place(self) -> Path:
+        """A new file name for an archive that somebody is about to read; a crash leaves it to the cleanup."""
+        return self._root / STAGING / f"{ulid()}.tar.gz"
 
     def export(self, version: Version, target: Path) -> None:
         """Write an archive of a version; one version always gives the same bytes."""
