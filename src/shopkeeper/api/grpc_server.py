@@ -188,8 +188,8 @@ class GrpcServer:
         model = (await loaded(self.shop, name, version)).model
         rows = rows_of(tensors_in(request), model.feature_names)
         scored = await scoring.score(self.shop, name, version, rows, subject=scoring.subject_of(asked.user, rows))
-        asked.facts["model_version"] = f"v{scored.version}"
-        asked.trailing.append(("x-model-version", f"v{scored.version}"))
+        asked.facts["model_version"] = scored.tag
+        asked.trailing.append(("x-model-version", scored.tag))
         told = messages().ModelInferResponse(
             model_name=name.partition("@")[0], model_version=str(scored.version), id=request.id
         )

@@ -37,9 +37,11 @@ class ModelDoors(JobDoors):
         seed: int = 42,
         promote: bool = True,
         scope: str = "all",
+        **steps: Any,
     ) -> Job:
-        """Begins a training; `wait` follows it."""
+        """Begins a training; `wait` follows it. `steps`: evaluate=False, register=False, upload="s3://bucket/prefix"."""
         body: dict[str, Any] = {"algorithm": algorithm, "params": params or {}, "seed": seed, "promote": promote}
+        body |= steps
         if source is not None:
             body["source"] = source
         queued = self.call("POST", f"{_V1}/models/{escaped(model)}/train", dict[str, Any], body, query={"scope": scope})
@@ -53,16 +55,25 @@ class ModelDoors(JobDoors):
         path = f"{_V1}/models/{escaped(model)}/promote"
         return self.call("POST", path, dict[str, Any], body, query={"scope": scope})
 
+    def upload_version(self, model: str, version: str | int, url: str | None = None, *, scope: str = "all") -> Job:
+        """Begins to upload a version to a bucket; without `url` to the server's own."""
+        path = f"{_V1}/models/{escaped(model)}/versions/{escaped(str(version))}/upload"
+        queued = self.call("POST", path, dict[str, Any], {"url": url}, query={"scope": scope})
+        return self.job(queued["job_id"])
+
     def rollback(
         self, model: str, to: str | int = "previous", *, reason: str = "", scope: str = "all"
     ) -> dict[str, Any]:
         path = f"{_V1}/models/{escaped(model)}/rollback"
         return self.call("POST", path, dict[str, Any], {"to": to, "reason": reason}, query={"scope": scope})
 
-    def predict(self, model: str, rows: Sequence[Mapping[str, Any]], *, version: str | int | None = None) -> list[Any]:
-        """One output a row."""
+    def predict(
+        self, model: str, rows: Sequence[Mapping[str, Any]], *, version: str | int | None = None, strict: bool = True
+    ) -> list[Any]:
+        """One output a row. Not `strict`: the vector of exactly one row stands for itself, as older clients know it."""
         path = f"/predictions/{escaped(model)}" + (f"/{escaped(str(version))}" if version is not None else "")
-        answer = self.call("POST", path, dict[str, list[Any]], {"data": list(rows)}, repeat=True)
+        query = {"strict": True} if strict else None
+        answer = self.call("POST", path, dict[str, list[Any]], {"data": list(rows)}, query=query, repeat=True)
         return answer["predictions"]
 
     def reload(self, model: str | None = None) -> dict[str, Any]:
