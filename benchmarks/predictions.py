@@ -6,16 +6,11 @@ The peers are installed into environments of their own, below the system's tempo
 from __future__ import annotations
 
 import json
-import os
 import random
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +19,7 @@ from typing import Any
 
 from benchmarks import record
 from benchmarks.load import Load, measure, request
+from benchmarks.processes import alive, ask, ready, running, sample_shop, until
 
 _SECONDS = 4.0
 _ROUNDS = 3
@@ -42,7 +38,9 @@ class Served:
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory(prefix="shopkeeper-bench-") as folder, _shop(Path(folder)) as (port, names):
+    with tempfile.TemporaryDirectory(prefix="shopkeeper-bench-") as folder, sample_shop(Path(folder)) as url:
+        port = int(url.rsplit(":", 1)[1])
+        names: list[str] = ask(f"{url}/api/v1/models/xgb/versions/champion")["feature_names"]
         model = _exported(Path(folder), names)
         with (
             _peer("plain FastAPI", model, "plain_fastapi", None, 18081) as fastapi,
@@ -135,31 +133,9 @@ def _check_equal(servers: list[Served], names: list[str]) -> None:
 def _answer(server: Served, rows: list[dict[str, float]]) -> list[float]:
     head, _, body = server.ask(rows).partition(b"\r\n\r\n")
     path = head.split()[1].decode()
-    ask = urllib.request.Request(f"http://127.0.0.1:{server.port}{path}", body, {"Content-Type": "application/json"})
-    with urllib.request.urlopen(ask, timeout=30) as answer:
-        found = json.load(answer)
+    found = ask(f"http://127.0.0.1:{server.port}{path}", json.loads(body))
     values: list[float] = found["predictions"] if "predictions" in found else found["outputs"][0]["data"]
     return values
-
-
-@contextmanager
-def _shop(folder: Path) -> Iterator[tuple[int, list[str]]]:
-    """An empty shop with the sample model: (port, feature names)."""
-    environment = {**os.environ, "SHOPKEEPER_HOME": str(folder / "home"), "SHOPKEEPER_LOG_LEVEL": "warning"}
-    command = [
-        str(Path(sys.executable).with_name("shopkeeper")),
-        "up",
-        "--shop",
-        "empty",
-        "--no-console",
-        "--port",
-        "0",
-    ]
-    with _process(command, environment, folder) as process:
-        url = _until(process, lambda: json.loads((folder / "home" / "server.json").read_text())["url"])
-        version = _until(process, lambda: _get(f"{url}/api/v1/models/xgb/versions/champion"))
-        _until(process, lambda: _get(f"{url}/readyz"))
-        yield int(url.rsplit(":", 1)[1]), version["feature_names"]
 
 
 def _exported(folder: Path, names: list[str]) -> Path:
@@ -174,9 +150,9 @@ def _exported(folder: Path, names: list[str]) -> Path:
 @contextmanager
 def _peer(name: str, model: Path, script: str, packages: list[str] | None, port: int) -> Iterator[int]:
     python = sys.executable if packages is None else str(_environment(script, packages) / "bin" / "python")
-    environment = {**os.environ, "MODEL": str(model), "PORT": str(port)}
-    with _process([python, str(_PEERS / f"{script}.py")], environment, model) as process:
-        _until(process, lambda: _alive(port))
+    environment = {"MODEL": str(model), "PORT": str(port)}
+    with running([python, str(_PEERS / f"{script}.py")], environment, model) as process:
+        until(process, lambda: alive(f"http://127.0.0.1:{port}/openapi.json"))
         print(f"{name} serves", flush=True)
         yield port
 
@@ -191,9 +167,9 @@ def _mlserver(model: Path, port: int) -> Iterator[int]:
     (served / "model-settings.json").write_text(json.dumps({"name": "xgb", "implementation": "ml_server.Trees"}))
     settings = {"http_port": port, "grpc_port": port + 100, "metrics_port": port + 200, "parallel_workers": 0}
     (model / "settings.json").write_text(json.dumps({**settings, "debug": False}))
-    environment = {**os.environ, "MODEL": str(model), "PYTHONPATH": str(served)}
-    with _process([str(home / "bin" / "mlserver"), "start", str(model)], environment, model) as process:
-        _until(process, lambda: _get(f"http://127.0.0.1:{port}/v2/models/xgb/ready", parse=False))
+    environment = {"MODEL": str(model), "PYTHONPATH": str(served)}
+    with running([str(home / "bin" / "mlserver"), "start", str(model)], environment, model) as process:
+        until(process, lambda: ready(f"http://127.0.0.1:{port}/v2/models/xgb/ready"))
         yield port
 
 
@@ -206,46 +182,6 @@ def _environment(name: str, packages: list[str]) -> Path:
         subprocess.run([str(home / "bin" / "python"), "-m", "pip", "install", "--quiet", *packages], check=True)
         (home / "ready").touch()
     return home
-
-
-@contextmanager
-def _process(command: list[str], environment: dict[str, str], folder: Path) -> Iterator[subprocess.Popen[bytes]]:
-    with (folder / f"{Path(command[0]).name}-{time.monotonic_ns()}.log").open("wb") as log:
-        process = subprocess.Popen(command, env=environment, cwd=folder, stdout=log, stderr=log, start_new_session=True)
-    try:
-        yield process
-    finally:
-        process.send_signal(signal.SIGINT)
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-
-
-def _until(process: subprocess.Popen[bytes], look: Callable[[], Any], seconds: float = 180.0) -> Any:
-    """What `look` gives when it first works. Ends the benchmark when the process has gone, or time is over."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end and process.poll() is None:
-        try:
-            return look()
-        except (OSError, ValueError, KeyError, TypeError):
-            time.sleep(0.2)
-    raise SystemExit(f"{process.args!r} does not serve (exit status {process.poll()})")
-
-
-def _get(url: str, *, parse: bool = True) -> Any:
-    with urllib.request.urlopen(url, timeout=5) as answer:
-        return json.load(answer) if parse else answer.read()
-
-
-def _alive(port: int) -> bool:
-    """Any answer, an error too."""
-    try:
-        _get(f"http://127.0.0.1:{port}/openapi.json", parse=False)
-    except urllib.error.HTTPError:
-        return True
-    return True
 
 
 if __name__ == "__main__":
