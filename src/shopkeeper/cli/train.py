@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from shopkeeper.cli.datasource import existing_file, source_of, source_options
 from shopkeeper.cli.screen import Screen, with_shop
 
 if TYPE_CHECKING:
@@ -21,7 +22,11 @@ if TYPE_CHECKING:
 @click.option(
     "--set", "params", multiple=True, metavar="NAME=VALUE", help="A parameter of the algorithm; may be repeated."
 )
-@click.option("--source", help="A file with training rows; else the shop's own log.")
+@click.option("--epochs", type=int, help="Short for --set epochs=N.")
+@click.option("--batch-size", type=int, help="Short for --set batch_size=N.")
+@click.option("--normalize", is_flag=True, help="Short for --set normalize=true.")
+@click.option("--version", metavar="NAME", help="What the new version is called beside its number; else a time stamp.")
+@source_options
 @click.option("--seed", default=42, show_default=True)
 @click.option("--scope", default="all", show_default=True)
 @click.option("--no-promote", is_flag=True, help="Leave the champion where it is, whatever the gate says.")
@@ -33,21 +38,33 @@ def command(
     model: str,
     algorithm: str | None,
     params: tuple[str, ...],
-    source: str | None,
+    epochs: int | None,
+    batch_size: int | None,
+    normalize: bool,
+    version: str | None,
+    data: dict[str, Any] | None,
     seed: int,
     scope: str,
     no_promote: bool,
     detach: bool,
 ) -> None:
-    """Train MODEL, measure it on untouched rows beside the champion, and let the gate decide."""
+    """Train MODEL, measure it on untouched rows beside the champion, and let the gate decide.
+
+    Rows come from the shop's own log, or from where --data-source and its options say.
+    """
+    short = {"epochs": epochs, "batch_size": batch_size, "normalize": normalize or None}
     job = shop.train(
         model,
-        algorithm or _usual(shop, model, scope),
-        params=dict(_param(text) for text in params),
-        source=None if source is None else _source(source),
+        algorithm or usual(shop, model, scope),
+        params={
+            **{name: value for name, value in short.items() if value is not None},
+            **dict(_param(text) for text in params),
+        },
+        source=data,
         seed=seed,
         promote=not no_promote,
         scope=scope,
+        **({} if version is None else {"version": version}),
     )
     if not detach:
         from shopkeeper.cli.watch import watch
@@ -56,7 +73,7 @@ def command(
     screen.show(job, lambda console: _draw(console, job))
 
 
-def _usual(shop: ShopkeeperClient, model: str, scope: str) -> str:
+def usual(shop: ShopkeeperClient, model: str, scope: str) -> str:
     """The algorithm of the newest version, else the one a new shop trains MODEL with. Raises Invalid without either."""
     from shopkeeper.bootstrap import FIRST_MODELS
     from shopkeeper.core.errors import Invalid, NotFound
@@ -87,13 +104,8 @@ def _param(text: str) -> tuple[str, Any]:
         return name, value
 
 
-def _source(path: str) -> dict[str, str]:
-    from pathlib import Path
-
-    file = Path(path).resolve()
-    if not file.exists():
-        raise click.BadParameter(f"there is no file {file}", param_hint="--source")
-    return {"kind": file.suffix.lstrip(".") or "csv", "path": str(file)}
+def _source(path: str) -> dict[str, Any] | None:
+    return source_of(existing_file(path), {})
 
 
 def _draw(console: Console, job: Job) -> None:
