@@ -32,6 +32,7 @@ wire_tasks = wiretoys:TasksTrainer
 wire_ids = wiretoys:IdsTrainer
 wire_dumb = wiretoys:DumbTrainer
 wire_broken = wiretoys:BrokenTrainer
+wire_sample = wiretoys:SampleTrainer
 
 [shopkeeper.families]
 wire = wiretoys:WireFamily
@@ -112,6 +113,17 @@ class Broken(Number):
         return [float("nan") if price == 13 else 1.0 for _ in rows[price == 15 :]]
 
 
+class Sample(Number):
+    """The features of the sample data."""
+
+    feature_names: tuple[str, ...] = (
+        "item_ctr", "item_cvr", "item_price", "user_age", "user_gender", "cross_age_x_ctr", "cross_gender_x_price"
+    )  # fmt: skip
+
+    def score_rows(self, rows: list[dict[str, Any]]) -> list[Any]:
+        return [self.weight * sum(row.get(name, 0.0) for name in self.feature_names) for row in rows]
+
+
 class NumberTrainer:
     name, family = "wire_number", "wire"
     description, tags = "a toy", ("toy",)
@@ -138,6 +150,10 @@ class DumbTrainer(NumberTrainer):
 
 class BrokenTrainer(NumberTrainer):
     name, model = "wire_broken", Broken
+
+
+class SampleTrainer(NumberTrainer):
+    name, model = "wire_sample", Sample
 
 
 class WireFamily:
