@@ -26,7 +26,7 @@ def small_graph(features: int = len(NAMES), hidden: int = 8, seed: int = 3) -> b
     random = np.random.default_rng(seed)
     shapes = {"w1": (features, hidden), "b1": (hidden,), "w2": (hidden, 1), "b2": (1,)}
     weights = [
-        numpy_helper.from_array(random.normal(scale=0.5, size=shape).astype(np.float32), name)
+        numpy_helper.from_array(random.normal(scale=shape[0] ** -0.5, size=shape).astype(np.float32), name)
         for name, shape in shapes.items()
     ]
     nodes = [

@@ -27,6 +27,7 @@ _ID_SHARE, _NUMBERS_SHARE = 0.9, 0.9
 _FEW = 20
 _SAMPLE = 50_000
 _ENOUGH = 100
+_PER_TEXT = 50  # rows for each text on average: with fewer, its mean label says little
 
 
 class Finding(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -40,7 +41,10 @@ class Finding(msgspec.Struct, kw_only=True, omit_defaults=True):
 def check_table(
     frame: pl.DataFrame, label: NDArray[np.float32], label_name: str, names: Sequence[str], categorical: Collection[str]
 ) -> list[Finding]:
-    """Findings about the rows (n) and each of the features `names`; `label` (n,) is 0 or 1."""
+    """Findings about the rows (n) and each of the features `names`; `label` (n,) is 0 or 1.
+
+    `categorical` names columns that a person declared to hold categories; texts hold them anyway.
+    """
     found = [*_rows(frame), *_balance(label, label_name)]
     step = max(1, len(label) // _SAMPLE)
     seen: dict[str, str] = {}
@@ -163,12 +167,14 @@ def _leak(column: pl.Series, label: NDArray[np.float32], label_name: str, catego
     if min(ones, len(label) - ones) < _FEW:
         return
     if is_text(column) or category:
+        if column.n_unique() > len(label) // _PER_TEXT:
+            return
         values = _by_mean_label(column, label)
     else:
         numbers_ = numbers(column)
         values = np.nan_to_num(numbers_, nan=float(np.finfo(np.float32).min))
     distinct = len(np.unique(values))
-    if distinct < 2 or (is_text(column) and distinct > len(label) // 50):
+    if distinct < 2:
         return
     said = auc(label, values)
     said = max(said, 1 - said)

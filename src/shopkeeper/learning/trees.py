@@ -1,6 +1,6 @@
 """Boosted trees as flat columns, read from the dumps of XGBoost and LightGBM: what `onnx_forms.py` writes as a graph.
 
-Exact in every decision for float32 inputs, NaN included. Only the order in which leaves are added up may differ from
+Exact in every decision for finite float32 inputs and NaN. Only the order in which leaves are added up may differ from
 the library's, and with it the last bits of the sum.
 """
 
@@ -111,8 +111,15 @@ def _nodes(root: dict[str, Any]) -> Iterator[tuple[int, int, float, int, int, bo
         waiting += [(no, node["right_child"]), (yes, node["left_child"])]
 
 
+_ZERO = float(np.float32(1e-35))  # LightGBM reads what is not further from 0 as 0
+
+
 def _below(threshold: float) -> float:
-    """The largest float32 that is not above: for a float32 x, x <= threshold just when x <= that."""
+    """The largest float32 that is not above: for a float32 x, LightGBM's x <= threshold just when x <= that."""
+    if 0.0 <= threshold < _ZERO:
+        return _ZERO
+    if -_ZERO <= threshold < 0.0:
+        return float(np.nextafter(np.float32(-_ZERO), np.float32(-np.inf)))
     with np.errstate(over="ignore"):
         near = np.float32(threshold)
     return float(near if float(near) <= threshold else np.nextafter(near, np.float32(-np.inf)))

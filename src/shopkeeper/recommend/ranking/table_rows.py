@@ -68,7 +68,7 @@ def table_rows(
     label = read_label(frame[roles.label], name)
     features = _features(frame, roles, name)
     report(1, 2, message="checking the rows")
-    findings = [*features.findings, *check_table(frame, label, roles.label, features.names, features.categorical)]
+    findings = [*features.findings, *check_table(frame, label, roles.label, features.names, roles.categorical)]
     _tell(findings, name)
     learned, held = _split(frame, label, roles, seed)
     schema = fit_schema(frame[learned], label[learned], features.names, features.categorical, missing=params.missing)

@@ -9,7 +9,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from shopkeeper.core.protocols import Report
+from shopkeeper.core.errors import Invalid
+from shopkeeper.core.protocols import LegacyMeta, Report
 from shopkeeper.learning.onnx_forms import OnnxScorer
 from shopkeeper.learning.tabular import Schema
 from shopkeeper.learning.trees import Trees, trees_of_xgboost
@@ -41,6 +42,14 @@ class XgbRanker(TreeRanker):
 
     def write(self, folder: Path) -> None:
         self._booster.save_model(folder / _TREES)
+
+    def save_legacy(self, folder: Path) -> LegacyMeta:
+        """`xgb_model.json`. Raises Invalid when texts are among the features: such a file knows numbers only."""
+        if texts := [self.schema.columns[at].name for at in self.schema.categorical]:
+            raise Invalid(f"the older files know numbers only, {texts[0]!r} holds texts", code="no_legacy_form")
+        self._booster.save_model(folder / "xgb_model.json")
+        scaled = {column.name: {"mean": column.mean, "std": column.scale} for column in self.schema.columns}
+        return LegacyMeta(feature_columns=list(self.feature_names), scaler=scaled if self.schema.standardised else None)
 
     @classmethod
     def read(cls, folder: Path) -> Any:
