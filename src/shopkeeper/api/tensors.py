@@ -13,13 +13,14 @@ several named numbers gives one tensor [rows] a name.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import chain
 from math import prod
 from typing import Any
 
 import msgspec
 
-from shopkeeper.api.body import decode
+from shopkeeper.api.body import DEPTH_LIMIT, decode, nesting
 from shopkeeper.api.errors import Malformed
 from shopkeeper.api.scoring import MOST_ROWS
 from shopkeeper.core.errors import Invalid
@@ -37,6 +38,7 @@ _TYPES: dict[str, frozenset[type]] = {
     **dict.fromkeys(("FP16", "FP32", "FP64"), frozenset({int, float})),
 }
 _dumps = msgspec.json.Encoder().encode
+_objects = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 class Tensor(msgspec.Struct):
@@ -125,10 +127,18 @@ def _rows_of_json(tensor: Tensor) -> list[dict[str, Any]]:
     rows = []
     for at, text in enumerate(texts):
         try:
-            rows.append(decode(text.encode(), dict[str, Any]))
+            rows.append(_row(text.encode()))
         except Malformed as error:
             raise _wrong(tensor.name, f"element {at} is not a JSON object: {error.message}") from error
     return rows
+
+
+def _row(text: bytes) -> dict[str, Any]:
+    """One object, by a decoder that is made once; what it cannot read is read again for its reason."""
+    if nesting(text) <= DEPTH_LIMIT:
+        with suppress(msgspec.DecodeError, UnicodeDecodeError):
+            return _objects(text)
+    return decode(text, dict[str, Any])
 
 
 def _rows_of_matrix(tensor: Tensor, columns: list[str]) -> list[dict[str, Any]]:
