@@ -13,7 +13,7 @@ from functools import partial
 import msgspec
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from shopkeeper.api import errors, incoming, inference, kserve, scoring
+from shopkeeper.api import errors, incoming, inference, kserve, predictions, scoring
 from shopkeeper.api.access import demand
 from shopkeeper.api.body import decode, drain
 from shopkeeper.api.call import Call, Handler
@@ -28,7 +28,7 @@ from shopkeeper.lifecycle.outputs import flattened
 _json = msgspec.json.Encoder().encode
 _INFER = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?/infer")
 _INFER_DOORS = ("/v2/models/{model}/infer", "/v2/models/{model}/versions/{version}/infer")
-_V1_DOOR = "/v1/models/{model}:predict"
+_PREDICTIONS = ("/predictions/{model}", "/predictions/{model}/{version}")
 
 
 class Fastlane:
@@ -39,6 +39,7 @@ class Fastlane:
         self.behind = behind
         self._infer: Handler = partial(inference.infer, shop)
         self._kserve: Handler = partial(kserve.predict, shop)
+        self._older: Handler = partial(predictions.predict, shop)
         self._by_path: dict[str, Handler] = {
             "/api/v1/personalization/recommend": self._recommend,
             "/api/v1/personalization/feedback": self._feedback,
@@ -48,28 +49,31 @@ class Fastlane:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["method"] == "POST":
-            path = scope["path"]
-            handler = self._by_path.get(path)
-            if handler is not None:
-                scope["door"] = path
-                await self._answer(handler, "", None, scope, receive, send)
-                return
-            if path.startswith("/predictions/"):
-                model, _, version = path[13:].partition("/")
-                if model and "/" not in version:
-                    scope["door"] = "/predictions/{model}/{version}" if version else "/predictions/{model}"
-                    await self._answer(self._predict, model, version or None, scope, receive, send)
-                    return
-            if path.startswith("/v2/models/") and (asked := _INFER.fullmatch(path)) is not None:
-                model, version = asked.groups()
-                scope["door"] = _INFER_DOORS[version is not None]
-                await self._answer(self._infer, model, version, scope, receive, send)
-                return
-            if path.startswith("/v1/models/") and path.endswith(":predict") and "/" not in (model := path[11:-8]):
-                scope["door"] = _V1_DOOR
-                await self._answer(self._kserve, model, None, scope, receive, send)
+            aimed = self._aimed(scope["path"], scope["query_string"])
+            if aimed is not None:
+                handler, scope["door"], model, version = aimed
+                await self._answer(handler, model, version, scope, receive, send)
                 return
         await self.behind(scope, receive, send)
+
+    def _aimed(self, path: str, query: bytes) -> tuple[Handler, str, str, str | None] | None:
+        """Handler, template, model and version of a hot path."""
+        handler = self._by_path.get(path)
+        if handler is not None:
+            return handler, path, "", None
+        if path.startswith("/predictions/"):
+            model, _, version = path[13:].partition("/")
+            if model and "/" not in version:
+                return self._predict, _PREDICTIONS[bool(version)], model, version or None
+        elif path.startswith("/v2/models/"):
+            if (asked := _INFER.fullmatch(path)) is not None:
+                return self._infer, _INFER_DOORS[asked[2] is not None], asked[1], asked[2]
+        elif path.startswith("/v1/models/"):
+            if path.endswith(":predict") and "/" not in (model := path[11:-8]):
+                return self._kserve, "/v1/models/{model}:predict", model, None
+        elif path == "/predict":
+            return self._older, path, predictions.model_of(self.shop, query), None
+        return None
 
     async def _answer(
         self, handler: Handler, model: str, version: str | None, scope: Scope, receive: Receive, send: Send

@@ -1,19 +1,22 @@
-"""The prediction wire: rows in, outputs out. `/predictions/{model}` itself is answered on the fast lane."""
+"""The prediction wire: rows in, outputs out. The predictions are answered on the fast lane."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import Annotated, Any
+from urllib.parse import parse_qs
 
 import msgspec
 from fastapi import Query, Request, Response
 from msgspec import UNSET, UnsetType
 
 from shopkeeper.api.addressed import DEFAULT, default_model
-from shopkeeper.api.body import read
+from shopkeeper.api.body import decode, read
+from shopkeeper.api.call import Call
 from shopkeeper.api.door import Doors, ShopDep, reply
-from shopkeeper.api.errors import FieldProblem, Malformed
+from shopkeeper.api.errors import Answer, FieldProblem, Malformed
 from shopkeeper.api.scoring import Data, Predictions, check_rows, score, subject_of
+from shopkeeper.bootstrap import Shop
 from shopkeeper.core.errors import Invalid, NotFound, ShopkeeperError
 from shopkeeper.lifecycle.outputs import flattened
 from shopkeeper.lifecycle.serving import Reloaded
@@ -21,15 +24,16 @@ from shopkeeper.lifecycle.serving import Reloaded
 doors = Doors("Predictions")
 _GONE = "artifact_missing"
 _QUERY = (("version", {"type": "string"}), ("strict", {"type": "boolean", "default": False}))
+_ERRORS = (400, 404, 429, 504)
 doors.hot(
     "POST", "/predictions/{model}",
     scope="p", summary="One output a row; the model may be name@alias",
-    body=Data, answer=Predictions, errors=(400, 404), query=_QUERY,
+    body=Data, answer=Predictions, errors=_ERRORS, query=_QUERY,
 )  # fmt: skip
 doors.hot(
     "POST", "/predictions/{model}/{version}",
     scope="p", summary="The same by a version or alias",
-    body=Data, answer=Predictions, errors=(400, 404), query=_QUERY,
+    body=Data, answer=Predictions, errors=_ERRORS, query=_QUERY,
 )  # fmt: skip
 
 
@@ -46,6 +50,14 @@ class OldPredictions(msgspec.Struct):
     predictions: list[Any]
     scores: list[Any] | UnsetType = UNSET
     scores_list: list[Any] | UnsetType = UNSET
+
+
+doors.hot(
+    "POST", "/predict",
+    scope="p", summary="The older form: scores and predictions are equal",
+    body=OldData, answer=OldPredictions, errors=_ERRORS,
+    query=(("model", {"type": "string", "default": DEFAULT}), _QUERY[1]),
+)  # fmt: skip
 
 
 class ReloadForm(msgspec.Struct, forbid_unknown_fields=True):
@@ -65,28 +77,25 @@ class ReloadDone(msgspec.Struct):
     models: list[Reloaded]
 
 
-@doors.add("POST", "/predict", scope="p", body=OldData, answer=OldPredictions, errors=(400, 404))
-async def predict(
-    request: Request,
-    shop: ShopDep,
-    model: Annotated[str, Query(min_length=1, max_length=200)] = DEFAULT,
-    strict: bool = False,
-) -> Response:
-    """The older form: scores and predictions are equal"""
-    form = await read(request, OldData)
+async def predict(shop: Shop, call: Call) -> Answer:
+    """Answers the hot door `/predict`."""
+    form = decode(call.body, OldData)
     rows = form.features_list if form.data is UNSET else form.data
     if rows is UNSET:
         problem = FieldProblem("data", "is missing")
         raise Malformed("data (or features_list) is missing", code="wrong_value", errors=[problem])
     check_rows(rows)
-    model = default_model(shop) if model == DEFAULT else model
-    request.scope["model"] = model
-    user = request.headers.get("x-user-id")
-    scored = await score(shop, model, None, rows, subject=subject_of(user.encode() if user else None, rows))
-    version = request.scope["model_version"] = scored.tag
-    told = flattened(scored.output, scored.predictions, strict=strict)
+    scored = await score(shop, call.model, None, rows, subject=subject_of(call.header(b"x-user-id"), rows))
+    told = flattened(scored.output, scored.predictions, strict=call.flag("strict"))
     named = "scores_list" if scored.output == "object" else "scores"
-    return reply(OldPredictions(told, **{named: told}), headers={"x-model-version": version})
+    body = msgspec.json.encode(OldPredictions(told, **{named: told}))
+    return Answer(200, body, ((b"x-model-version", scored.tag.encode()),))
+
+
+def model_of(shop: Shop, query: bytes) -> str:
+    """The model that `?model=` names, or the one that is meant without it."""
+    model = parse_qs(query.decode("latin-1")).get("model", [DEFAULT])[-1] if query else DEFAULT
+    return default_model(shop) if model == DEFAULT else model
 
 
 @doors.add(
