@@ -69,9 +69,11 @@ class LiveThen(msgspec.Struct):
 @doors.add(
     "GET", "/api/v1/models/{model}/versions/{version}/export", scope="o", answer=GZIP, errors=(404,)
 )  # fmt: skip
-async def export_version(shop: ShopDep, model: Id, version: Id, scope: Scope = "all") -> Response:
-    """A version as an archive (tar.gz) that another shop can import"""
-    return await archive_of(shop, model, version, scope)
+async def export_version(
+    shop: ShopDep, model: Id, version: Id, scope: Scope = "all", format: Literal["archive", "legacy"] = "archive"
+) -> Response:
+    """A version as an archive (tar.gz) that another shop can import, or as the files of an older server"""
+    return await archive_of(shop, model, version, scope, legacy=format == "legacy")
 
 
 @doors.add(
@@ -162,18 +164,18 @@ async def cleanup(
     return await answered(shop, job.job_id, wait=wait, timeout_s=timeout_s, closing=request.app.state.closing)
 
 
-async def archive_of(shop: Shop, model: str, ref: str, scope: str) -> Response:
+async def archive_of(shop: Shop, model: str, ref: str, scope: str, *, legacy: bool = False) -> Response:
     """A version's archive as an answer; the file behind it goes when it is sent."""
     version = await asyncio.to_thread(shop.registry.version, model, ref, scope)
     path = shop.exchange.place()
     try:
-        await asyncio.to_thread(shop.exchange.export, version, path)
+        await asyncio.to_thread(shop.exchange.export, version, path, legacy=legacy)
     except BaseException:
         path.unlink(missing_ok=True)
         raise
     return FileResponse(
         path,
         media_type=GZIP,
-        filename=f"{model}-v{version.version}.tar.gz",
+        filename=f"model-{version.version}.tar.gz" if legacy else f"{model}-v{version.version}.tar.gz",
         background=BackgroundTask(path.unlink, missing_ok=True),
     )

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from shopkeeper.client.archives import ArchiveDoors
 from shopkeeper.client.models import ModelDoors
 from shopkeeper.client.schedules import ScheduleDoors
 from shopkeeper.client.wire import Page, decoded, escaped
@@ -39,7 +40,7 @@ class Similar(msgspec.Struct):
     versions: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
-class ShopkeeperClient(ModelDoors, ScheduleDoors):
+class ShopkeeperClient(ModelDoors, ArchiveDoors, ScheduleDoors):
     """A shop, seen through its HTTP doors. Safe to share between threads; close it, or use it in a `with`."""
 
     # -- health and operations

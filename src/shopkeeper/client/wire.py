@@ -121,17 +121,43 @@ class Wire:
             left -= 1
             pause_s *= 2
 
-    def send_file(self, path: str, file: Path, kind: type[T], fields: Mapping[str, str]) -> T:
+    def send_file(
+        self,
+        path: str,
+        file: Path,
+        kind: type[T],
+        fields: Mapping[str, str],
+        *,
+        query: Mapping[str, Any] | None = None,
+    ) -> T:
         """A multipart upload."""
         with file.open("rb") as opened:
             files = {"file": (file.name, opened, "application/octet-stream")}
-            answer = self._http_send("POST", path, data=dict(fields), files=files, timeout=None)
+            answer = self._http_send("POST", path, query=query, data=dict(fields), files=files, timeout=None)
         return decoded(_checked(answer), kind)
+
+    def receive_file(self, path: str, file: Path, query: Mapping[str, Any] | None = None) -> int:
+        """A download: `file` is written whole or not at all. Gives its bytes."""
+        partial = file.with_name(f".{file.name}.part")
+        try:
+            with self._http.stream("GET", path, params=_queried(query), timeout=None) as answer:
+                if answer.is_error:
+                    answer.read()
+                _checked(answer)
+                with partial.open("wb") as out:
+                    for block in answer.iter_bytes():
+                        out.write(block)
+            partial.replace(file)
+        except httpx.TransportError as error:
+            raise self._unreachable(error) from error
+        finally:
+            partial.unlink(missing_ok=True)
+        return file.stat().st_size
 
     def _http_send(
         self, method: str, path: str, *, query: Mapping[str, Any] | None = None, body: Any = None, **more: Any
     ) -> httpx.Response:
-        params = {name: query_value(value) for name, value in (query or {}).items() if value is not None}
+        params = _queried(query)
         if body is not None:
             more |= {"content": encode(body), "headers": {"content-type": "application/json"}}
         try:
@@ -218,6 +244,15 @@ def _messages(lines: Iterator[str]) -> Iterator[tuple[str, int | None, bytes]]:
 
 def escaped(part: str) -> str:
     return quote(part, safe="")
+
+
+def _queried(query: Mapping[str, Any] | None) -> dict[str, Any]:
+    """None is left out; a list is sent as one pair for each."""
+    return {
+        name: [query_value(one) for one in value] if isinstance(value, list) else query_value(value)
+        for name, value in (query or {}).items()
+        if value is not None
+    }
 
 
 def query_value(value: Any) -> str | int | float:

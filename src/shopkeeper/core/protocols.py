@@ -7,7 +7,7 @@ model is measured and when it may be promoted. Implementations live in the rooms
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeAlias, runtime_checkable
@@ -133,6 +133,15 @@ class Family(Protocol):
 
 
 @runtime_checkable
+class Labelled(Family, Protocol):
+    """A family whose models tell the probability of something that then happened or not: they can be stacked."""
+
+    def told_and_true(self, model: Any, holdout: Any) -> tuple[Sequence[float], Sequence[float]]:
+        """Probability (n,) and outcome 0 or 1 (n,) of the untouched rows."""
+        ...
+
+
+@runtime_checkable
 class RowScorer(Protocol):
     """A model that `POST /predictions/{model}` can serve: rows of named numbers in, one output a row out.
 
@@ -144,6 +153,22 @@ class RowScorer(Protocol):
 
     def score_rows(self, rows: list[dict[str, Any]]) -> list[Any]:
         """Missing features take the training default. Raises Invalid on a non-numeric value."""
+        ...
+
+
+class LegacyMeta(msgspec.Struct, kw_only=True):
+    """`feature_columns` in the model's order; `scaler` {column: {mean, std}} where the model wants scaled values."""
+
+    feature_columns: list[str]
+    scaler: dict[str, dict[str, float]] | None = None
+
+
+@runtime_checkable
+class LegacyFiles(Protocol):
+    """A model that can also be written as an older serving system reads it (`lifecycle/legacy.py`)."""
+
+    def save_legacy(self, folder: Path) -> LegacyMeta:
+        """Write the model's own file. Raises Invalid when such a file cannot say what this model does."""
         ...
 
 
@@ -174,6 +199,9 @@ __all__ = [
     "Follower",
     "JobContext",
     "JobFunction",
+    "Labelled",
+    "LegacyFiles",
+    "LegacyMeta",
     "Metrics",
     "Model",
     "Params",

@@ -55,6 +55,7 @@ class Facts(msgspec.Struct, kw_only=True):
     code_version: str = ""
     created_at: datetime | None = None
     created_by: str = ""
+    label: str = ""
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,7 @@ def write_archive(version: Version, family: str, folder: Path, target: Path) -> 
         code_version=version.code_version,
         created_at=version.created_at,
         created_by=version.created_by,
+        label=version.label,
     )
     names = [MANIFEST, *(entry.name for entry in version.files)]
     inside: list[tuple[str, Path | bytes]] = [(f"{INSIDE}{name}", folder / name) for name in names]

@@ -9,11 +9,12 @@ import msgspec
 
 from shopkeeper import plugins
 from shopkeeper.core.clock import Clock, rfc3339
-from shopkeeper.core.errors import Invalid, NotFound, Unavailable
+from shopkeeper.core.errors import Conflict, Invalid, NotFound, Unavailable
 from shopkeeper.core.ids import ulid
 from shopkeeper.core.records import Gate, Version
 from shopkeeper.lifecycle.addresses import CHAMPION
 from shopkeeper.lifecycle.archives import STAGING, Arrived, Facts, read_archive, write_archive
+from shopkeeper.lifecycle.legacy import write_legacy
 from shopkeeper.lifecycle.registry import REMOVED, Registry
 from shopkeeper.lifecycle.versions import Candidate
 from shopkeeper.stores.archives import ArchiveLimits
@@ -36,13 +37,18 @@ class Exchange:
         """A new file name for an archive that somebody is about to read; a crash leaves it to the cleanup."""
         return self._root / STAGING / f"{ulid()}.tar.gz"
 
-    def export(self, version: Version, target: Path) -> None:
-        """Write an archive of a version; one version always gives the same bytes."""
+    def export(self, version: Version, target: Path, *, legacy: bool = False) -> None:
+        """Write an archive of a version; one version always gives the same bytes. `legacy`: the files of an older
+        server instead. Raises NotFound (removed), Unavailable (broken, disk), Invalid (no such form of it).
+        """
         if version.status == REMOVED:
             raise NotFound(f"the files of {version.model} v{version.version} were removed", code="artifact_missing")
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            write_archive(version, self._family(version), self._registry.folder(version), target)
+            if legacy:
+                write_legacy(version, self._registry.folder(version), target)
+            else:
+                write_archive(version, self._family(version), self._registry.folder(version), target)
         except OSError as error:
             target.unlink(missing_ok=True)
             raise Unavailable(
@@ -81,6 +87,7 @@ class Exchange:
             "model": facts.model,
             "scope": facts.scope,
             "version": facts.version,
+            "label": facts.label,
             "created_at": facts.created_at,
             "created_by": facts.created_by,
             "gate": facts.gate,
@@ -102,7 +109,16 @@ class Exchange:
             metrics=facts.metrics,
             gate=Gate(verdict="HOLD", reasons=[reason]),
             code_version=facts.code_version,
+            label=self.free_label(model, scope, facts.label),
         )
+
+    def free_label(self, model: str, scope: str, label: str) -> str:
+        """The same, or none where it is taken or is no label here: the version is then called by its time."""
+        try:
+            self._registry.check_free(model, scope, label)
+        except (Conflict, Invalid):
+            return ""
+        return label
 
     def _family(self, version: Version) -> str:
         return self._registry.model(version.model, version.scope).task

@@ -59,7 +59,8 @@ class Uploads:
         quantise: bool = False,
         by: str = "",
     ) -> Version:
-        """Register it as the next version of `model`, on HOLD. `label`: what its maker calls the version.
+        """Register it as the next version of `model`, on HOLD. `label`: what its maker calls the version; it is found
+        by that name where it is free and no number.
 
         Raises Invalid (file, format, names, family), Conflict (`exists`), Unavailable (disk).
         """
@@ -94,7 +95,7 @@ class Uploads:
             shutil.copyfileobj(file, out, _BLOCK)
         facts = prepare_upload(graph, sealed, feature_names, quantise)
         ranker = OnnxRanker.load(sealed)
-        golden = probe_rows(ranker.feature_names)
+        golden = {"rows": probe_rows(ranker.feature_names)}
         expected = plugins.family(Onnx.family).probe(ranker, golden)
         if (problem := difference_of(expected, expected)) is not None:
             raise Invalid(f"the graph cannot be used: {problem}", code="bad_model", field="file")
@@ -109,6 +110,7 @@ class Uploads:
             data={"uploaded": {**facts, "label": label}},
             gate=Gate(verdict="HOLD", reasons=["uploaded: never measured on this shop's rows"]),
             code_version=__version__,
+            label=self._exchange.free_label(model, "all", label),
         )
         plain: dict[str, Any] = msgspec.to_builtins(made)
         made.files = artifacts.seal(sealed, plain)
