@@ -118,7 +118,7 @@ class UpdateForm(msgspec.Struct):
     description: Annotated[str, msgspec.Meta(max_length=10_000)] = ""
 
 
-class Accepted(msgspec.Struct):
+class UpdateBegun(msgspec.Struct):
     status: str
     message: str
     model_id: str
@@ -128,7 +128,7 @@ class Accepted(msgspec.Struct):
 
 @doors.add(
     "PUT", "/api/v1/models/update", "/api/v1/personalization/models/update",
-    scope="o", body=UpdateForm, answer=Accepted, errors=(404, 409, 429),
+    scope="o", body=UpdateForm, answer=UpdateBegun, errors=(404, 409, 429),
 )  # fmt: skip
 async def update(request: Request, shop: ShopDep, caller: CallerDep) -> Response:
     """Releases a version step by step, from a tenth of the requests to all"""
@@ -142,7 +142,7 @@ async def update(request: Request, shop: ShopDep, caller: CallerDep) -> Response
         by=caller.name,
     )
     message = f"{form.model_id} is released step by step; watch {job.job_url}"
-    return reply(Accepted("accepted", message, form.model_id, job.job_id, job.job_url))
+    return reply(UpdateBegun("accepted", message, form.model_id, job.job_id, job.job_url))
 
 
 def _traffic(shop: Shop, model: str, scope: str) -> tuple[str, Traffic]:
