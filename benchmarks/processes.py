@@ -47,13 +47,15 @@ def sample_shop(folder: Path) -> Iterator[str]:
 
 
 def until(process: subprocess.Popen[bytes], look: Callable[[], Any], seconds: float = 180.0) -> Any:
-    """What `look` gives when it first works. Ends the benchmark when the process has gone, or time is over."""
+    """What `look` gives when it first works and gives something. Ends the benchmark when the process has gone, or time is over."""
     end = time.monotonic() + seconds
     while time.monotonic() < end and process.poll() is None:
         try:
-            return look()
-        except (OSError, ValueError, KeyError, TypeError):
-            time.sleep(0.2)
+            if seen := look():
+                return seen
+        except (OSError, ValueError, KeyError):
+            pass
+        time.sleep(0.2)
     raise SystemExit(f"{process.args!r} does not serve (exit status {process.poll()})")
 
 
