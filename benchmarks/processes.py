@@ -47,7 +47,7 @@ def sample_shop(folder: Path) -> Iterator[str]:
 
 
 def until(process: subprocess.Popen[bytes], look: Callable[[], Any], seconds: float = 180.0) -> Any:
-    """What `look` gives when it first works and gives something. Ends the benchmark when the process has gone, or time is over."""
+    """What `look` first gives. Ends the benchmark when the process has gone, or time is over."""
     end = time.monotonic() + seconds
     while time.monotonic() < end and process.poll() is None:
         try:
