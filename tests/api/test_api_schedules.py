@@ -56,6 +56,7 @@ def test_it_is_made_read_changed_and_taken_away(live: Running) -> None:
         ({"params": {"model": "m", "algorithm": "nonsense"}}, "params"),
         ({"params": {"model": "m", "algorithm": "xgb", "params": {"trees": -1}}}, "params.trees"),
         ({"params": {"model": "m", "algorithm": "xgb", "source": {"password": "x"}}}, "params.source.password"),
+        ({"params": {"model": "m", "algorithm": "xgb", "version": "monthly"}}, "params.version"),
         ({"params": {"model": "m", "algorithm": "xgb", "upload": "ftp://x"}}, "params.upload"),
         ({"kind": "backtest", "params": {"windows": 0}}, "params.windows"),
         ({"kind": "cleanup", "params": {"policies": ["nonsense"]}}, "params.policies"),

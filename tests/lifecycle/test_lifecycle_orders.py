@@ -82,7 +82,7 @@ def test_what_the_gate_rejects_is_not(train, uploads):
     train(params={"weight": 2.0})
     job = train(params={"weight": 9.0}, upload="s3://models/line")
     assert (job.result["gate"]["verdict"], uploads) == ("REJECT", [])
-    assert "stays at home" in job.result["upload_error"]
+    assert "stays at home" in job.result["upload_skipped"]
 
 
 def test_a_failed_upload_is_told_and_does_not_stop_the_promotion(train, registry):

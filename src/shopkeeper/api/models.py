@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import msgspec
 from fastapi import Query, Request, Response
 
+from shopkeeper.api.access import demand
 from shopkeeper.api.body import read
 from shopkeeper.api.door import CallerDep, Cursor, Doors, Id, Limit, Page, Queued, ShopDep, queued, reply
 from shopkeeper.api.forms import PromoteForm, RollbackForm, TrainForm
@@ -78,6 +79,8 @@ async def get_model(shop: ShopDep, model: Id, scope: Scope = "all") -> Response:
 async def train(request: Request, shop: ShopDep, caller: CallerDep, model: Id, scope: Scope = "all") -> Response:
     """Begins a training as a job; makes the model if it is new"""
     form = await read(request, TrainForm)
+    if form.upload is not None:
+        demand(caller, "a")  # as the door that uploads a version
     job = await asyncio.to_thread(submit_training, shop, model, scope, form, caller.name)
     return queued(job.job_id)
 

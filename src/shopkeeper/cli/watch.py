@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from shopkeeper.cli.screen import Screen
@@ -14,10 +15,15 @@ if TYPE_CHECKING:
     from shopkeeper.core.records import Job
 
 
-def watch(shop: ShopkeeperClient, screen: Screen, job: Job, title: str) -> Job:
-    """Returns the job when it is done. Raises when it failed or was cancelled; Ctrl-C cancels it."""
+def watch(
+    shop: ShopkeeperClient, screen: Screen, job: Job, title: str, *, seen: Callable[[Job], None] = lambda _: None
+) -> Job:
+    """Returns the job when it is done; `seen` gets it each time it is looked at.
+
+    Raises when it failed or was cancelled; Ctrl-C cancels it.
+    """
     try:
-        ended = _watched(shop, screen, job, title)
+        ended = _watched(shop, screen, job, title, seen)
     except KeyboardInterrupt:
         shop.cancel_job(job.job_id)
         raise
@@ -30,13 +36,14 @@ def watch(shop: ShopkeeperClient, screen: Screen, job: Job, title: str) -> Job:
     return ended
 
 
-def _watched(shop: ShopkeeperClient, screen: Screen, job: Job, title: str) -> Job:
+def _watched(shop: ShopkeeperClient, screen: Screen, job: Job, title: str, seen: Callable[[Job], None]) -> Job:
     if screen.as_json:
-        return shop.wait(job.job_id)
+        return shop.wait(job.job_id, look=seen)
     with progress_bars(screen) as bars:
         task = bars.add_task(title, total=None)
 
         def look(now: Job) -> None:
+            seen(now)
             step = now.progress
             bars.update(
                 task,

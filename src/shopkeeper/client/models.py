@@ -55,12 +55,6 @@ class ModelDoors(JobDoors):
         path = f"{_V1}/models/{escaped(model)}/promote"
         return self.call("POST", path, dict[str, Any], body, query={"scope": scope})
 
-    def upload_version(self, model: str, version: str | int, url: str | None = None, *, scope: str = "all") -> Job:
-        """Begins to upload a version to a bucket; without `url` to the server's own."""
-        path = f"{_V1}/models/{escaped(model)}/versions/{escaped(str(version))}/upload"
-        queued = self.call("POST", path, dict[str, Any], {"url": url}, query={"scope": scope})
-        return self.job(queued["job_id"])
-
     def rollback(
         self, model: str, to: str | int = "previous", *, reason: str = "", scope: str = "all"
     ) -> dict[str, Any]:

@@ -94,7 +94,7 @@ class SourceAccess:
 
     def keep(self, source: Source) -> tuple[dict[str, Any], str | None]:
         """(the source without secrets, a ticket for them). Without a secret there is no ticket."""
-        names = _secrets_of(source)
+        names = secrets_of(source)
         secret = {name: source[name] for name in names if source.get(name) is not None}
         public = {name: value for name, value in source.items() if name not in names}
         if not secret:
@@ -151,7 +151,7 @@ def _same(source: Source, known: Mapping[str, Any], names: Sequence[str]) -> boo
     return all(source.get(name) in (None, known.get(name)) for name in names)
 
 
-def _secrets_of(source: Source) -> tuple[str, ...]:
+def secrets_of(source: Source) -> tuple[str, ...]:
     """Names of what is secret: ours always, and those of the kind."""
     try:
         return (*SECRETS, *kind_of(source).secrets)

@@ -11,9 +11,9 @@ from typing import Any, TypeAlias
 
 from shopkeeper.core.errors import Invalid, NotFound
 from shopkeeper.core.records import Job
+from shopkeeper.lifecycle.sourcing import SECRETS
 
 Params: TypeAlias = Mapping[str, Any]
-_SECRETS = frozenset({"password", "access_key", "secret_key"})
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def check_work(works: Works, kind: str, params: Params) -> None:
 def _secret_in(params: Params) -> str | None:
     """The dotted place of a secret in nested parameters."""
     for name, value in params.items():
-        if name in _SECRETS:
+        if name in SECRETS:
             return name
         if isinstance(value, Mapping) and (inner := _secret_in(value)) is not None:
             return f"{name}.{inner}"

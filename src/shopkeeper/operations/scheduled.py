@@ -9,11 +9,13 @@ import msgspec
 
 from shopkeeper import plugins
 from shopkeeper.core.converting import converted
+from shopkeeper.core.errors import Invalid
 from shopkeeper.core.records import Job
 from shopkeeper.lifecycle.jobs import JobService
 from shopkeeper.lifecycle.orders import read_order
 from shopkeeper.lifecycle.releasing import Publisher, Releases
 from shopkeeper.lifecycle.retention import Retention, check_policies
+from shopkeeper.lifecycle.sourcing import secrets_of
 from shopkeeper.lifecycle.works import Params, Work
 
 
@@ -44,10 +46,15 @@ def works(jobs: JobService, releases: Releases, publisher: Publisher, retention:
 
 
 def _train(releases: Releases) -> Work:
-    return Work(
-        lambda params: releases.check(read_order(params)),
-        lambda params, by, _: releases.submit(read_order(params), requested_by=by),
-    )
+    def check(params: Params) -> None:
+        order = read_order(params)
+        if order.version is not None:
+            raise Invalid("each run makes a version, and a name is given once: leave it out", field="version")
+        if secret := next((name for name in secrets_of(order.source) if name in order.source), None):
+            raise Invalid(f"source.{secret} is a secret, and a schedule is kept", code="secret", field="source")
+        releases.check(order)
+
+    return Work(check, lambda params, by, _: releases.submit(read_order(params), requested_by=by))
 
 
 def _backtest(jobs: JobService, releases: Releases) -> Work:
