@@ -159,7 +159,7 @@ class Shop:
             connections=settings.connection,
         )
         self.releases = Releases(self.jobs, self.registry, sources=self.sources, publisher=self.publishing)
-        self.stacks = Stacks(self.jobs, self.registry, self.traffic, self.releases.check_source)
+        self.stacks = Stacks(self.jobs, self.registry, self.traffic, self.sources)
         self.catalogue = Catalogue(self.registry, self.jobs)
         self.uploads = Uploads(self.registry, self.exchange)
         self.removal = Removal(self.registry, self.serving)

@@ -7,7 +7,6 @@ stack takes over only when it is better than the champion alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shopkeeper import plugins
-from shopkeeper.core.errors import Conflict, Invalid
+from shopkeeper.core.errors import Conflict, Invalid, ShopkeeperError
 from shopkeeper.core.protocols import JobContext, Labelled, TrainingContext
 from shopkeeper.core.records import FileEntry, Job
 from shopkeeper.lifecycle.addresses import CHAMPION
@@ -24,6 +23,7 @@ from shopkeeper.lifecycle.jobs import JobService
 from shopkeeper.lifecycle.loading import load_model
 from shopkeeper.lifecycle.registry import Registry
 from shopkeeper.lifecycle.reporting import within
+from shopkeeper.lifecycle.sourcing import SourceAccess
 from shopkeeper.lifecycle.splits import MOST_VARIANTS, Split, Stack, Variant
 from shopkeeper.lifecycle.traffic import Traffic
 from shopkeeper.quality import classification
@@ -66,16 +66,15 @@ def stack(ctx: JobContext) -> dict[str, Any]:
 class Stacks:
     """Hooks itself to the job kind `stack`; make it before the jobs start."""
 
-    def __init__(
-        self, jobs: JobService, registry: Registry, traffic: Traffic, check_source: Callable[[Mapping[str, Any]], None]
-    ) -> None:
-        """`check_source` raises Refused for rows that a job may not read."""
-        self._check_source = check_source
+    def __init__(self, jobs: JobService, registry: Registry, traffic: Traffic, sources: SourceAccess) -> None:
+        """`sources` says which rows may be read, and keeps their passwords."""
+        self._sources = sources
         self._jobs = jobs
         self._registry = registry
         self._traffic = traffic
         jobs.on_start("stack", self._members)
         jobs.on_finish("stack", self._share)
+        jobs.on_failure("stack", lambda job, _status, _error: sources.forget(job.params.get("ticket")))
 
     def stack(
         self, model: str, versions: list[int], *, source: dict[str, Any] | None = None, scope: str = "all", by: str = ""
@@ -83,22 +82,26 @@ class Stacks:
         """Begin. Raises NotFound (model, version), Invalid (too few, too many), Conflict (no champion), Busy."""
         if not 2 <= len(set(versions)) == len(versions) <= MOST_VARIANTS:
             raise Invalid(f"name 2 to {MOST_VARIANTS} different versions", code="bad_split", field="versions")
-        self._check_source(source or {})
+        self._sources.check(source or {})
         for version in versions:
             self._registry.version(model, version, scope)
         champion = self._registry.model(model, scope).aliases.get(CHAMPION)
         if champion not in versions:
-            raise Conflict(
-                "the champion must be a member: the stack is measured against it", code="no_champion"
-            )
+            raise Conflict("the champion must be a member: the stack is measured against it", code="no_champion")
+        public, ticket = self._sources.keep(source or {"kind": "shop"})
         asked = {
             "model": model,
             "scope": scope,
             "versions": versions,
             "champion": champion,
-            "source": source or {"kind": "shop"},
+            "source": public,
+            "ticket": ticket,
         }
-        return self._jobs.submit("stack", asked, requested_by=by, work_key=f"stack:{model}:{scope}")
+        try:
+            return self._jobs.submit("stack", asked, requested_by=by, work_key=f"stack:{model}:{scope}")
+        except ShopkeeperError:
+            self._sources.forget(ticket)
+            raise
 
     def _members(self, job: Job) -> dict[str, Any]:
         found = [self._registry.version(job.params["model"], n, job.params["scope"]) for n in job.params["versions"]]
@@ -112,9 +115,11 @@ class Stacks:
             )
             for one in found
         ]
-        return {"members": msgspec.to_builtins(members)}
+        source = self._sources.whole(job.params["source"], job.params["ticket"])
+        return {"members": msgspec.to_builtins(members), "source": source}
 
     def _share(self, job: Job, result: dict[str, Any]) -> dict[str, Any]:
+        self._sources.forget(job.params["ticket"])
         if not result["better"]:
             return {"shared": False}
         variants = [Variant(version=n, weight=1.0) for n in job.params["versions"]]
