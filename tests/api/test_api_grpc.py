@@ -7,6 +7,7 @@ import socket
 import struct
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -308,6 +309,29 @@ def test_a_key_is_asked_for_as_over_http(pb: SimpleNamespace, tmp_path: Path) ->
             assert values(stub.ModelInfer(sent, metadata=[key], timeout=20)) == [321.0]
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:  # it went with its server
         refused(pb.stub(channel).ServerLive, pb.ServerLiveRequest(), STATUS.UNAVAILABLE)
+
+
+def test_a_running_request_is_finished_when_the_server_drains(pb: SimpleNamespace, tmp_path: Path) -> None:
+    port = free_port()
+    sent = request(pb, ("price", "FP64", [1], [1.0]), model="slow")
+    with wiretoys.served(tmp_path, grpc_port=port) as wire, grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        stub = pb.stub(channel)
+        running = stub.ModelInfer.future(sent, timeout=30)
+        loaded = wire.shop.serving.peek("slow")
+        until = time.monotonic() + 20
+        while not (loaded and loaded.in_flight) and time.monotonic() < until:
+            time.sleep(0.01)
+        wire.server.should_exit = True
+        assert values(running.result()) == [1.0]
+        until = time.monotonic() + 20
+        while not wire.server.closing.is_set() and time.monotonic() < until:
+            time.sleep(0.01)
+        refused(stub.ServerLive, pb.ServerLiveRequest(), STATUS.UNAVAILABLE)
+
+
+def test_the_servers_code_is_light_until_a_port_is_set() -> None:
+    program = "import sys, shopkeeper.api.server; sys.exit('grpc' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False, timeout=120).returncode == 0
 
 
 def test_without_its_libraries_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -176,6 +176,7 @@ def test_ping_health_and_front_with_and_without_a_model(wire: Running, live: Run
     front = wire.http.get("/").json()
     assert {"service", "status", "model_loaded", "model_version", "feature_count", "models"} <= front.keys()
     assert {"xgb", "mmoe"} <= set(front["models"])
+    assert (front["model_loaded"], front["model_version"], front["feature_count"]) == (True, "v1", 3)
     assert live.http.get("/ping").status_code == 503
 
 

@@ -33,6 +33,7 @@ wire_ids = wiretoys:IdsTrainer
 wire_dumb = wiretoys:DumbTrainer
 wire_broken = wiretoys:BrokenTrainer
 wire_sample = wiretoys:SampleTrainer
+wire_slow = wiretoys:SlowTrainer
 
 [shopkeeper.families]
 wire = wiretoys:WireFamily
@@ -124,6 +125,14 @@ class Sample(Number):
         return [self.weight * sum(row.get(name, 0.0) for name in self.feature_names) for row in rows]
 
 
+class Slow(Number):
+    """Takes as many seconds as the first row's price."""
+
+    def score_rows(self, rows: list[dict[str, Any]]) -> list[Any]:
+        time.sleep(rows[0].get("price", 0.0))
+        return super().score_rows(rows)
+
+
 class NumberTrainer:
     name, family = "wire_number", "wire"
     description, tags = "a toy", ("toy",)
@@ -156,6 +165,10 @@ class SampleTrainer(NumberTrainer):
     name, model = "wire_sample", Sample
 
 
+class SlowTrainer(NumberTrainer):
+    name, model = "wire_slow", Slow
+
+
 class WireFamily:
     name = "wire"
 
@@ -171,6 +184,7 @@ MODELS = {
     "graph_recall": "wire_ids",
     "dumb": "wire_dumb",
     "broken": "wire_broken",
+    "slow": "wire_slow",
 }
 
 

@@ -8,6 +8,7 @@ import msgspec
 from fastapi import Request, Response
 from fastapi.responses import RedirectResponse
 
+from shopkeeper.api.addressed import default_model
 from shopkeeper.api.door import Doors, ShopDep, reply
 from shopkeeper.api.standing import incremental_loop, ingestion, lacking, served
 from shopkeeper.bootstrap import Shop
@@ -53,7 +54,7 @@ async def front(request: Request, shop: ShopDep) -> Response:
     if "text/html" in request.headers.get("accept", ""):
         return _to_console(shop)
     versions = served(shop)
-    first = versions[0] if versions else None
+    first = next((one for one in versions if one.model == default_model(shop)), versions[0] if versions else None)
     return reply(
         Front(
             service="shopkeeper",

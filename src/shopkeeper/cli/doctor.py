@@ -39,6 +39,7 @@ PARTS = (
     Part("lightgbm", "the forecast lightgbm", "pip install lightgbm; Debian: apt-get install libgomp1"),
     Part("statsforecast", "the forecast autoets", "pip install statsforecast"),
     Part("uvloop", "a faster server", "pip install 'uvicorn[standard]'"),
+    Part("grpc", "the inference protocol over gRPC", "pip install 'shopkeeper[grpc]'"),
     Part("streamlit", "the console in the browser", _INSTALL),
     Part("plotly", "the console's charts", _INSTALL),
     Part("chromium", "the console's tests", "apt-get install chromium", program=True),
