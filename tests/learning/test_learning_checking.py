@@ -78,6 +78,7 @@ def test_ids_are_recognised():
     assert not looks_like_an_id(pl.Series(["York", "Leeds"] * 100))
     assert not looks_like_an_id(pl.Series([f"u-{k}" for k in range(20)]))
     assert not looks_like_an_id(pl.Series(range(200)))
+    assert not looks_like_an_id(pl.Series(["n/a", *map(str, range(199))]))
 
 
 def test_a_fingerprint_is_of_the_content():

@@ -48,3 +48,48 @@ def test_calibration_error_sees_overconfidence():
     y = (rng.uniform(size=20_000) < p).astype(np.float64)
     assert measure.calibration_error(y, p) < 0.02
     assert measure.calibration_error(y, np.clip(p * 1.5, 0, 1)) > 0.1
+
+
+# -- by group
+
+
+def naive_grouped_auc(label: np.ndarray, score: np.ndarray, group: np.ndarray) -> float:
+    total = weight = 0.0
+    for number in np.unique(group[group >= 0]):
+        rows = group == number
+        wins = [
+            1.0 if yes > no else 0.5 if yes == no else 0.0
+            for yes in score[rows & (label > 0)]
+            for no in score[rows & (label == 0)]
+        ]
+        if wins:
+            total += rows.sum() * sum(wins) / len(wins)
+            weight += rows.sum()
+    return total / weight if weight else float("nan")
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_grouped_auc_equals_the_naive_loop(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    n = int(random.integers(1, 300))
+    label = random.integers(0, 2, n).astype(np.float32)
+    score = random.integers(0, 6, n).astype(np.float32)  # many ties
+    group = random.integers(-1, max(1, n // 6), n)
+    np.testing.assert_allclose(measure.grouped_auc(label, score, group), naive_grouped_auc(label, score, group))
+
+
+def test_one_group_has_the_plain_auc_and_order_does_not_matter() -> None:
+    random = np.random.default_rng(0)
+    label, score = random.integers(0, 2, 80).astype(np.float32), random.normal(size=80)
+    group = np.zeros(80, dtype=np.int64)
+    assert measure.grouped_auc(label, score, group) == pytest.approx(measure.auc(label, score))
+    order = random.permutation(80)
+    assert measure.grouped_auc(label[order], score[order], group) == pytest.approx(measure.auc(label, score))
+
+
+def test_groups_of_one_label_and_of_nobody_are_left_out() -> None:
+    label = np.array([1, 1, 0, 0, 1, 0], dtype=np.float32)
+    score = np.array([0, 0, 1, 2, 9, 0], dtype=np.float32)
+    assert measure.grouped_auc(label, score, np.array([0, 0, 1, 1, 2, 2])) == 1.0
+    assert np.isnan(measure.grouped_auc(label, score, np.array([0, 0, 1, 1, -1, -1])))
+    assert np.isnan(measure.grouped_auc(label[:0], score[:0], np.empty(0, dtype=np.int64)))

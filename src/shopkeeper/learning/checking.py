@@ -61,7 +61,9 @@ def check_table(
 
 def looks_like_an_id(column: pl.Series) -> bool:
     """A text that is another one in nearly every row: it names the row and tells nothing about the next one."""
-    return is_text(column) and len(column) >= _ENOUGH and column.n_unique() > _ID_SHARE * len(column)
+    if not is_text(column) or len(column) < _ENOUGH or column.n_unique() <= _ID_SHARE * len(column):
+        return False
+    return _number_share(column.drop_nulls()) < _NUMBERS_SHARE
 
 
 def summary(frame: pl.DataFrame, names: Sequence[str], most: int = 200) -> dict[str, dict[str, Any]]:
@@ -141,17 +143,22 @@ def _column(column: pl.Series, category: bool) -> Iterator[Finding]:
             yield _warn(f"{name} is another whole number in every row: is it a row number or an id?", name)
     elif is_text(column) and not category:
         known = column.drop_nulls()
-        read = known.cast(pl.Float64, strict=False)
-        share = 1 - read.null_count() / len(known)
-        if share >= _NUMBERS_SHARE:
-            odd_ones = known.filter(read.is_null()).unique(maintain_order=True).head(3).to_list()
-            shown = ", ".join(repr(value)[:40] for value in odd_ones)
+        if _number_share(known) >= _NUMBERS_SHARE:
+            odd_ones = known.filter(known.cast(pl.Float64, strict=False).is_null())
+            shown = ", ".join(repr(value)[:40] for value in odd_ones.unique(maintain_order=True).head(3).to_list())
             yield Finding(
                 severity="stop",
-                message=f"{name} holds numbers but for {read.null_count():,} values such as {shown}; empty or correct "
+                message=f"{name} holds numbers but for {len(odd_ones):,} values such as {shown}; empty or correct "
                 "them, or name the column in categorical",
                 column=name,
             )
+
+
+def _number_share(texts_: pl.Series) -> float:
+    """Share of the texts that are written numbers."""
+    import polars as pl
+
+    return 1 - texts_.cast(pl.Float64, strict=False).null_count() / len(texts_)
 
 
 def _counts_rows(column: pl.Series) -> bool:

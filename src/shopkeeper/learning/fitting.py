@@ -5,7 +5,8 @@ the best split into two groups of categories is always a cut of that order (Fish
 section 9.4), so plain numeric splits lose nothing at a node where the order is that of the whole, and the trees remain
 what every runtime knows. Two guards keep the label from leaking into rare categories: means are drawn towards the rate
 of all rows (smoothing after Micci-Barreca, SIGKDD Explorations 3(1), 2001), and categories of fewer than `RARE` rows
-share one code with all that training never saw.
+(in small tables 2 % of the rows) share one code with all that training never saw: with codes for drawn categories of 5
+rows each, xgb lost to the base rate in log-loss; from 10 rows each it gained.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 Missing: TypeAlias = Literal["native", "zero", "median"]
 MOST_CATEGORIES = 10_000
-RARE = 5
+RARE = 10
 _SMOOTHING = 10.0
 
 
@@ -69,7 +70,8 @@ def _category(column: pl.Series, label: NDArray[np.float32], name: str) -> Colum
 
     rate = float(label.mean()) if len(label) else 0.0
     seen = pl.DataFrame({"text": texts(column), "label": label}).group_by("text").agg(n=pl.len(), ones=pl.sum("label"))
-    common = seen.filter(pl.col("n") >= RARE, pl.col("text").is_not_null()).sort(
+    least = min(RARE, max(2, len(label) // 50))
+    common = seen.filter(pl.col("n") >= least, pl.col("text").is_not_null()).sort(
         ["n", "text"], descending=[True, False]
     )
     common = common.head(MOST_CATEGORIES)
