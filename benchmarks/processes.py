@@ -42,7 +42,7 @@ def sample_shop(folder: Path) -> Iterator[str]:
     command = [shopkeeper, "up", "--shop", "empty", "--no-console", "--port", "0"]
     with running(command, environment, folder) as process:
         url: str = until(process, lambda: json.loads((folder / "home" / "server.json").read_text())["url"])
-        until(process, lambda: ask(f"{url}/readyz"))
+        until(process, lambda: ready(f"{url}/v2/models/xgb/ready"))
         yield url
 
 

@@ -30,6 +30,7 @@ class _Facts(msgspec.Struct, kw_only=True):
 class TreeRanker:
     """`score` is a probability; each call uses one thread, so that callers may run many at once."""
 
+    loop_rows: ClassVar[int] = 256
     onnx_rows: ClassVar[int | None]
     """Up to so many rows the ONNX form is the faster one (`make bench-tabular`); None: always."""
 
