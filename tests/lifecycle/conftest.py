@@ -97,6 +97,7 @@ def add_version(registry: Registry, tmp_path: Path) -> Callable[..., Version]:
         job_id: str | None = None,
         feature_names: tuple[str, ...] = ("x",),
         content: dict[str, str] | None = None,
+        label: str = "",
     ) -> Version:
         folder = tmp_path / f"made-{ulid()}"
         folder.mkdir()
@@ -116,6 +117,7 @@ def add_version(registry: Registry, tmp_path: Path) -> Callable[..., Version]:
             metrics={"error": 0.1},
             gate=Gate(verdict=verdict, reasons=["as the test wants it"]),
             against=against,
+            label=label,
         )
         return registry.register(folder, candidate, by="anna", job_id=job_id)
 
