@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import sys
 import tarfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -135,6 +136,33 @@ def test_cleanup(wire: Running) -> None:
     job = done(wire, wire.http.post("/api/v1/operations/cleanup", params={"dry_run": False, "policies": "strays"}))
     assert job.result["dry_run"] is False
     assert wire.http.post("/api/v1/operations/cleanup", params={"policies": "all"}).status_code == 400
+
+
+def test_waiting_ends_before_the_job_does(wire: Running) -> None:
+    for name in ("first", "second", "third"):  # one worker: these are in the way
+        wire.shop.releases.train(name, "popularity")
+    late = wire.http.post("/api/v1/operations/cleanup", params={"wait": True, "timeout_s": 1})
+    assert (late.status_code, late.json()["status"]) == (202, "queued")
+    busy = wire.http.post("/api/v1/operations/cleanup")
+    assert (busy.status_code, busy.json()["job_id"]) == (409, late.json()["job_id"])
+    wire.http.post(f"{late.json()['job_url']}/cancel")
+    told = wire.shop.jobs.wait(late.json()["job_id"], 60)
+    assert told.status == "cancelled"
+
+
+def test_waiting_for_a_job_that_is_cancelled(wire: Running) -> None:
+    for name in ("first", "second", "third"):
+        wire.shop.releases.train(name, "popularity")
+    answers = []
+    asking = threading.Thread(
+        target=lambda: answers.append(wire.http.post("/api/v1/operations/cleanup", params={"wait": True}))
+    )
+    asking.start()
+    while not (queued := wire.shop.jobs.list(kind="cleanup")[0]):
+        asking.join(0.02)
+    wire.shop.jobs.cancel(queued[0].job_id)
+    asking.join(60)
+    assert (answers[0].status_code, answers[0].json()["code"]) == (409, "job_cancelled")
 
 
 def test_the_registrys_view(wire: Running) -> None:

@@ -18,6 +18,7 @@ from shopkeeper.lifecycle.removal import Removal
 from shopkeeper.lifecycle.retention import Keep, Retention
 from shopkeeper.lifecycle.serving import Serving
 from shopkeeper.stores import imports as import_table
+from shopkeeper.stores import registry as table
 from shopkeeper.stores import schema, traffic
 
 DAY = 86_400 * 1_000_000
@@ -257,6 +258,24 @@ def test_deleting_a_model(removal, registry, add_version, home):
     with pytest.raises(Conflict, match="serves with v3") as error:
         removal.model("line")
     assert error.value.code == "serving"
+
+
+def test_a_model_that_serves_is_deleted_by_force(removal, registry, add_version, serving, db):
+    for weight in (1.0, 2.0):
+        add_version(weight)
+    registry.promote("line", 1)
+    plan = {"variants": [{"version": 2, "weight": 1.0}], "mode": "sticky"}
+    db.writer.run(lambda c: traffic.put(c, "line", "all", "split", plan, now=1, by="", reason=""))
+    loaded = serving.get("line")
+    removal.model("line", by="anna", force=True)
+    assert loaded.model.score_rows([{"x": 2.0}]) == [2.0]  # whoever holds it may finish
+    assert serving.peek("line") is None
+    with pytest.raises(NotFound):
+        serving.get("line")
+    with db.read() as connection:
+        assert traffic.versions_in_traffic(connection, "line", "all") == set()
+        gone = [one for one in table.history(connection, "line", "all") if one.version is None]
+    assert (gone[0].reason, gone[0].changed_by) == ("the model was deleted", "anna")
 
 
 def test_what_a_deleted_model_answered_is_still_known(removal, registry, add_version, db):

@@ -96,9 +96,11 @@ async def delete_version(shop: ShopDep, model: Id, version: Id, scope: Scope = "
 
 
 @doors.add("DELETE", "/api/v1/models/{model}", scope="a", status=204, errors=(404, 409, 429))
-async def delete_model(shop: ShopDep, caller: CallerDep, model: Id, scope: Scope = "all") -> Response:
-    """Removes a model that does not serve, with all its versions"""
-    await asyncio.to_thread(shop.removal.model, model, scope, by=caller.name)
+async def delete_model(
+    shop: ShopDep, caller: CallerDep, model: Id, scope: Scope = "all", force: bool = False
+) -> Response:
+    """Removes a model with all its versions; one that serves only by force"""
+    await asyncio.to_thread(shop.removal.model, model, scope, by=caller.name, force=force)
     return Response(status_code=204)
 
 

@@ -123,7 +123,9 @@ async def download(shop: ShopDep, model: Id, version: Ref = None, scope: Scope =
 
 
 @doors.add("DELETE", "/api/v1/model-registry/models/{model}", scope="a", answer=Done, errors=(404, 409, 429))
-async def delete_entry(shop: ShopDep, caller: CallerDep, model: Id, scope: Scope = "all") -> Response:
-    """Removes a model that does not serve, with all its versions"""
-    await asyncio.to_thread(shop.removal.model, model, scope, by=caller.name)
+async def delete_entry(
+    shop: ShopDep, caller: CallerDep, model: Id, scope: Scope = "all", force: bool = False
+) -> Response:
+    """Removes a model with all its versions; one that serves only by force"""
+    await asyncio.to_thread(shop.removal.model, model, scope, by=caller.name, force=force)
     return reply(Done(True, f"{model} is removed with all its versions"))

@@ -64,7 +64,8 @@ def _draw_versions(console: Console, versions: list[Version]) -> None:
     for one in versions:
         measures = [f"{one.metrics[name]:.3g}" if name in _numbers(one) else "" for name in deciding]
         gate = one.gate.verdict if one.gate else ""
-        table.add_row(f"v{one.version}", one.algorithm, ", ".join(one.aliases), gate, *measures)
+        said = ", ".join([*one.aliases, *([] if one.status == "ready" else [one.status])])
+        table.add_row(f"v{one.version}", one.algorithm, said, gate, *measures)
     console.print(table)
     if versions:
         newest = versions[0]

@@ -32,9 +32,9 @@ class ArchiveDoors(JobDoors):
         door = f"{_MODELS}/{escaped(model)}/versions/{escaped(str(ref))}"
         self.send_request("DELETE", door, query={"scope": scope})
 
-    def delete_model(self, model: str, *, scope: str = "all") -> None:
-        """Raises Conflict while it serves."""
-        self.send_request("DELETE", f"{_MODELS}/{escaped(model)}", query={"scope": scope})
+    def delete_model(self, model: str, *, scope: str = "all", force: bool = False) -> None:
+        """Raises Conflict while it serves, unless by `force`."""
+        self.send_request("DELETE", f"{_MODELS}/{escaped(model)}", query={"scope": scope, "force": force})
 
     def live(self, model: str, at: datetime | None = None, *, scope: str = "all") -> dict[str, Any]:
         """What answered then (by default now): {at, variants: [{version, weight}], since, by}. Raises NotFound."""

@@ -93,6 +93,7 @@ class Exchange:
             "gate": facts.gate,
             "archive_sha256": arrived.sha256,
             "imported_at": rfc3339(self._clock.wall()),
+            "imported_from": facts.data.get("imported_from"),
         }
         data = {name: value for name, value in facts.data.items() if name != "against"}
         reason = f"imported from {facts.model} v{facts.version}: never measured against this shop's champion"

@@ -185,6 +185,12 @@ class Registry:
             chosen = self.version(name, to, scope)
             return self._move(chosen, lambda _: chosen.gate, reason=reason or "rollback", by=by, forced=False)
 
+    def judge(self, version: Version, gate: Gate, *, against: int) -> None:
+        """Keep a fresh verdict, measured against another version, in place of the one before."""
+        self._db.writer.run(
+            lambda c: table.set_gate(c, version.model, version.scope, version.version, gate, against=against)
+        )
+
     def mark(self, version: Version, status: str) -> None:
         """Note whether a version's files are `ready` or `broken`."""
         self._db.writer.run(lambda c: table.set_status(c, version.model, version.scope, version.version, status))
@@ -212,26 +218,27 @@ class Registry:
 
         self._db.writer.run(note)
 
-    def forget(self, name: str, scope: str = "all", *, by: str = "") -> None:
-        """Take away a model's name and aliases; the rows of its versions stay, as removed. Raises Conflict while it
-        serves, NotFound."""
+    def forget(self, name: str, scope: str = "all", *, by: str = "", force: bool = False) -> None:
+        """Take away a model's name and aliases; the rows of its versions stay, as removed. `force`: also when it
+        serves, which ends with it. Raises Conflict (`serving`), NotFound."""
 
         def take(connection: Connection) -> None:
             table.model(connection, name, scope)
             pointing = table.current(connection, name, scope)
-            if CHAMPION in pointing:
+            if not force and CHAMPION in pointing:
                 raise Conflict(
-                    f"model {name!r} serves with v{pointing[CHAMPION]}; a model that serves is not deleted",
+                    f"model {name!r} serves with v{pointing[CHAMPION]}; delete it with force=true to end that too",
                     code="serving",
                 )
-            if traffic.versions_in_traffic(connection, name, scope):
-                raise Conflict(f"model {name!r} has traffic; end it first", code="serving")
             now = self._clock.wall()
+            _end_all_traffic(connection, name, scope, now=now, by=by)
             for alias in pointing:
                 table.point(connection, name, scope, alias, None, now=now, by=by, reason="the model was deleted")
             table.remove_model(connection, name, scope, status=REMOVED)
 
         self._db.writer.run(take)
+        for server in self._servers:
+            server.changed(name, scope)
 
     def _resolve(self, connection: Connection, name: str, ref: str, scope: str) -> int:
         table.model(connection, name, scope)
@@ -371,3 +378,10 @@ def _end_traffic(connection: Connection, name: str, scope: str, champion: int, *
     shadow = traffic.current(connection, name, scope, "shadow")
     if shadow is not None and shadow.plan is not None and shadow.plan["version"] == champion:
         traffic.put(connection, name, scope, "shadow", None, now=now, by=by, reason=why)
+
+
+def _end_all_traffic(connection: Connection, name: str, scope: str, *, now: int, by: str) -> None:
+    for kind in traffic.KINDS:
+        plan = traffic.current(connection, name, scope, kind)
+        if plan is not None and plan.plan is not None:
+            traffic.put(connection, name, scope, kind, None, now=now, by=by, reason="the model was deleted")

@@ -34,16 +34,14 @@ class Removal:
             self._holder.drop(found)
             return remove_folder(self._registry.folder(found))
 
-    def model(self, model: str, scope: str = "all", *, by: str = "") -> int:
-        """Remove a model with all its versions. Raises NotFound, Conflict (`serving`)."""
+    def model(self, model: str, scope: str = "all", *, by: str = "", force: bool = False) -> int:
+        """Remove a model with all its versions. `force`: also when it serves. Raises NotFound, Conflict (`serving`)."""
         with self._registry.unmoved():
             versions, cursor, _ = self._registry.versions(model, scope, limit=1000)
             while cursor is not None:
                 more, cursor, _ = self._registry.versions(model, scope, limit=1000, cursor=cursor)
                 versions += more
-            self._registry.forget(model, scope, by=by)
-            for one in versions:
-                self._holder.drop(one)
+            self._registry.forget(model, scope, by=by, force=force)
             return sum(remove_folder(self._registry.folder(one)) for one in versions)
 
     def loaded(self, version: Version) -> bool:

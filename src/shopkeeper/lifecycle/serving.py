@@ -155,8 +155,21 @@ class Serving:
                 self._slots[key] = replace(slot, kept=others)
 
     def changed(self, model: str, scope: str) -> None:
-        """The champion moved: follow it."""
-        self._follow((model, scope))
+        """The champion moved: follow it. Where there is none any more, let go of all that is loaded."""
+        if self._has_champion(model, scope):
+            self._follow((model, scope))
+            return
+        with self._loading((model, scope)):
+            slot = self._slots.pop((model, scope), None)
+            if slot is not None and slot.champion is not None:
+                number = str(slot.champion.version.version)
+                metrics.model_version_info.labels(_spoken((model, scope)), number).set(0)
+
+    def _has_champion(self, model: str, scope: str) -> bool:
+        try:
+            return CHAMPION in self._registry.model(model, scope).aliases
+        except NotFound:
+            return False
 
     def sync(self) -> list[Reloaded]:
         """Follow every champion of the registry; what failed is in the answer and goes on as it was."""

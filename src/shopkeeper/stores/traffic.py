@@ -16,6 +16,7 @@ from sqlalchemy import Connection, func, insert, select
 from shopkeeper.stores.schema import traffic
 
 Kind: TypeAlias = Literal["split", "shadow"]
+KINDS: tuple[Kind, ...] = ("split", "shadow")
 
 
 @dataclass(frozen=True)
