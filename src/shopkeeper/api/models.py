@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from fastapi import Query, Request, Response
@@ -11,11 +11,12 @@ from fastapi import Query, Request, Response
 from shopkeeper.api.access import demand
 from shopkeeper.api.body import read
 from shopkeeper.api.door import CallerDep, Cursor, Doors, Id, Limit, Page, Queued, ShopDep, queued, reply
-from shopkeeper.api.forms import PromoteForm, RollbackForm, TrainForm
+from shopkeeper.api.forms import EvaluateForm, PromoteForm, RollbackForm, TrainForm
 from shopkeeper.api.page import cut
 from shopkeeper.api.training import submit_training
 from shopkeeper.core.records import ModelInfo, Version
 from shopkeeper.lifecycle.registry import Promotion
+from shopkeeper.lifecycle.splits import Split, Variant
 
 doors = Doors("Models")
 Scope = Annotated[str, Query(max_length=160, pattern=r"^(all|(product|store):[^/\s]{1,128})$")]
@@ -31,7 +32,7 @@ class ModelDetail(msgspec.Struct):
     versions: int
     aliases: dict[str, int]
     champion: Version | None
-    traffic: dict[str, Any]
+    traffic: Split
 
 
 @doors.add("GET", "/api/v1/models", scope="r", answer=Page[ModelInfo])
@@ -53,7 +54,8 @@ async def get_model(shop: ShopDep, model: Id, scope: Scope = "all") -> Response:
     info = await asyncio.to_thread(shop.registry.model, model, scope)
     number = info.aliases.get("champion")
     champion = None if number is None else await asyncio.to_thread(shop.registry.version, model, "champion", scope)
-    variants = [] if number is None else [{"version": number, "weight": 1.0}]
+    active = shop.traffic.active(model, scope)
+    alone = [] if number is None else [Variant(version=number, weight=1.0)]
     detail = ModelDetail(
         name=info.name,
         scope=info.scope,
@@ -62,7 +64,7 @@ async def get_model(shop: ShopDep, model: Id, scope: Scope = "all") -> Response:
         versions=info.versions,
         aliases=info.aliases,
         champion=champion,
-        traffic={"variants": variants},
+        traffic=active.split if active is not None else Split(variants=alone),
     )
     return reply(detail, headers={"etag": _etag(info)})
 
@@ -97,6 +99,26 @@ async def list_versions(
 async def get_version(shop: ShopDep, model: Id, version: Id, scope: Scope = "all") -> Response:
     """One version, by number or alias"""
     return reply(await asyncio.to_thread(shop.registry.version, model, version, scope))
+
+
+@doors.add(
+    "POST",
+    "/api/v1/models/{model}/versions/{version}/evaluate",
+    scope="o",
+    status=202,
+    body=EvaluateForm,
+    answer=Queued,
+    errors=(404, 409, 429),
+)
+async def evaluate(
+    request: Request, shop: ShopDep, caller: CallerDep, model: Id, version: Id, scope: Scope = "all"
+) -> Response:
+    """Begins to measure a version anew, by default beside the champion; the verdict takes the old one's place"""
+    form = await read(request, EvaluateForm)
+    job = await asyncio.to_thread(
+        shop.evaluations.submit, model, version, against=str(form.against), scope=scope, by=caller.name
+    )
+    return queued(job.job_id)
 
 
 @doors.add(

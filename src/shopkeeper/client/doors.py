@@ -12,6 +12,7 @@ import msgspec
 from shopkeeper.client.archives import ArchiveDoors
 from shopkeeper.client.models import ModelDoors
 from shopkeeper.client.schedules import ScheduleDoors
+from shopkeeper.client.traffic import TrafficDoors
 from shopkeeper.client.wire import Page, decoded, escaped
 from shopkeeper.core.ids import ulid
 from shopkeeper.core.records import (
@@ -40,7 +41,7 @@ class Similar(msgspec.Struct):
     versions: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
-class ShopkeeperClient(ModelDoors, ArchiveDoors, ScheduleDoors):
+class ShopkeeperClient(ModelDoors, ArchiveDoors, TrafficDoors, ScheduleDoors):
     """A shop, seen through its HTTP doors. Safe to share between threads; close it, or use it in a `with`."""
 
     # -- health and operations
