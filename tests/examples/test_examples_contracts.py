@@ -8,7 +8,7 @@ import sys
 
 from own_package import EXAMPLES, ROOT
 
-from shopkeeper.checks import artifacts, features, forecast, sources
+from shopkeeper.checks import artifacts, features, forecast, sources, tables
 
 
 def run(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -23,7 +23,7 @@ def test_own_parts_pass_every_check(environment):
     assert done.returncode == 0, done.stdout[-4000:]
     passed = re.search(r"(\d+) passed", done.stdout)
     assert passed is not None
-    due = [suite.CHECKS for suite in (forecast, artifacts, features, sources)]
+    due = [suite.CHECKS for suite in (forecast, artifacts, features, sources, tables)]
     assert int(passed[1]) == sum(map(len, due))
 
 

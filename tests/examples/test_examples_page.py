@@ -13,7 +13,7 @@ from shopkeeper.cli.main import shopkeeper
 SHOWN = dict(re.findall(r"^\[`examples/(\S+)`\]\(\S+\):\n\n```python\n(.*?)^```", PAGE, re.M | re.S))
 
 
-@pytest.mark.parametrize("name", ["own_algorithm.py", "own_feature.py", "own_source.py", "test_own.py"])
+@pytest.mark.parametrize("name", ["own_algorithm.py", "own_feature.py", "own_source.py", "own_table.py", "test_own.py"])
 def test_the_page_shows_the_file(name):
     assert SHOWN[name] == (EXAMPLES / name).read_text()
 

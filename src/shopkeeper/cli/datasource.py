@@ -73,7 +73,7 @@ def source_of(file: str | None, given: Mapping[str, Any]) -> dict[str, Any] | No
         if name.startswith(f"{kind}_"):
             found[name.removeprefix(f"{kind}_")] = value
     if (path := file or given.get("data_path")) is not None:
-        found["path"] = str(Path(path).absolute()) if kind == "file" else path
+        found["path"] = path if kind == "oss" or "://" in path else str(Path(path).absolute())
     if "data_format" in given:
         found["format"] = given["data_format"]
     if "data_option" in given:
