@@ -10,6 +10,7 @@ from shopkeeper.bootstrap import Shop
 from shopkeeper.core.errors import Invalid, NotFound
 from shopkeeper.core.ids import check_name
 from shopkeeper.core.records import Version
+from shopkeeper.learning.tabular import Schema
 from shopkeeper.lifecycle.addresses import CHAMPION
 from shopkeeper.lifecycle.loading import Loaded
 from shopkeeper.lifecycle.pinning import names_in
@@ -69,6 +70,14 @@ def known(shop: Shop, name: str, version: str | None = None) -> tuple[Version, A
     if not callable(getattr(facts, "score_rows", None)):
         raise _no_rows(model)
     return found, facts
+
+
+def texts_of(facts: Any) -> frozenset[str]:
+    """The features that are texts, of a model in memory."""
+    schema = getattr(facts, "schema", None)
+    if not isinstance(schema, Schema):
+        return frozenset()
+    return frozenset(schema.names[at] for at in schema.categorical)
 
 
 def _no_rows(model: str) -> Invalid:

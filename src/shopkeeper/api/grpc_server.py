@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeAlias
 from shopkeeper import __version__
 from shopkeeper.api import scoring
 from shopkeeper.api.access import Access, demand
-from shopkeeper.api.addressed import loaded
+from shopkeeper.api.addressed import loaded, texts_of
 from shopkeeper.api.grpc_messages import METHODS, SERVICE, messages
 from shopkeeper.api.grpc_tensors import add_output, tensors_in
 from shopkeeper.api.inference import NAME, describe, is_ready, server_ready
@@ -186,7 +186,7 @@ class GrpcServer:
         name, version = request.model_name, request.model_version or None
         asked.facts["model"] = name[:160]
         model = (await loaded(self.shop, name, version)).model
-        rows = rows_of(tensors_in(request), model.feature_names)
+        rows = rows_of(tensors_in(request), model.feature_names, texts_of(model))
         scored = await scoring.score(self.shop, name, version, rows, subject=scoring.subject_of(asked.user, rows))
         asked.facts["model_version"] = scored.tag
         asked.trailing.append(("x-model-version", scored.tag))

@@ -16,7 +16,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from shopkeeper import __version__
 from shopkeeper.api import scoring
-from shopkeeper.api.addressed import address, known, listed, loaded
+from shopkeeper.api.addressed import address, known, listed, loaded, texts_of
 from shopkeeper.api.body import decode
 from shopkeeper.api.call import Call
 from shopkeeper.api.door import Doors, Id, ShopDep, reply
@@ -115,7 +115,7 @@ async def infer(shop: Shop, call: Call) -> Answer:
     request = decode(call.body, InferRequest)
     inputs = [_json_tensor(one) for one in request.inputs]
     asked = await loaded(shop, call.model, call.version)
-    rows = rows_of(inputs, asked.model.feature_names)
+    rows = rows_of(inputs, asked.model.feature_names, texts_of(asked.model))
     subject = scoring.subject_of(call.header(b"x-user-id"), rows)
     scored = await scoring.score(shop, call.model, call.version, rows, subject=subject)
     outputs = chosen(tensors_of(scored.output, scored.predictions), [one.name for one in request.outputs or ()])
@@ -187,18 +187,22 @@ async def describe(shop: Shop, model: str, version: str | None = None) -> ModelM
     """Raises NotFound, Unavailable, Invalid."""
     found, facts = await asyncio.to_thread(known, shop, model, version)
     versions, _, _ = await asyncio.to_thread(shop.registry.versions, found.model, limit=100)
-    columns = sorted(found.feature_names)
     return ModelMetadata(
         name=found.model,
         versions=[str(one.version) for one in versions],
         platform=f"{NAME}_{found.algorithm}",
-        inputs=[_matrix(columns) if columns else TensorMetadata(FEATURES, "BYTES", [-1])],
+        inputs=_inputs(facts, found.feature_names),
         outputs=_outputs(facts),
     )
 
 
-def _matrix(columns: list[str]) -> TensorMetadata:
-    return TensorMetadata(MATRIX, "FP64", [-1, len(columns)], {"columns": ",".join(columns)})
+def _inputs(facts: Any, names: list[str]) -> list[TensorMetadata]:
+    """A matrix; where a feature is a text one tensor each; where a model has no columns rows as JSON."""
+    if not names:
+        return [TensorMetadata(FEATURES, "BYTES", [-1])]
+    if texts := texts_of(facts):
+        return [TensorMetadata(name, "BYTES" if name in texts else "FP64", [-1]) for name in sorted(names)]
+    return [TensorMetadata(MATRIX, "FP64", [-1, len(names)], {"columns": ",".join(sorted(names))})]
 
 
 def _outputs(facts: Any) -> list[TensorMetadata]:

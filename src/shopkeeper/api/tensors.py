@@ -50,8 +50,10 @@ class Tensor(msgspec.Struct):
     data: list[Any]
 
 
-def rows_of(inputs: Sequence[Tensor], columns: Sequence[str]) -> list[dict[str, Any]]:
-    """The rows that the inputs are. `columns`: the model's feature names. Raises Invalid."""
+def rows_of(
+    inputs: Sequence[Tensor], columns: Sequence[str], texts: frozenset[str] = frozenset()
+) -> list[dict[str, Any]]:
+    """The rows that the inputs are. `columns`: the model's feature names, `texts` those that are texts. Raises Invalid."""
     names = [one.name for one in inputs]
     if len(set(names)) != len(names):
         raise _wrong("inputs", "two tensors have the same name")
@@ -60,6 +62,11 @@ def rows_of(inputs: Sequence[Tensor], columns: Sequence[str]) -> list[dict[str, 
         if only.datatype == "BYTES" and (only.name == FEATURES or not columns):
             return _rows_of_json(only)
         if len(only.shape) == 2:
+            if texts:
+                told = (
+                    f"{', '.join(sorted(texts))} are texts; send one tensor a feature, or rows as JSON in {FEATURES!r}"
+                )
+                raise _wrong(only.name, told)
             return _rows_of_matrix(only, sorted(columns))
     return _rows_of_columns(inputs, columns)
 
