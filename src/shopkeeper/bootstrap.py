@@ -24,6 +24,7 @@ from shopkeeper.forecast.panel import SalesPanel
 from shopkeeper.forecast.service import ForecastService
 from shopkeeper.lifecycle.attempt import Limits
 from shopkeeper.lifecycle.catalogue import Catalogue
+from shopkeeper.lifecycle.evaluations import Evaluations
 from shopkeeper.lifecycle.exchange import Exchange
 from shopkeeper.lifecycle.gradual import Gradual
 from shopkeeper.lifecycle.jobs import JobService
@@ -159,6 +160,7 @@ class Shop:
             connections=settings.connection,
         )
         self.releases = Releases(self.jobs, self.registry, sources=self.sources, publisher=self.publishing)
+        self.evaluations = Evaluations(self.jobs, self.registry, self.sources)
         self.stacks = Stacks(self.jobs, self.registry, self.traffic, self.sources)
         self.catalogue = Catalogue(self.registry, self.jobs)
         self.uploads = Uploads(self.registry, self.exchange)

@@ -121,6 +121,10 @@ def test_steps_can_be_left_out(home: Path) -> None:
     assert pipeline(home, "popularity", "--existing", "1", "--skip-eval")["promote"]["outcome"] == "done"
     forced = pipeline(home, *POPULARITY, "--skip-eval")
     assert (forced["register"]["version"], forced["promote"]["outcome"]) == (2, "done")
+    # Another champion by now: it is measured anew, beside that one.
+    back = pipeline(home, "popularity", "--existing", "1")
+    assert (back["data"]["message"], back["gate"]["outcome"]) == ("measured anew", "PROMOTE")
+    assert back["promote"]["outcome"] == "done"
 
 
 def test_the_gates_no_is_told_and_ends_with_one(home: Path) -> None:
@@ -150,6 +154,21 @@ def test_what_cannot_begin_tells_no_step(home: Path) -> None:
 def test_what_trains_and_what_is_there_exclude_each_other(home: Path) -> None:
     for args in (["--set", "a=1"], ["--skip-register"], ["--version", "x"], ["--algorithm", "ease"]):
         pipeline(home, "popularity", "--existing", "1", *args, code=2)
+
+
+def test_a_version_is_measured_anew_and_the_answer_is_an_exit_code(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for _ in range(2):
+        pipeline(home, *POPULARITY)
+    capsys.readouterr()
+    main(["evaluate", "popularity", "1", "--home", str(home), "--json"])
+    assert json.loads(capsys.readouterr().out)["gate"]["verdict"] == "PROMOTE"
+    main(["evaluate", "popularity", "1", "--home", str(home)])
+    assert "popularity v1: PROMOTE" in capsys.readouterr().out
+    with pytest.raises(SystemExit) as ended:
+        main(["evaluate", "popularity", "2", "--home", str(home)])
+    assert ended.value.code == 4
 
 
 def test_people_see_lines(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

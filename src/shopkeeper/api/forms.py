@@ -107,6 +107,12 @@ class PromoteForm(Struct):
     reason: Text = ""
 
 
+class EvaluateForm(Struct):
+    """`against`: a number, v3, or an alias."""
+
+    against: int | str = "champion"
+
+
 class RollbackForm(Struct):
     to: int | str = "previous"
     reason: Text = ""

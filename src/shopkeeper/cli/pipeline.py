@@ -11,7 +11,7 @@ from shopkeeper.cli.screen import Screen, read_settings, with_shop
 
 if TYPE_CHECKING:
     from shopkeeper.client import ShopkeeperClient
-    from shopkeeper.core.records import Gate, Job
+    from shopkeeper.core.records import Gate, Job, Version
 
 _GATE_SAYS_NO = 1
 _ENDS_AT = {"data": 20, "train": 80}  # percent of a training at which a step is over
@@ -161,9 +161,14 @@ def _existing(
     from shopkeeper.core.errors import Conflict
 
     version = shop.version(model, ref, scope=scope)
-    for step in ("data", "train"):
-        steps.tell(step, "skipped", f"{model} v{version.version} is there already")
-    passed = _tell_gate(steps, version.gate if ask else None, version.metrics)
+    measured = _measured_anew(shop, screen, version) if ask else None
+    there = f"{model} v{version.version} is there already"
+    steps.tell("data", "skipped" if measured is None else "done", there if measured is None else "measured anew")
+    steps.tell("train", "skipped", there)
+    gate, metrics = (
+        (measured["gate"], measured["metrics"]) if measured else (version.gate if ask else None, version.metrics)
+    )
+    passed = _tell_gate(steps, gate, metrics)
     steps.tell("register", "skipped", f"{model} v{version.version} is there already", version=version.version)
     if not passed:
         steps.tell("upload", "skipped", "the gate rejects it: it stays at home")
@@ -184,6 +189,21 @@ def _existing(
     except Conflict as error:
         return _tell_promotion(steps, model, version.version, False, error.message)
     return _tell_promotion(steps, model, version.version, True, "")
+
+
+def _measured_anew(shop: ShopkeeperClient, screen: Screen, version: Version) -> dict[str, Any] | None:
+    """What an evaluation found, when the version's verdict says nothing about the champion of today."""
+    from shopkeeper.cli.watch import watch
+    from shopkeeper.core.errors import NotFound
+
+    try:
+        champion = shop.version(version.model, "champion", scope=version.scope).version
+    except NotFound:
+        return None
+    if champion == version.version or (version.gate is not None and version.data.get("against") == champion):
+        return None
+    job = shop.evaluate(version.model, version.version, scope=version.scope)
+    return watch(shop, screen, job, f"measuring {version.model} v{version.version}").result
 
 
 def _tell_gate(steps: Steps, gate: Gate | dict[str, Any] | None, metrics: dict[str, Any]) -> bool:

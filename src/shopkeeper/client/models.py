@@ -55,6 +55,12 @@ class ModelDoors(JobDoors):
         path = f"{_V1}/models/{escaped(model)}/promote"
         return self.call("POST", path, dict[str, Any], body, query={"scope": scope})
 
+    def evaluate(self, model: str, version: str | int, *, against: str | int = "champion", scope: str = "all") -> Job:
+        """Begins to measure a version anew beside another; the verdict takes the old one's place."""
+        path = f"{_V1}/models/{escaped(model)}/versions/{escaped(str(version))}/evaluate"
+        queued = self.call("POST", path, dict[str, Any], {"against": against}, query={"scope": scope})
+        return self.job(queued["job_id"])
+
     def rollback(
         self, model: str, to: str | int = "previous", *, reason: str = "", scope: str = "all"
     ) -> dict[str, Any]:

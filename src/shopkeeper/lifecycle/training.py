@@ -7,33 +7,23 @@ the job's child; `releasing.py` is its other half, in the shop's process.
 from __future__ import annotations
 
 import shutil
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from shopkeeper import __version__, plugins
-from shopkeeper.core.errors import Invalid, ShopkeeperError
-from shopkeeper.core.protocols import Family, JobContext, Metrics, TrainingContext, TrainingData
-from shopkeeper.core.records import FileEntry, Gate
+from shopkeeper.core.errors import Invalid
+from shopkeeper.core.protocols import Family, JobContext, TrainingContext, TrainingData
+from shopkeeper.core.records import FileEntry
 from shopkeeper.lifecycle.loading import difference_of, load_model, write_golden
+from shopkeeper.lifecycle.measuring import Rival, finite, judged, measured
 from shopkeeper.lifecycle.orders import TrainOrder
 from shopkeeper.lifecycle.reporting import within
 from shopkeeper.lifecycle.versions import Candidate
-from shopkeeper.quality.gate import held
 from shopkeeper.stores import artifacts
 
 ARTIFACT = "artifact"
-
-
-class Champion(msgspec.Struct, kw_only=True):
-    """The version that answers now; its folder is read, never written."""
-
-    version: int
-    algorithm: str
-    folder: str
-    files: list[FileEntry]
 
 
 class TrainParams(TrainOrder, kw_only=True, forbid_unknown_fields=False):
@@ -42,7 +32,7 @@ class TrainParams(TrainOrder, kw_only=True, forbid_unknown_fields=False):
     `ticket` stands for the secrets of the source, which the shop keeps in memory; the child gets them in `source`.
     """
 
-    champion: Champion | None = None
+    champion: Rival | None = None
     ticket: str | None = None
 
 
@@ -70,9 +60,9 @@ def train(ctx: JobContext) -> dict[str, Any]:
     ctx.report(85, 100, message="measuring")
     measures = family.evaluate(loaded, data.holdout)
     rival = asked.champion if asked.evaluate else None
-    champion, trouble = _measure_champion(rival, data)
+    champion, trouble = measured(rival, data)
     ctx.report(95, 100, message="judging")
-    gate = _judge(family, measures, champion, trouble) if asked.evaluate else None
+    gate = judged(family, measures, champion, trouble) if asked.evaluate else None
 
     candidate = Candidate(
         model=asked.model,
@@ -84,14 +74,14 @@ def train(ctx: JobContext) -> dict[str, Any]:
         seed=asked.seed,
         feature_names=list(loaded.feature_names),
         data=data.facts,
-        metrics=_finite(measures),
+        metrics=finite(measures),
         gate=gate,
         against=rival.version if rival is not None else None,
         code_version=__version__,
         label=asked.version or "",
     )
     candidate.files = artifacts.seal(folder, msgspec.to_builtins(candidate))
-    compared = None if champion is None else _finite(champion)
+    compared = None if champion is None else finite(champion)
     about = {"folder": ARTIFACT, "champion_metrics": compared, "peak_memory_mb": _peak_memory_mb()}
     return {**msgspec.to_builtins(candidate), **about}
 
@@ -127,26 +117,6 @@ def _save(model: Any, family: Family, data: TrainingData, folder: Path) -> list[
     model.save(folder)
     write_golden(folder, data.golden, expected)
     return artifacts.seal(folder, {})
-
-
-def _measure_champion(champion: Champion | None, data: TrainingData) -> tuple[Metrics | None, str | None]:
-    """Its measures on the same rows, or why it could not be measured."""
-    if champion is None:
-        return None, None
-    try:
-        model, family = load_model(champion.algorithm, Path(champion.folder), champion.files)
-        return family.evaluate(model, data.holdout), None
-    except ShopkeeperError as error:
-        return None, f"the champion v{champion.version} could not be measured: {error.message}"
-
-
-def _judge(family: Family, measures: Metrics, champion: Metrics | None, trouble: str | None) -> Gate:
-    gate = family.judge(measures, champion)
-    return gate if trouble is None else held(gate, trouble)
-
-
-def _finite(measures: Metrics) -> dict[str, float | None]:
-    return {name: float(value) if isfinite(value) else None for name, value in measures.items()}
 
 
 def _empty(folder: Path) -> Path:

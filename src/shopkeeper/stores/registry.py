@@ -1,7 +1,7 @@
 """Models, their versions and the aliases that point at them, as SQL. Functions work inside the caller's transaction.
 
 Aliases are an append-only record: where one points now is its newest row, where it pointed then is the newest row of
-that time. Nothing here is ever overwritten but a version's status.
+that time. Nothing here is ever overwritten but a version's status and verdict.
 """
 
 from __future__ import annotations
@@ -72,6 +72,16 @@ def add_version(
 def next_version(connection: Connection, model: str, scope: str) -> int:
     mine = (versions.c.model == model, versions.c.scope == scope)
     return (connection.scalar(select(func.max(versions.c.version)).where(*mine)) or 0) + 1
+
+
+def set_gate(connection: Connection, model: str, scope: str, version: int, gate: Gate, *, against: int) -> None:
+    """Another verdict, and the version that it was measured against."""
+    mine = (versions.c.model == model, versions.c.scope == scope, versions.c.version == version)
+    manifest = connection.scalar(select(versions.c.manifest).where(*mine))
+    if manifest is None:
+        return
+    manifest = {**manifest, "data": {**manifest.get("data", {}), "against": against}}
+    connection.execute(update(versions).where(*mine).values(gate=msgspec.to_builtins(gate), manifest=manifest))
 
 
 def set_status(connection: Connection, model: str, scope: str, version: int, status: str) -> None:

@@ -1,0 +1,57 @@
+"""`shopkeeper evaluate MODEL VERSION`"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from shopkeeper.cli.screen import Screen, with_shop
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from shopkeeper.client import ShopkeeperClient
+
+_GATE_SAYS_NO = 1
+
+
+@click.command("evaluate")
+@click.argument("model")
+@click.argument("version", default="candidate")
+@click.option("--against", default="champion", show_default=True, help="Another version: 3, v3 or an alias.")
+@click.option("--scope", default="all", show_default=True)
+@with_shop()
+@click.pass_context
+def command(
+    ctx: click.Context, shop: ShopkeeperClient, screen: Screen, model: str, version: str, against: str, scope: str
+) -> None:
+    """Measure VERSION (3, v3 or an alias) of MODEL anew beside the champion, on the rows a training would hold out now.
+
+    The verdict is kept with the version. Ends with 0 when the gate passes it, with 1 when it does not.
+    """
+    from shopkeeper.cli.watch import watch
+
+    job = watch(shop, screen, shop.evaluate(model, version, against=against, scope=scope), f"measuring {model}")
+    result = job.result or {}
+    screen.show(result, lambda console: _draw(console, model, result))
+    if result["gate"]["verdict"] != "PROMOTE":
+        ctx.exit(_GATE_SAYS_NO)
+
+
+def _draw(console: Console, model: str, result: dict[str, Any]) -> None:
+    from rich.table import Column, Table
+
+    console.print(f"{model} v{result['version']}: {result['gate']['verdict']}")
+    for reason in result["gate"]["reasons"]:
+        console.print(f"  {reason}", soft_wrap=True)
+    right = [Column(f"v{result[who]}", justify="right") for who in ("version", "against")]
+    table = Table("measure", *right, box=None, header_style="bold")
+    rival = result["champion_metrics"] or {}
+    for name, value in result["metrics"].items():
+        table.add_row(name, _number(value), _number(rival.get(name)))
+    console.print(table)
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.6g}"
