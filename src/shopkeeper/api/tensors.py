@@ -53,7 +53,7 @@ class Tensor(msgspec.Struct):
 def rows_of(
     inputs: Sequence[Tensor], columns: Sequence[str], texts: frozenset[str] = frozenset()
 ) -> list[dict[str, Any]]:
-    """The rows that the inputs are. `columns`: the model's feature names, `texts` those that are texts. Raises Invalid."""
+    """The rows that the inputs are. `columns`: the model's features, `texts` those that are texts. Raises Invalid."""
     names = [one.name for one in inputs]
     if len(set(names)) != len(names):
         raise _wrong("inputs", "two tensors have the same name")
@@ -63,10 +63,8 @@ def rows_of(
             return _rows_of_json(only)
         if len(only.shape) == 2:
             if texts:
-                told = (
-                    f"{', '.join(sorted(texts))} are texts; send one tensor a feature, or rows as JSON in {FEATURES!r}"
-                )
-                raise _wrong(only.name, told)
+                told = f"texts ({', '.join(sorted(texts))}) do not go into a matrix; send one tensor a feature"
+                raise _wrong(only.name, f"{told}, or rows as JSON in a BYTES tensor {FEATURES!r}")
             return _rows_of_matrix(only, sorted(columns))
     return _rows_of_columns(inputs, columns)
 
