@@ -289,6 +289,9 @@ def zip_with(name: str, content: bytes) -> bytes:
         ("model.joblib", b"anything"),
         ("hook.py", b"print()"),
         *((f"renamed{protocol}.json", pickle.dumps(Evil(), protocol)) for protocol in range(6)),
+        ("long.json", pickle.dumps([Evil(), "x" * 200_000], 0)),
+        ("with_tail.json", pickle.dumps(Evil(), 0) + b"{}"),
+        ("only_import.json", b"cantigravity\nfly\n."),
         ("plain.json", pickle.dumps({"just": "data"}, 4)),
         ("program.bin", b"\x7fELF" + bytes(100)),
         ("script.json", b"#!/bin/sh\nexit"),
@@ -306,8 +309,13 @@ def test_code_in_disguise(archive, other, name, content):
 def test_honest_files_pass(archive, other):
     arrays = io.BytesIO()
     np.savez(arrays, a=np.arange(10))
+    plain = io.BytesIO()
+    np.save(plain, np.random.default_rng(2).normal(size=(5000, 8)).astype(np.float32))
     change = {
         "artifact/a.npz": arrays.getvalue(),
+        "artifact/b.npy": plain.getvalue(),
+        "artifact/t.txt": b"cats and\ndogs and\nRabbits and\nbirds",
+        "artifact/u.bin": b"\x93" * 1000,
         "artifact/c.csv": b"customer,amount\n1,2\n3,4\n",
         "artifact/n.json": b"N.",
         "artifact/r.bin": np.random.default_rng(1).bytes(200_000),

@@ -9,6 +9,7 @@ import pickletools
 import zipfile
 import zlib
 from pathlib import Path
+from typing import Any
 
 from shopkeeper.core.errors import Invalid
 from shopkeeper.stores.artifacts import CODE
@@ -22,7 +23,8 @@ _MAGIC = (
     (b"#!", "a script"),
     (b"\x89HDF", "an HDF5 file, which may hold code"),
 )
-_CALLS = frozenset({"GLOBAL", "STACK_GLOBAL", "INST", "OBJ", "NEWOBJ", "NEWOBJ_EX", "REDUCE", "BUILD", "EXT1"})
+_IMPORTS = frozenset({"GLOBAL", "STACK_GLOBAL", "INST"})
+_CALLS = frozenset({"INST", "OBJ", "NEWOBJ", "NEWOBJ_EX", "REDUCE", "BUILD"})
 
 
 def check_head(name: str, head: bytes) -> None:
@@ -32,7 +34,7 @@ def check_head(name: str, head: bytes) -> None:
             raise _refused(name, kind)
     if head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
         raise _refused(name, "a pickle")
-    if _calls(head):
+    if _imports(head):
         raise _refused(name, "a pickle")
     if b"|O" in head[:4096] and b"NUMPY" in head[:256]:
         raise _refused(name, "an array of pickled objects")
@@ -54,15 +56,38 @@ def check_zip(name: str, path: Path) -> None:
         raise _refused(name, f"a zip file that cannot be looked into ({error})") from error
 
 
-def _calls(head: bytes) -> bool:
-    """Whether it reads as pickle instructions, one of which gets or calls something. Text stops at its first word."""
-    found = False
+def _imports(head: bytes) -> bool:
+    """Whether pickle instructions from the first byte on import something and call it, or end with it.
+
+    The stack is followed as a reader would: text and other formats run out of it, or of instructions, at once.
+    """
+    stack: list[Any] = []
+    imported = False
     try:
         for opcode, _, _ in pickletools.genops(head):
-            found = found or opcode.name in _CALLS
-    except Exception:  # noqa: BLE001  the parser raises whatever it stumbles over: then it is no pickle, or goes on
-        return found and len(head) == HEAD
-    return found
+            if not _taken(stack, opcode.stack_before):
+                return False
+            stack += opcode.stack_after
+            if imported and opcode.name in _CALLS:
+                return True
+            imported = imported or opcode.name in _IMPORTS
+    except Exception:  # noqa: BLE001  the parser raises whatever it stumbles over: then it is no pickle
+        return False
+    return imported
+
+
+def _taken(stack: list[Any], before: list[Any]) -> bool:
+    """Takes an instruction's operands off the stack; False when they are not there."""
+    count = len(before)
+    if (mark := pickletools.markobject) in before:
+        if mark not in stack:
+            return False
+        del stack[len(stack) - 1 - stack[::-1].index(mark) :]
+        count = before.index(mark)
+    if count > len(stack):
+        return False
+    del stack[len(stack) - count :]
+    return True
 
 
 def _refused(name: str, kind: str) -> Invalid:
