@@ -15,7 +15,7 @@ from shopkeeper.learning.trees import Trees, trees_of_lightgbm
 from shopkeeper.recommend.ranking.params import RankingParams
 from shopkeeper.recommend.ranking.rows import RankRows
 from shopkeeper.recommend.ranking.stopping import stopping_split
-from shopkeeper.recommend.ranking.trees import Growing, TreeRanker
+from shopkeeper.recommend.ranking.trees import Growing, TreeRanker, threads_for
 
 _TREES = "trees.txt"
 
@@ -126,6 +126,7 @@ class Lgbm:
             "feature_fraction": params.colsample,
             "lambda_l2": params.l2,
             "seed": self.seed,
+            "num_threads": threads_for(rows),
             "deterministic": True,
             "force_row_wise": True,
             "verbose": -1,

@@ -19,6 +19,7 @@ GRAPH = "trees.onnx"
 _FACTS = "form.json"
 _SAMPLE = 5000
 TOLERANCE = 1e-5
+_WORTH_THREADS = 100_000
 
 
 class _Facts(msgspec.Struct, kw_only=True):
@@ -121,6 +122,15 @@ class TreeRanker:
     def trees_of(booster: Any) -> Trees:
         """Raises Invalid where they have no form of their own."""
         raise NotImplementedError
+
+
+def threads_for(rows: int) -> int:
+    """Threads to grow trees with; 0: as many as the job may use.
+
+    Threads that wait for one another cost more than few rows are worth: on two busy cores the 32,561 rows of Adult took
+    26 s with two threads and 2.6 s with one.
+    """
+    return 1 if rows < _WORTH_THREADS else 0
 
 
 class Growing:

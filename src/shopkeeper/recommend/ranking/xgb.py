@@ -17,9 +17,10 @@ from shopkeeper.learning.trees import Trees, trees_of_xgboost
 from shopkeeper.recommend.ranking.params import RankingParams
 from shopkeeper.recommend.ranking.rows import RankRows
 from shopkeeper.recommend.ranking.stopping import stopping_split
-from shopkeeper.recommend.ranking.trees import Growing, TreeRanker
+from shopkeeper.recommend.ranking.trees import Growing, TreeRanker, threads_for
 
 _TREES = "trees.ubj"
+_LEAST_WEIGHTED = 20.0
 
 
 class XgbRanker(TreeRanker):
@@ -91,8 +92,9 @@ class Xgb:
         depth: Annotated[int, msgspec.Meta(ge=1, le=14, description="Depth of a tree at most")] = 5
         learning_rate: Annotated[float, msgspec.Meta(gt=0, le=1, description="Step of each tree")] = 0.08
         min_child_weight: Annotated[
-            float, msgspec.Meta(ge=0, le=10_000, description="Least sum of weights in a leaf")
-        ] = 20.0
+            Annotated[float, msgspec.Meta(ge=0, le=10_000)] | None,
+            msgspec.Meta(description="Least sum of weights in a leaf; null: 20 on the shop's log, 1 on a table"),
+        ] = None
         subsample: Annotated[float, msgspec.Meta(gt=0, le=1, description="Share of rows for each tree")] = 0.8
         colsample: Annotated[float, msgspec.Meta(gt=0, le=1, description="Share of features for each tree")] = 0.6
         l2: Annotated[float, msgspec.Meta(ge=0, le=10_000, description="Penalty on leaf values")] = 1.0
@@ -114,7 +116,7 @@ class Xgb:
             xgboost.DMatrix(ready[1], check.label, weight=check.weight),
         ]
         booster = xgboost.train(
-            self._settings(),
+            self._settings(threads_for(len(learn)), weighted=data.lists is not None),
             matrices[0],
             num_boost_round=self.params.trees,
             evals=[(matrices[1], "later")],
@@ -125,19 +127,22 @@ class Xgb:
         best = booster[: booster.best_iteration + 1]
         return XgbRanker.with_form(best, data.schema, data.values)
 
-    def _settings(self) -> dict[str, Any]:
+    def _settings(self, threads: int, *, weighted: bool) -> dict[str, Any]:
+        """`weighted`: rows stand for those left out beside them, so a leaf of few rows has a large sum."""
         params = self.params
+        least = _LEAST_WEIGHTED if weighted else 1.0
         return {
             "objective": "binary:logistic",
             "eval_metric": "logloss",
             "tree_method": "hist",
             "max_depth": params.depth,
             "eta": params.learning_rate,
-            "min_child_weight": params.min_child_weight,
+            "min_child_weight": least if params.min_child_weight is None else params.min_child_weight,
             "subsample": params.subsample,
             "colsample_bytree": params.colsample,
             "lambda": params.l2,
             "seed": self.seed,
+            "nthread": threads,
         }
 
 
