@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -266,8 +266,7 @@ def open_shop(
             opened.profiles.seed_defaults()
             meta.set("profiles.seeded", "1").result()
         if meta.get("schedules.seeded") is None:
-            with suppress(Conflict):  # an opening that was interrupted had got so far
-                opened.schedules.create(_nightly())
+            opened.schedules.seed(_nightly())
             meta.set("schedules.seeded", "1").result()
         opened.imports.recover()
         held.push(stack.pop_all())

@@ -1,7 +1,11 @@
 """Schedules over a real database and real jobs, stepped by a clock that the test moves."""
 
+import os
+import subprocess
+import sys
 import threading
 from datetime import UTC, datetime
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -376,6 +380,31 @@ def test_killed_before_submission_it_submits_after_the_restart(make, jobs, clock
     assert (job.status, last_of(second).due) == ("done", TWO)
 
 
+@pytest.mark.parametrize("where", ["before", "after"])
+def test_a_killed_process_leaves_one_run_that_the_next_one_ends(where, schedules, jobs, clock, home, installed):
+    schedules.create(nightly())
+    parent = Path(__file__).parent / "schedules_parent.py"
+    process = subprocess.Popen(
+        [sys.executable, str(parent), str(home.path), str(micros(TWO)), where],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": installed},
+    )
+    try:
+        assert process.stdout.readline() == b"here\n"
+    finally:
+        process.kill()
+        process.wait()
+    assert run_of(schedules).job_id is None
+    clock.at = micros(TWO) + 61 * SECOND
+    schedules.tick()
+    schedules.tick()
+    if run_of(schedules) is not None:
+        ended(schedules, jobs)
+    assert (last_of(schedules).status, last_of(schedules).due) == ("done", TWO)
+    assert [job.status for job in jobs.list()[0]] == ["done"]
+    assert schedules.get("nightly").next_run == moment(micros(TWO) + DAY)
+
+
 def test_deleted_while_its_job_runs_the_job_goes_on(schedules, jobs, clock):
     schedules.create(nightly("toy_deaf"))
     at_two(clock)
@@ -439,6 +468,12 @@ def test_the_thread_runs_what_is_due_and_hears_of_changes(schedules, jobs, clock
 
 
 # -- what they say
+
+
+def test_a_seed_is_off_and_takes_no_name_twice(schedules):
+    schedules.seed(Schedule(name="nightly", cron="0 2 * * *", kind="not yet there", enabled=False))
+    schedules.seed(nightly(enabled=False))
+    assert (schedules.get("nightly").kind, schedules.get("nightly").next_run) == ("not yet there", None)
 
 
 def test_a_change_keeps_what_runs_left_and_needs_the_right_tag(schedules, clock):

@@ -15,6 +15,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
@@ -76,6 +77,13 @@ class Schedules:
         made = self._db.writer.run(lambda c: table.add(c, schedule, now=now, by=by))
         self.wake()
         return made
+
+    def seed(self, schedule: Schedule) -> None:
+        """One that is off, for a new shop: what it does is checked when it runs. Nothing, when the name is taken."""
+        assert not schedule.enabled
+        now = self._clock.wall()
+        with suppress(Conflict):
+            self._db.writer.run(lambda c: table.add(c, schedule, now=now, by=""))
 
     def change(self, schedule: Schedule, *, if_match: str | None = None, by: str = "") -> Schedule:
         """Says anew what a schedule does; the run under way goes on. Raises NotFound, Stale, Invalid."""
