@@ -15,8 +15,10 @@ from typing import Any, TypeAlias
 
 from shopkeeper import plugins
 from shopkeeper.core.errors import Unavailable
-from shopkeeper.core.records import FileEntry
+from shopkeeper.core.records import FileEntry, Version
+from shopkeeper.lifecycle.archives import read_archive, write_archive
 from shopkeeper.lifecycle.loading import difference_of, load_model, write_golden
+from shopkeeper.stores.archives import ArchiveLimits
 from shopkeeper.stores.artifacts import seal
 
 _PICKLED = (".pkl", ".pickle", ".joblib")
@@ -110,6 +112,22 @@ def check_threads_share_it(trained: Trained, folder: Path) -> None:
     assert all(difference_of(answer, expected) is None for answer in answers)
 
 
+def check_it_travels_to_another_shop(trained: Trained, folder: Path) -> None:
+    """Its files pass the checks that a stranger's archive must pass."""
+    made, archive = folder / "made", folder / "made.tar.gz"
+    made.mkdir()
+    files = trained.save(made)
+    names = list(trained.model.feature_names)
+    version = Version(
+        model="model", scope="all", version=1, algorithm=trained.algorithm, status="ready", files=files,
+        feature_names=names,
+    )  # fmt: skip
+    write_archive(version, plugins.algorithm(trained.algorithm).family, made, archive)
+    with archive.open("rb") as file, read_archive(file, below=folder, limits=ArchiveLimits()) as arrived:
+        model, _ = load_model(trained.algorithm, arrived.folder, arrived.facts.files)
+    assert difference_of(trained.probe(model), trained.probe(trained.model)) is None
+
+
 CHECKS: tuple[Check, ...] = (
     check_its_answers_are_finite,
     check_saved_and_loaded_it_answers_the_same,
@@ -117,4 +135,5 @@ CHECKS: tuple[Check, ...] = (
     check_a_copy_of_a_copy_is_the_same,
     check_any_changed_file_is_refused,
     check_threads_share_it,
+    check_it_travels_to_another_shop,
 )
