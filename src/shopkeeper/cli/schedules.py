@@ -139,7 +139,7 @@ def _draw(console: Console, schedules: list[Schedule]) -> None:
     if not schedules:
         console.print("no schedules; make one: shopkeeper schedules add NAME --cron '0 2 * * *' --set model=MODEL")
         return
-    columns = ("name", "cron", Column("what", overflow="fold"), "next run", Column("last run", overflow="fold"))
+    columns = ("name", "cron", Column("what", overflow="fold"), "next, UTC", Column("last, UTC", overflow="fold"))
     table = Table(*columns, box=None, header_style="bold")
     for one in schedules:
         what = f"{one.kind} {one.params['model']}" if "model" in one.params else one.kind
@@ -160,4 +160,4 @@ def _last(schedule: Schedule) -> str:
 
 
 def _when(time: datetime | None) -> str:
-    return f"{time:%Y-%m-%d %H:%M} UTC" if time else ""
+    return f"{time:%m-%d %H:%M}" if time else ""
