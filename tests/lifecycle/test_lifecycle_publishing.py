@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "sources"))
-from s3servers import KEYS, client, moto_server, stubborn_server
+from s3servers import KEYS, client, fragile_server, moto_server, stubborn_server
 
 from shopkeeper.core.clock import SystemClock
 from shopkeeper.core.errors import Conflict, Invalid, NotFound
@@ -150,6 +151,17 @@ def test_a_store_that_goes_away_half_way(make, add_version, registry):
         publishing = make(address)
         assert failed(publishing, publishing.deploy("line", f"{URL}/model-1.tar.gz"))
     assert registry.models() == []
+
+
+def test_a_store_that_hangs_up_during_the_upload(make, add_version, registry, home):
+    """The probe passed and half of the archive was sent: nothing is noted, and nothing stays behind."""
+    add_version(content={"noise.json": os.urandom(60_000).hex()})
+    with fragile_server(largest=10_000) as (address, kept):
+        publishing = make(address)
+        told = failed(publishing, publishing.upload("line", 1, "all", URL, "anna"))
+        assert "cannot write s3://models/shop/line/model-1.tar.gz" in told
+        assert kept == {}
+    assert not list(home.jobs.rglob("*.tar.gz"))
 
 
 def test_a_changed_archive_in_the_bucket(make, endpoint, add_version, second):

@@ -59,6 +59,49 @@ _DENIED = b"<?xml version='1.0'?><Error><Code>AccessDenied</Code><Message>AKTEST
 
 
 @contextmanager
+def fragile_server(largest: int) -> Iterator[tuple[str, dict[str, bytes]]]:
+    """Keeps small objects, and hangs up in the middle of a larger one. Gives (endpoint, what it keeps by path)."""
+    kept: dict[str, bytes] = {}
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_PUT(self) -> None:
+            size = int(self.headers.get("content-length", 0))
+            if size > largest:
+                self.rfile.read(size // 2)
+                self.connection.close()
+                self.close_connection = True
+                return
+            kept[self.path] = self.rfile.read(size)
+            self.answer(200)
+
+        def do_GET(self) -> None:
+            self.answer(200 if self.path in kept else 404, kept.get(self.path, b""))
+
+        do_HEAD = do_GET  # noqa: N815  the names are the base class's
+
+        def do_DELETE(self) -> None:
+            kept.pop(self.path, None)
+            self.answer(204)
+
+        def answer(self, status: int, body: bytes = b"") -> None:
+            self.send_response(status)
+            self.send_header("content-length", str(len(body)))
+            self.send_header("last-modified", "Thu, 01 Jan 2026 00:00:00 GMT")
+            self.send_header("etag", '"x"')
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(body)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    with _served(Handler) as address:
+        yield address, kept
+
+
+@contextmanager
 def stubborn_server(*, breaks_off: bool = False) -> Iterator[str]:
     """Lists, and answers 403 to every write; with `breaks_off` it reads out half of what it announced, each time."""
 
@@ -91,7 +134,13 @@ def stubborn_server(*, breaks_off: bool = False) -> Iterator[str]:
         def log_message(self, format: str, *args: Any) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    with _served(Handler) as address:
+        yield address
+
+
+@contextmanager
+def _served(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:

@@ -66,8 +66,8 @@ class Exchange:
         again: bool = False,
     ) -> Version:
         """Register what an archive holds as a new version, of the model it names or another one. Its gate says HOLD:
-        it was measured on another shop's rows, so promoting it needs `force`. `again`: a version with the same files
-        is given as it is, instead of Conflict.
+        it was measured on another shop's rows, so it is evaluated here first, or promoted by `force`. `again`: a
+        version with the same files is given as it is, instead of Conflict.
 
         Raises Invalid (the archive, an unknown algorithm, another family), Conflict (`exists`), Unavailable (disk).
         """
@@ -96,7 +96,9 @@ class Exchange:
             "imported_from": facts.data.get("imported_from"),
         }
         data = {name: value for name, value in facts.data.items() if name != "against"}
-        reason = f"imported from {facts.model} v{facts.version}: never measured against this shop's champion"
+        reason = (
+            f"imported from {facts.model} v{facts.version}, never measured here: evaluate it, or promote it by force"
+        )
         return Candidate(
             model=model,
             scope=scope,

@@ -69,7 +69,7 @@ class Publishing:
         by: str = "",
     ) -> Job:
         """Queue it: fetch, bring in, promote. `version` as it is called in the bucket, else its current one; a url
-        that ends in .tar.gz is the archive itself. What comes in is on HOLD, so it answers only with `force`.
+        that ends in .tar.gz is the archive itself. What comes in is on HOLD: without `force` it does not answer yet.
         """
         check_model_name(model)
         scope_folder(scope)

@@ -108,7 +108,7 @@ class Uploads:
             files=[],
             feature_names=list(ranker.feature_names),
             data={"uploaded": {**facts, "label": label}},
-            gate=Gate(verdict="HOLD", reasons=["uploaded: never measured on this shop's rows"]),
+            gate=Gate(verdict="HOLD", reasons=["uploaded, never measured here: evaluate it, or promote it by force"]),
             code_version=__version__,
             label=self._exchange.free_label(model, "all", label),
         )

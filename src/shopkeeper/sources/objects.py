@@ -109,7 +109,9 @@ def object_store(
             code="bad_addressing",
             field="addressing",
         )
-    options: dict[str, Any] = {"region": region or "us-east-1", "virtual_hosted_style_request": style == "virtual"}
+    # One at a time: Aliyun and others want an MD5 with a bulk delete, which the library does not send.
+    options: dict[str, Any] = {"region": region or "us-east-1", "disable_bulk_delete": True}
+    options["virtual_hosted_style_request"] = style == "virtual"
     if base is not None:
         options["endpoint"] = _with_bucket(base, place.bucket) if style == "virtual" else base.geturl()
     if access_key is not None:
