@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shopkeeper.core.errors import Invalid
-from shopkeeper.learning.fitting import MOST_CATEGORIES, fit_schema
+from shopkeeper.learning.fitting import MOST_CATEGORIES, cross_fitted, fit_schema
 from shopkeeper.learning.tabular import FILE, Column, Schema
 from shopkeeper.telemetry import metrics
 
@@ -167,7 +167,7 @@ def test_categories_are_numbered_by_their_mean_label():
 
 
 def test_rare_categories_share_the_code_of_the_unknown():
-    column = fitted(["common"] * 591 + ["rare"] * 9, [0, 1] * 300)
+    column = fitted(["common"] * 596 + ["rare"] * 4, [0, 1] * 300)
     assert list(column.categories or {}) == ["common"]
     schema = Schema((column,))
     assert schema.encode([{"t": "rare"}]) == schema.encode([{"t": "never seen"}])
@@ -182,7 +182,7 @@ def test_missing_is_a_category_of_its_own_where_training_had_it():
 
 def test_ten_thousand_categories_and_more_are_bounded():
     n = MOST_CATEGORIES + 500
-    texts = [f"c{k}" for k in range(n)] * 10
+    texts = [f"c{k}" for k in range(n)] * 5
     frame = pl.DataFrame({"t": texts})
     label = np.random.default_rng(0).integers(0, 2, len(texts)).astype(np.float32)
     column = fit_schema(frame, label, ["t"], {"t"}).columns[0]
@@ -200,3 +200,26 @@ def test_what_stands_for_a_missing_number_is_chosen(missing, expected):
 def test_a_column_that_was_always_there_defaults_to_zero():
     schema = fit_schema(pl.DataFrame({"x": [1.0, 2.0]}), np.zeros(2, dtype=np.float32), ["x"], set())
     assert schema.columns[0].default == 0.0
+
+
+def test_cross_fitted_codes_do_not_tell_a_row_its_own_label():
+    """Categories that say nothing: their own codes correlate with the label, cross-fitted ones do not."""
+    random = np.random.default_rng(0)
+    texts = [f"c{at}" for at in random.integers(0, 400, 4000)]
+    label = random.integers(0, 2, 4000).astype(np.float32)
+    frame = pl.DataFrame({"t": texts, "x": random.normal(size=4000)})
+    schema = fit_schema(frame, label, ["t", "x"], {"t"})
+    values = schema.encode_frame(frame)
+    fitted_apart = cross_fitted(values, label, schema, seed=3)
+    assert np.corrcoef(values[:, 0], label)[0, 1] > 0.2
+    assert abs(np.corrcoef(fitted_apart[:, 0], label)[0, 1]) < 0.1
+    np.testing.assert_array_equal(fitted_apart[:, 1], values[:, 1])
+    np.testing.assert_array_equal(fitted_apart, cross_fitted(values, label, schema, seed=3))
+
+
+def test_cross_fitted_codes_keep_what_categories_do_say():
+    label = np.array([0, 0, 0, 1] * 200 + [0, 1, 1, 1] * 200, dtype=np.float32)
+    frame = pl.DataFrame({"t": ["low"] * 800 + ["high"] * 800})
+    schema = fit_schema(frame, label, ["t"], {"t"})
+    apart = cross_fitted(schema.encode_frame(frame), label, schema, seed=1)[:, 0]
+    assert apart[:800].max() < apart[800:].min()

@@ -3,10 +3,11 @@
 Categories are numbered in the order of their mean label: a tree then parts them by one threshold. For a yes/no label
 the best split into two groups of categories is always a cut of that order (Fisher 1958; Breiman et al., CART, 1984,
 section 9.4), so plain numeric splits lose nothing at a node where the order is that of the whole, and the trees remain
-what every runtime knows. Two guards keep the label from leaking into rare categories: means are drawn towards the rate
-of all rows (smoothing after Micci-Barreca, SIGKDD Explorations 3(1), 2001), and categories of fewer than `RARE` rows
-(in small tables 2 % of the rows) share one code with all that training never saw: with codes for drawn categories of 5
-rows each, xgb lost to the base rate in log-loss; from 10 rows each it gained.
+what every runtime knows. Three guards keep the label from leaking into rare categories: means are drawn towards
+the rate of all rows (smoothing after Micci-Barreca, SIGKDD Explorations 3(1), 2001), categories of fewer than `RARE`
+rows (in small tables 2 % of the rows) share one code with all that training never saw, and the rows to learn from get
+cross-fitted codes. Measured with 3,000 drawn categories that say nothing, beside one number that does: AUC 0.636 with
+cross-fitted codes and 0.584 without; with 10,000 that do, log-loss 0.667 and 0.686 (base rate 0.693).
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 Missing: TypeAlias = Literal["native", "zero", "median"]
 MOST_CATEGORIES = 10_000
-RARE = 10
+RARE = 5
 _SMOOTHING = 10.0
 
 
@@ -47,6 +48,36 @@ def fit_schema(
             for name in names
         )
     )
+
+
+def cross_fitted(
+    values: NDArray[np.float32], label: NDArray[np.float32], schema: Schema, seed: int, folds: int = 5
+) -> NDArray[np.float32]:
+    """The training rows (n, f) with codes that their own labels had no part in; for models that compare codes.
+
+    A category's place in the order comes from the labels of its rows, so its own code tells each of these rows a little
+    of its label, which no row to come will be told. Here each row takes the place that its category has by the rows of
+    the other folds (cross-fitting, as in Pargent et al., Computational Statistics 37, 2022). Serving is not touched.
+    """
+    if not schema.categorical:
+        return values
+    result = values.copy()
+    fold = np.random.default_rng(seed).integers(0, folds, len(label))
+    rate = float(label.mean()) if len(label) else 0.0
+    for at in schema.categorical:
+        code = values[:, at].astype(np.int64)
+        size = int(code.max(initial=0)) + 1
+        each = np.zeros((2, folds, size))
+        np.add.at(each, (0, fold, code), 1.0)
+        np.add.at(each, (1, fold, code), label)
+        n, ones = each.sum(axis=1)
+        means = (ones + _SMOOTHING * rate) / (n + _SMOOTHING)
+        known = np.flatnonzero(n > 0)
+        ordered = known[np.argsort(means[known], kind="stable")]
+        rest_n, rest_ones = n[code] - each[0, fold, code], ones[code] - each[1, fold, code]
+        apart = (rest_ones + _SMOOTHING * rate) / (rest_n + _SMOOTHING)
+        result[:, at] = np.interp(apart, means[ordered], np.sort(known).astype(np.float64))
+    return result
 
 
 def is_text(column: pl.Series) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from shopkeeper.core.errors import Invalid
 from shopkeeper.core.protocols import LegacyMeta, Report
+from shopkeeper.learning.fitting import cross_fitted
 from shopkeeper.learning.onnx_forms import OnnxScorer
 from shopkeeper.learning.tabular import Schema
 from shopkeeper.learning.trees import Trees, trees_of_xgboost
@@ -72,7 +74,8 @@ class XgbRanker(TreeRanker):
 class Xgb:
     """Boosted trees with logistic loss; negatives carry the weight of those left out, so probabilities stay honest.
 
-    Texts come as codes in the order of their mean label (`learning/fitting.py`), so a category is split like a number.
+    Texts come as codes in the order of their mean label (`learning/fitting.py`), so a category is split like a number;
+    the rows to learn from are given cross-fitted ones.
     Missing numbers take the direction that the training rows spoke for. The last 15 % of the rows (by time, where
     there is one) decide when to stop.
 
@@ -109,7 +112,8 @@ class Xgb:
     def fit(self, data: RankRows, report: Report) -> XgbRanker:
         import xgboost
 
-        learn, check = stopping_split(data, self.seed)
+        values = cross_fitted(data.values, data.label, data.schema, self.seed)
+        learn, check = stopping_split(replace(data, values=values), self.seed)
         ready = [data.schema.standardise(rows.values) for rows in (learn, check)]
         matrices = [
             xgboost.QuantileDMatrix(ready[0], learn.label, weight=learn.weight),
