@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-START_S = 120.0
+START_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -49,15 +49,17 @@ class Server:
         import pymysql
 
         connection = pymysql.connect(
-            host="127.0.0.1", port=self.port, user=self.user, password=self.password, database=database, autocommit=True
-        )
+            host="127.0.0.1", port=self.port, user=self.user, password=self.password, database=database,
+            autocommit=True,
+        )  # fmt: skip
         with connection, connection.cursor() as cursor:
             for text in statements:
                 cursor.execute(text)
 
 
 @contextmanager
-def mariadb() -> Iterator[Server]:
+def mariadb(*, tls: bool = False) -> Iterator[Server]:
+    """`tls`: anna may not come without."""
     server, install = _program("mariadbd", "/usr/sbin"), _program("mariadb-install-db", "/usr/bin")
     if server is None or install is None:
         _missing("mariadb-server")
@@ -70,14 +72,15 @@ def mariadb() -> Iterator[Server]:
         quoted = password.replace("'", "''")
         init.write_text(
             f"CREATE DATABASE shop CHARACTER SET utf8mb4; CREATE USER anna@'127.0.0.1' IDENTIFIED BY '{quoted}';"
-            "GRANT ALL ON *.* TO anna@'127.0.0.1';\n".replace(";", ";\n")
+            f"GRANT ALL ON *.* TO anna@'127.0.0.1'{' REQUIRE SSL' if tls else ''};\n".replace(";", ";\n")
         )
+        secure = _certificate(Path(folder)) if tls else []
 
         def command(port: int) -> list[str]:
             return [
                 str(server), *data, f"--port={port}", "--bind-address=127.0.0.1", f"--socket={folder}/socket",
                 f"--init-file={init}", "--innodb-buffer-pool-size=24M", "--innodb-log-file-size=4M",
-                "--skip-name-resolve", "--performance-schema=OFF",
+                "--skip-name-resolve", "--performance-schema=OFF", *secure,
             ]  # fmt: skip
 
         with _running("mariadb", command, Path(folder), "anna", password, None) as (port, process):
@@ -160,6 +163,27 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def _certificate(folder: Path) -> list[str]:
+    """Options of a server that shows a certificate that nobody has signed."""
+    from datetime import UTC, datetime, timedelta
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import rsa
+    from cryptography.x509.oid import NameOID
+
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
+    made = x509.CertificateBuilder(name, name, key.public_key(), 1)
+    made = made.not_valid_before(datetime.now(UTC) - timedelta(days=1))
+    made = made.not_valid_after(datetime.now(UTC) + timedelta(days=1))
+    plain = serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
+    (folder / "key.pem").write_bytes(key.private_bytes(serialization.Encoding.PEM, *plain))
+    signed = made.sign(key, hashes.SHA256())
+    (folder / "cert.pem").write_bytes(signed.public_bytes(serialization.Encoding.PEM))
+    return [f"--ssl-cert={folder}/cert.pem", f"--ssl-key={folder}/key.pem"]
 
 
 def _program(name: str, *folders: str) -> Path | None:

@@ -292,6 +292,13 @@ def test_a_missing_driver_is_named_with_its_extra(kind, package, monkeypatch):
         read_table({"kind": kind, "query": "SELECT 1"}, zone="UTC")
 
 
+def test_tls_is_used_where_the_server_has_it(mariadb):
+    cipher = "SELECT VARIABLE_VALUE AS c FROM information_schema.SESSION_STATUS WHERE VARIABLE_NAME='SSL_CIPHER'"
+    assert read(mariadb, query=cipher).frame["c"].to_list() == [""]
+    with databases.mariadb(tls=True) as secure:
+        assert read(secure, query=cipher).frame["c"].to_list()[0].startswith("TLS")
+
+
 def test_a_password_in_what_the_server_says_is_blacked_out(mariadb):
     options = sql.SqlOptions(query="SELECT 1", password="tower")
     assert sql.scrubbed("Access denied for 'tower'", options) == "Access denied for '***'"

@@ -48,7 +48,7 @@ class SegmentForm(Struct):
 
 Column = Annotated[str, Meta(min_length=1, max_length=256)]
 Columns = Annotated[list[Column], Meta(max_length=2000)]
-Secret = Annotated[str, Meta(max_length=4096)]
+Secret = Annotated[str, Meta(max_length=4096, extra_json_schema={"format": "password", "writeOnly": True})]
 
 
 class Source(Struct, forbid_unknown_fields=True):
