@@ -11,13 +11,21 @@ from zoneinfo import ZoneInfo
 import pytest
 from lifecycle_waiting import eventually
 
-from shopkeeper.core.clock import DAY, HOUR, MINUTE, SECOND, StoppedClock, micros, moment
+from shopkeeper.core.clock import DAY, HOUR, MINUTE, SECOND, StoppedClock, SystemClock, micros, moment
 from shopkeeper.core.errors import Busy, Conflict, Invalid, NotFound, Overloaded, Stale
 from shopkeeper.core.schedules import Schedule
+from shopkeeper.lifecycle.exchange import Exchange
+from shopkeeper.lifecycle.publishing import Publishing
+from shopkeeper.lifecycle.releasing import Releases
+from shopkeeper.lifecycle.removal import Removal
+from shopkeeper.lifecycle.retention import Keep, Retention
 from shopkeeper.lifecycle.schedule import Schedules
+from shopkeeper.lifecycle.serving import Serving
 from shopkeeper.lifecycle.works import Work
+from shopkeeper.operations.scheduled import works
 from shopkeeper.stores.etags import etag
 from shopkeeper.stores.events import EventLog
+from shopkeeper.stores.sql import open_database
 from shopkeeper.stores.vocabulary import Vocabularies
 
 START = micros(datetime(2026, 3, 1, 12, tzinfo=UTC))
@@ -48,7 +56,7 @@ def log(db, clock):
 def make(db, clock, jobs, log):
     """Makes services over one database, each as another process would."""
 
-    def service(works=None):
+    def service(offered=None, db=db):
         def plain(kind):
             def submit(params, by, key):
                 return jobs.submit(kind, params, requested_by=by, work_key=key)
@@ -57,7 +65,7 @@ def make(db, clock, jobs, log):
 
         kinds = {kind: plain(kind) for kind in ("toy_count", "toy_fail", "toy_deaf", "toy_refuse")}
         zone = ZoneInfo("UTC")
-        return Schedules(db, clock, works or kinds, zone=zone, last_seq=lambda: log.last_seq)
+        return Schedules(db, clock, offered or kinds, zone=zone, last_seq=lambda: log.last_seq)
 
     return service
 
@@ -305,8 +313,10 @@ def test_by_hand_a_refusal_is_heard_and_nothing_goes_on(make):
 # -- faults
 
 
-def test_two_processes_run_a_schedule_once(make, jobs, clock):
-    shops = [make() for _ in range(4)]
+def test_two_processes_run_a_schedule_once(make, jobs, clock, home):
+    """Each has its own connections and its own writer, as processes have."""
+    databases = [open_database(home.sql_url) for _ in range(4)]
+    shops = [make(db=database) for database in databases]
     shops[0].create(nightly())
     at_two(clock)
     start = threading.Barrier(len(shops))
@@ -322,6 +332,8 @@ def test_two_processes_run_a_schedule_once(make, jobs, clock):
     for thread in threads:
         thread.join()
     assert jobs.list()[2] == 1
+    for database in databases:
+        database.close()
 
 
 def test_a_row_that_another_process_holds_is_left_alone_until_the_lease_ends(make, jobs, clock):
@@ -465,6 +477,18 @@ def test_the_thread_runs_what_is_due_and_hears_of_changes(schedules, jobs, clock
         schedules.stop()
         schedules.stop()
     assert jobs.list()[2] == 1
+
+
+def test_job_kinds_of_other_packages_are_offered_beside_our_own(jobs, registry, make, db, home):
+    releases = Releases(jobs, registry)
+    retention = Retention(db, home, SystemClock(), jobs, registry, Removal(registry, Serving(registry)), Keep())
+    publishing = Publishing(jobs, registry, Exchange(registry, home.artifacts, SystemClock()), lambda _: {})
+    offered = works(jobs, releases, publishing, retention)
+    assert {"toy_count", "train", "backtest", "upload", "cleanup"} <= set(offered)
+    assert not {"import", "evaluate", "deploy", "release"} & set(offered)
+    schedules = make(offered)
+    schedules.create(nightly("toy_count", enabled=False))
+    assert jobs.wait(schedules.run("nightly").job_id, 60).result["steps"] == 1
 
 
 # -- what they say

@@ -146,10 +146,6 @@ class Releases:
         """Raises Refused for rows that a job may not read, Invalid for an option that the source's kind has not."""
         self._sources.check(source)
 
-    def check_path(self, path: Any) -> None:
-        """Raises Refused for a file that a job may not read."""
-        self._sources.check_path(path)
-
     def _begin(self, job: Job) -> dict[str, Any]:
         """What the child needs and the job's row does not hold: the champion of this moment, and the whole source."""
         asked = read_train_params(job.params)
