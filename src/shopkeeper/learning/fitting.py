@@ -67,14 +67,14 @@ def cross_fitted(
     for at in schema.categorical:
         code = values[:, at].astype(np.int64)
         size = int(code.max(initial=0)) + 1
-        each = np.zeros((2, folds, size))
-        np.add.at(each, (0, fold, code), 1.0)
-        np.add.at(each, (1, fold, code), label)
-        n, ones = each.sum(axis=1)
+        rows_of, ones_of = (
+            np.bincount(fold * size + code, weights, folds * size).reshape(folds, size) for weights in (None, label)
+        )
+        n, ones = rows_of.sum(axis=0), ones_of.sum(axis=0)
         means = (ones + _SMOOTHING * rate) / (n + _SMOOTHING)
         known = np.flatnonzero(n > 0)
         ordered = known[np.argsort(means[known], kind="stable")]
-        rest_n, rest_ones = n[code] - each[0, fold, code], ones[code] - each[1, fold, code]
+        rest_n, rest_ones = n[code] - rows_of[fold, code], ones[code] - ones_of[fold, code]
         apart = (rest_ones + _SMOOTHING * rate) / (rest_n + _SMOOTHING)
         result[:, at] = np.interp(apart, means[ordered], np.sort(known).astype(np.float64))
     return result
