@@ -164,11 +164,12 @@ def test_a_version_is_measured_anew_and_the_answer_is_an_exit_code(
     capsys.readouterr()
     main(["evaluate", "popularity", "1", "--home", str(home), "--json"])
     assert json.loads(capsys.readouterr().out)["gate"]["verdict"] == "PROMOTE"
-    main(["evaluate", "popularity", "1", "--home", str(home)])
+    main(["evaluate", "popularity", "--version", "1", "--current-version", "2", "--home", str(home)])
     assert "popularity v1: PROMOTE" in capsys.readouterr().out
-    with pytest.raises(SystemExit) as ended:
-        main(["evaluate", "popularity", "2", "--home", str(home)])
-    assert ended.value.code == 4
+    for args, code in ((["2"], 4), (["1", "--version", "1"], 2), (["9"], 3)):
+        with pytest.raises(SystemExit) as ended:
+            main(["evaluate", "popularity", *args, "--home", str(home)])
+        assert ended.value.code == code
 
 
 def test_people_see_lines(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,21 +18,41 @@ _GATE_SAYS_NO = 1
 
 @click.command("evaluate")
 @click.argument("model")
-@click.argument("version", default="candidate")
-@click.option("--against", default="champion", show_default=True, help="Another version: 3, v3 or an alias.")
+@click.argument("version", required=False)
+@click.option("--version", "named", metavar="VERSION", help="The same as VERSION.")
+@click.option(
+    "--against",
+    "--current-version",
+    "against",
+    default="champion",
+    show_default=True,
+    metavar="VERSION",
+    help="What it must not fall behind.",
+)
 @click.option("--scope", default="all", show_default=True)
 @with_shop()
 @click.pass_context
 def command(
-    ctx: click.Context, shop: ShopkeeperClient, screen: Screen, model: str, version: str, against: str, scope: str
+    ctx: click.Context,
+    shop: ShopkeeperClient,
+    screen: Screen,
+    model: str,
+    version: str | None,
+    named: str | None,
+    against: str,
+    scope: str,
 ) -> None:
-    """Measure VERSION (3, v3 or an alias) of MODEL anew beside the champion, on the rows a training would hold out now.
+    """Measure VERSION (3, v3 or an alias, by default candidate) of MODEL anew beside the champion, on the rows that a
+    training would hold out now.
 
     The verdict is kept with the version. Ends with 0 when the gate passes it, with 1 when it does not.
     """
     from shopkeeper.cli.watch import watch
 
-    job = watch(shop, screen, shop.evaluate(model, version, against=against, scope=scope), f"measuring {model}")
+    if version and named:
+        raise click.UsageError("VERSION was given twice")
+    job = shop.evaluate(model, version or named or "candidate", against=against, scope=scope)
+    job = watch(shop, screen, job, f"measuring {model}")
     result = job.result or {}
     screen.show(result, lambda console: _draw(console, model, result))
     if result["gate"]["verdict"] != "PROMOTE":
