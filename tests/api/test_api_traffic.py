@@ -136,3 +136,24 @@ def test_an_update_is_released_step_by_step(wire: Running) -> None:
     assert ask(wire)[0] == "v2"
     assert wire.http.put(f"{V1}/update", json=form).status_code == 409
     assert wire.http.put(f"{V1}/update", json={**form, "config": {"pace": 1}}).status_code == 422
+
+
+def test_models_as_the_personalisation_paths_know_them(wire: Running) -> None:
+    all_of_them = wire.http.get(f"{V1}/status").json()["models"]
+    assert {one["model_id"]: one["status"] for one in all_of_them}["xgb"] == "ready"
+    one = wire.http.get("/api/v1/personalization/models/status", params={"model_id": "xgb"}).json()
+    assert (one["model_id"], one["version"]) == ("xgb", "v1")
+    assert one["last_updated"]
+    assert wire.http.get(f"{V1}/status", params={"model_id": "nothing"}).status_code == 404
+
+    told = wire.http.post(f"{V1}/predict", params={"model_id": "xgb"}, json=[3.0, 2, 1.0])
+    assert told.status_code == 200, told.text
+    assert (told.json()["model_id"], told.json()["prediction"]) == ("xgb", 123.0)
+    same = wire.http.post(
+        "/api/v1/personalization/models/predict", json={"model_id": "xgb", "features": [3.0, 2.0, 1.0]}
+    )
+    assert same.json()["prediction"] == 123.0
+    for body in ([1.0], [1.0, 2.0, "x"], {"features": [1.0, 2.0, 3.0]}, {}, "text"):
+        query = {} if isinstance(body, dict) else {"model_id": "xgb"}
+        assert wire.http.post(f"{V1}/predict", params=query, json=body).status_code == 422
+    assert wire.http.post(f"{V1}/predict", params={"model_id": "nothing"}, json=[1.0]).status_code == 404

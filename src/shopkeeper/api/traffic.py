@@ -1,4 +1,4 @@
-"""Who answers a model's requests: the split, the shadow, and a release step by step."""
+"""Who answers a model's requests: the split, the shadow, and how versions are combined."""
 
 from __future__ import annotations
 
@@ -107,42 +107,6 @@ async def stack(request: Request, shop: ShopDep, caller: CallerDep, model: Id, s
     source = chosen(form.source)
     job = await asyncio.to_thread(shop.stacks.stack, model, form.versions, source=source, scope=scope, by=caller.name)
     return queued(job.job_id)
-
-
-class UpdateForm(msgspec.Struct):
-    """`config`: steps, step_s, force, see `lifecycle.gradual.Steps`."""
-
-    model_id: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
-    version: int | str
-    config: dict[str, Any] = msgspec.field(default_factory=dict)
-    description: Annotated[str, msgspec.Meta(max_length=10_000)] = ""
-
-
-class UpdateBegun(msgspec.Struct):
-    status: str
-    message: str
-    model_id: str
-    job_id: str
-    job_url: str
-
-
-@doors.add(
-    "PUT", "/api/v1/models/update", "/api/v1/personalization/models/update",
-    scope="o", body=UpdateForm, answer=UpdateBegun, errors=(404, 409, 429),
-)  # fmt: skip
-async def update(request: Request, shop: ShopDep, caller: CallerDep) -> Response:
-    """Releases a version step by step, from a tenth of the requests to all"""
-    form = await read(request, UpdateForm)
-    job = await asyncio.to_thread(
-        shop.gradual.release,
-        form.model_id,
-        str(form.version),
-        config=form.config,
-        reason=form.description,
-        by=caller.name,
-    )
-    message = f"{form.model_id} is released step by step; watch {job.job_url}"
-    return reply(UpdateBegun("accepted", message, form.model_id, job.job_id, job.job_url))
 
 
 def _traffic(shop: Shop, model: str, scope: str) -> tuple[str, Traffic]:
