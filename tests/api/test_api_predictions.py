@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import socket
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -154,12 +153,8 @@ def test_a_client_that_goes_away_in_the_middle_of_its_body_harms_nobody(wire: Ru
     assert post(wire, "/predictions/xgb", {"data": [ROW]}) == {"predictions": [321.0]}
 
 
-def test_without_a_champion_a_model_answers_503(wire: Running, tmp_path: Path) -> None:
-    wiretoys.MODELS["fresh"] = "wire_number"
-    try:
-        wiretoys.add_version(wire.shop.registry, wire.shop.home.path / "made", "fresh")
-    finally:
-        del wiretoys.MODELS["fresh"]
+def test_without_a_champion_a_model_answers_503(wire: Running) -> None:
+    wiretoys.add_version(wire.shop.registry, wire.shop.home.path / "made", "fresh")
     answer = wire.http.post("/predictions/fresh", json={"data": [ROW]})
     assert (answer.status_code, answer.json()["code"]) == (503, "not_loaded")
     assert answer.headers["retry-after"]
