@@ -146,7 +146,7 @@ class RowScorer(Protocol):
     """A model that `POST /predictions/{model}` can serve: rows of named numbers in, one output a row out.
 
     What an output is stands on the class: `output` = `number` (when it says nothing), `vector`, `object` or `list`,
-    with `output_size` and `output_names` beside it (lifecycle/outputs.py). Not members here: a model may leave them out.
+    with `output_size` and `output_names` beside it (lifecycle/outputs.py). Not members: a model may leave them out.
     """
 
     feature_names: tuple[str, ...]
