@@ -15,9 +15,9 @@ import numpy as np
 from shopkeeper.checks.artifacts import saved_and_loaded
 from shopkeeper.core.errors import Invalid
 from shopkeeper.core.protocols import RowScorer, Trainer, silent
-from shopkeeper.learning.tabular import Schema
+from shopkeeper.learning.tabular import Column, Schema
 from shopkeeper.quality.classification import auc, logloss
-from shopkeeper.recommend.ranking.model import Ranker
+from shopkeeper.recommend.ranking.model import Ranker, schema_of
 from shopkeeper.recommend.ranking.params import RankingParams
 from shopkeeper.recommend.ranking.rows import RankRows
 
@@ -32,6 +32,18 @@ def small_rows(n: int = 3000, seed: int = 5) -> RankRows:
     chance = 1.0 / (1.0 + np.exp(1.0 - 2.0 * values[:, 0] - 0.5 * values[:, 1]))
     label = (random.random(n) < chance).astype(np.float32)
     return RankRows(Schema.of_numbers(NAMES), values, label, np.ones(n, dtype=np.float32))
+
+
+def table_rows(n: int = 1000, seed: int = 5) -> RankRows:
+    """As a table gives them: `town` is a text, `price` is missing in a fifth of the rows."""
+    random = np.random.default_rng(seed)
+    town = random.integers(0, 3, n)
+    price = np.where(random.random(n) < 0.2, np.nan, random.normal(size=n)).astype(np.float32)
+    label = (random.random(n) < np.array([0.2, 0.5, 0.8])[town]).astype(np.float32)
+    codes = {"Hull": 0, "York": 1, "Leeds": 3}
+    columns = (Column(name="town", categories=codes, other=2, missing=2), Column(name="price", default=None))
+    values = np.column_stack([np.array([0, 1, 3], dtype=np.float32)[town], price])
+    return RankRows(Schema(columns), values, label, np.ones(n, dtype=np.float32), by_time=False)
 
 
 def states_its_facts(trainer: type[Trainer]) -> None:
@@ -80,6 +92,18 @@ def refuses_what_is_not_a_number(trainer: type[Trainer]) -> None:
         assert "strong" in _refusal(model, {"strong": value}), f"{value!r} was scored"
 
 
+def takes_categories_and_gaps(trainer: type[Trainer]) -> None:
+    """Rows of a table: codes for texts, NaN for numbers that are missing. Answers stay probabilities, never seen texts
+    and gaps included, and are the same after save and load."""
+    model = cast(Ranker, trainer(trainer.Params(), 11).fit(table_rows(), silent))
+    schema = schema_of(model)
+    asked = schema.encode([{"town": "York", "price": 1.0}, {"town": "Nowhere"}, {"town": None, "price": None}])
+    said = model.score(asked)
+    assert said.shape == (3,)
+    assert ((said >= 0) & (said <= 1)).all()
+    np.testing.assert_allclose(cast(Ranker, saved_and_loaded(model)).score(asked), said, rtol=1e-6)
+
+
 def loads_what_it_saved(trainer: type[Trainer]) -> None:
     """The same answers after save and load, from plain data files."""
     model = _fitted(trainer)
@@ -107,6 +131,7 @@ CHECKS: tuple[Callable[[type[Trainer]], None], ...] = (
     gives_probabilities,
     scores_named_rows,
     refuses_what_is_not_a_number,
+    takes_categories_and_gaps,
     loads_what_it_saved,
     same_seed_same_model,
     answers_many_threads,
