@@ -90,3 +90,11 @@ def test_a_version_that_came_from_elsewhere_is_measured_on_the_shops_log(shop, r
     registry.promote("line", 1)
     add_version(1.5)
     assert shop.evaluate(2).result["gate"]["verdict"] == "REJECT"
+
+
+def test_a_version_that_came_from_elsewhere_is_measured_on_its_rivals_rows(shop, registry, add_version):
+    order = {"model": "line", "algorithm": "toy_line", "params": {"weight": 1.3}}
+    trained = shop.jobs.submit("train", {**order, "source": {"kind": "toy", "truth": 1.0}})
+    assert shop.jobs.wait(trained.job_id, 60).result["promoted"]
+    add_version(1.0)  # right where the truth is 1, far worse than the champion where it is 2
+    assert shop.evaluate(2).result["gate"]["verdict"] == "PROMOTE"

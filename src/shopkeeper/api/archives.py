@@ -89,9 +89,9 @@ async def import_version(
 
 
 @doors.add("DELETE", "/api/v1/models/{model}/versions/{version}", scope="o", status=204, errors=(404, 409, 429))
-async def delete_version(shop: ShopDep, model: Id, version: Id, scope: Scope = "all") -> Response:
+async def delete_version(shop: ShopDep, caller: CallerDep, model: Id, version: Id, scope: Scope = "all") -> Response:
     """Removes a version's files; its row stays, as removed"""
-    await asyncio.to_thread(shop.removal.version, model, version, scope)
+    await asyncio.to_thread(shop.removal.version, model, version, scope, by=caller.name)
     return Response(status_code=204)
 
 

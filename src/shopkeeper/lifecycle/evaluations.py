@@ -50,13 +50,14 @@ class Evaluations:
     def _task(self, job: Job) -> Mapping[str, Any]:
         model, scope = job.params["model"], job.params["scope"]
         candidate = self._present(model, job.params["version"], scope)
-        source = self._source(candidate)
+        against = self._present(model, job.params["against"], scope)
+        source = self._source(candidate) or self._source(against) or {"kind": "shop"}
         self._sources.check(source)
         task = EvaluateTask(
             model=model,
             scope=scope,
             candidate=self._rival(candidate),
-            against=self._rival(self._present(model, job.params["against"], scope)),
+            against=self._rival(against),
             params=candidate.params,
             seed=int(candidate.data.get("seed", 0)),
             source=self._sources.whole(source, None),
@@ -64,13 +65,14 @@ class Evaluations:
         plain: dict[str, Any] = msgspec.to_builtins(task)
         return plain
 
-    def _source(self, version: Version) -> dict[str, Any]:
-        """Where its training read; a version that came from elsewhere is measured on the shop's own log."""
+    def _source(self, version: Version) -> dict[str, Any] | None:
+        """Where its training read; None for a version that came from elsewhere: it is measured on its rival's rows, and
+        on the shop's own log where that came from elsewhere too."""
         try:
             asked = self._jobs.get(version.job_id).params if version.job_id else {}
         except NotFound:
             asked = {}
-        source: dict[str, Any] = asked.get("source") or {"kind": "shop"}
+        source: dict[str, Any] | None = asked.get("source")
         return source
 
     def _rival(self, version: Version) -> Rival:

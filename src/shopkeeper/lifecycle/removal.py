@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from pathlib import Path
 from typing import Any, Protocol
@@ -9,6 +10,8 @@ from typing import Any, Protocol
 from shopkeeper.core.errors import Conflict
 from shopkeeper.core.records import Version
 from shopkeeper.lifecycle.registry import REMOVED, Registry
+
+log = logging.getLogger(__name__)
 
 
 class Holder(Protocol):
@@ -24,7 +27,7 @@ class Removal:
         self._registry = registry
         self._holder = holder
 
-    def version(self, model: str, ref: str | int, scope: str = "all") -> int:
+    def version(self, model: str, ref: str | int, scope: str = "all", *, by: str = "") -> int:
         """Remove a version's files; the bytes that it took. Raises NotFound, Conflict (`in_use`, `removed`)."""
         with self._registry.unmoved():
             found = self._registry.version(model, ref, scope)
@@ -32,7 +35,9 @@ class Removal:
                 raise Conflict(f"{model} v{found.version} was removed already", code=REMOVED)
             self._registry.remove(found)
             self._holder.drop(found)
-            return remove_folder(self._registry.folder(found))
+            freed = remove_folder(self._registry.folder(found))
+        log.info("%s v%s was removed by %s: %d bytes", model, found.version, by or "somebody", freed)
+        return freed
 
     def model(self, model: str, scope: str = "all", *, by: str = "", force: bool = False) -> int:
         """Remove a model with all its versions. `force`: also when it serves. Raises NotFound, Conflict (`serving`)."""
@@ -42,7 +47,9 @@ class Removal:
                 more, cursor, _ = self._registry.versions(model, scope, limit=1000, cursor=cursor)
                 versions += more
             self._registry.forget(model, scope, by=by, force=force)
-            return sum(remove_folder(self._registry.folder(one)) for one in versions)
+            freed = sum(remove_folder(self._registry.folder(one)) for one in versions)
+        log.info("model %s (%s) was removed by %s: %d bytes", model, scope, by or "somebody", freed)
+        return freed
 
     def loaded(self, version: Version) -> bool:
         return self._holder.peek(version.model, str(version.version), version.scope) is not None

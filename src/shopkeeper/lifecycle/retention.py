@@ -182,7 +182,7 @@ class Retention:
         with self._registry.unmoved():
             if self._removal.loaded(version):
                 raise Conflict("it is in memory by now", code="in_use")
-            return self._removal.version(version.model, version.version, version.scope)
+            return self._removal.version(version.model, version.version, version.scope, by="the cleanup")
 
     def _job_folders(self, kept: list[Kept]) -> Iterator[_Found]:
         del kept
