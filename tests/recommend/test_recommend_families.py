@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -95,6 +96,18 @@ def test_a_ranker_is_trained_on_the_log(home: Path, tmp_path: Path) -> None:
     again = XgbRanker.load(tmp_path)
     assert family.probe(model, golden) == pytest.approx(family.probe(again, golden), rel=1e-6)
     assert sum(model.importance().values()) == pytest.approx(1.0)
+
+
+def test_on_the_log_too_numbers_may_be_standardised(home: Path, tmp_path: Path) -> None:
+    family, params = RankingFamily(), msgspec.structs.replace(QUICK, normalize=True)
+    data = family.data(context(home), params, silent)
+    assert data.train.schema.standardised
+    np.testing.assert_array_equal(data.train.values, family.data(context(home), QUICK, silent).train.values)
+    model = Xgb(params, 7).fit(data.train, silent)
+    assert family.evaluate(model, data.holdout)["auc"] > 0.5
+    model.save(tmp_path)
+    rows = data.holdout.values[:200]
+    np.testing.assert_allclose(XgbRanker.load(tmp_path).score(rows), model.score(rows), rtol=1e-6)
 
 
 def test_a_champion_with_other_features_is_measured_on_the_same_rows(home: Path) -> None:
