@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from shopkeeper.cli.datasource import existing_file, source_of, source_options
+from shopkeeper.cli.datasource import source_options
 from shopkeeper.cli.screen import Screen, with_shop
 
 if TYPE_CHECKING:
@@ -102,10 +102,6 @@ def _param(text: str) -> tuple[str, Any]:
         return name, msgspec.json.decode(value)
     except msgspec.DecodeError:
         return name, value
-
-
-def _source(path: str) -> dict[str, Any] | None:
-    return source_of(existing_file(path), {})
 
 
 def _draw(console: Console, job: Job) -> None:
