@@ -113,5 +113,7 @@ def test_cores_follow_the_quota(tmp_path, text, expected):
 
 
 def test_caps_cover_every_library():
-    assert set(thread_caps(3).values()) == {"3"}
+    caps = thread_caps(3)
+    assert caps.pop("OMP_WAIT_POLICY") == "PASSIVE"
+    assert set(caps.values()) == {"3"}
     assert {"OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS"} <= set(thread_caps(0))

@@ -26,10 +26,11 @@ def usable_cores(quota_file: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
 def thread_caps(threads: int) -> dict[str, str]:
     """Environment variables that cap every numeric library at `threads` (0: the usable cores).
 
-    They must be set before the libraries are imported, therefore they are given to a new process.
+    They must be set before the libraries are imported, therefore they are given to a new process. Threads sleep while
+    they wait for one another: on two busy cores xgboost's trees of Adult grew in 3.2 s so, in 12.3 s with busy waiting.
     """
     count = str(threads or usable_cores())
-    return dict.fromkeys(_THREAD_SETTINGS, count)
+    return {**dict.fromkeys(_THREAD_SETTINGS, count), "OMP_WAIT_POLICY": "PASSIVE"}
 
 
 def _quota(file: Path) -> int | None:
