@@ -23,6 +23,7 @@ from shopkeeper.lifecycle.schedule import Schedules
 from shopkeeper.lifecycle.serving import Serving
 from shopkeeper.lifecycle.works import Work
 from shopkeeper.operations.scheduled import works
+from shopkeeper.stores import schedules as table
 from shopkeeper.stores.etags import etag
 from shopkeeper.stores.events import EventLog
 from shopkeeper.stores.sql import open_database
@@ -415,6 +416,17 @@ def test_a_killed_process_leaves_one_run_that_the_next_one_ends(where, schedules
     assert (last_of(schedules).status, last_of(schedules).due) == ("done", TWO)
     assert [job.status for job in jobs.list()[0]] == ["done"]
     assert schedules.get("nightly").next_run == moment(micros(TWO) + DAY)
+
+
+def test_a_row_that_cannot_be_read_does_not_stop_the_others(schedules, jobs, clock, db):
+    bad = Schedule(name="bad", cron="0 2 * * *", kind="toy_count", condition={"of": "another program"}, next_run=TWO)
+    db.writer.run(lambda c: table.add(c, bad, now=START, by=""))
+    schedules.create(nightly())
+    at_two(clock)
+    schedules.tick()
+    schedules.tick()
+    assert ended(schedules, jobs).status == "done"
+    assert schedules.get("bad").state.last is None
 
 
 def test_deleted_while_its_job_runs_the_job_goes_on(schedules, jobs, clock):

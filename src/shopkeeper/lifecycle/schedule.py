@@ -152,19 +152,25 @@ class Schedules:
         """Does everything that is due now. Returns the seconds until there may be more."""
         with self._db.read() as connection:
             everything = table.everything(connection)
-        wait_s = _LONGEST_S
-        for schedule in everything:
+        waits = [self._tend(schedule) for schedule in everything]
+        return max(min(waits, default=_LONGEST_S), _SHORTEST_S)
+
+    def _tend(self, schedule: Schedule) -> float:
+        """Does what is due of one schedule; one that cannot be worked on is told, and does not stop the others."""
+        try:
             at, now = self._stepper.wakes_at(schedule), self._clock.wall()
             if at is not None and at <= now:
                 with self._working:
-                    self._stepper.step(schedule.name)
-                wait_s = _SHORTEST_S  # look again: what was done may have left more to do
-                continue
-            if at is not None:
-                wait_s = min(wait_s, (at - now) / SECOND)
-            if schedule.state.run is not None:
-                wait_s = min(wait_s, _WATCH_S)
-        return max(wait_s, _SHORTEST_S)
+                    ours = self._stepper.step(schedule.name)
+                return _SHORTEST_S if ours else _WATCH_S  # what was done may have left more to do
+        except ShopkeeperError as error:
+            log.warning("schedule %s cannot be worked on now: %s", schedule.name, error.message)
+            return _LONGEST_S
+        except Exception:  # the edge: one bad row must not end all schedules
+            log.exception("schedule %s could not be worked on", schedule.name)
+            return _LONGEST_S
+        until = _LONGEST_S if at is None else (at - now) / SECOND
+        return min(until, _LONGEST_S if schedule.state.run is None else _WATCH_S)
 
     def wake(self) -> None:
         """Something changed: look now."""
@@ -192,8 +198,8 @@ class Schedules:
             except ShopkeeperError as error:
                 log.warning("schedules cannot be looked at now: %s", error.message)
                 wait_s = _WATCH_S
-            except Exception:  # the edge: one bad row must not end all schedules for good
-                log.exception("a schedule could not be worked on")
+            except Exception:  # the edge: a table that another program has written must not end the thread
+                log.exception("schedules cannot be read")
                 wait_s = _LONGEST_S
             with self._call:
                 if calls == self._calls and not self._closing:

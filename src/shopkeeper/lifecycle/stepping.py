@@ -65,11 +65,11 @@ class Stepper:
         again = 0 if run.retry_at is None else micros(run.retry_at)
         return again if again <= now + _wait(schedule) else now  # the clock was set back
 
-    def step(self, name: str) -> None:
-        """Does what is due now, unless another process does it."""
+    def step(self, name: str) -> bool:
+        """Does what is due now. False when another process holds the row, or it is gone."""
         leased = self.lease(name)
         if leased is None:
-            return
+            return False
         try:
             self.look(leased)
             if (run := leased.state.run) is not None and run.job_id is None:
@@ -77,6 +77,7 @@ class Stepper:
             self._begin(leased)
         finally:
             self.release(name)
+        return True
 
     def lease(self, name: str) -> Schedule | None:
         now = self._clock.wall()
