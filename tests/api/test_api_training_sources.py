@@ -47,6 +47,14 @@ def finished(running: Running, source: dict[str, Any], **more: Any) -> dict[str,
     return found
 
 
+def stacked(running: Running, versions: list[int], source: dict[str, Any]) -> dict[str, Any]:
+    queued = running.http.post("/api/v1/models/visits/stack", json={"versions": versions, "source": source})
+    assert queued.status_code == 202, queued.text
+    running.shop.jobs.wait(queued.json()["job_id"], 120)
+    found: dict[str, Any] = running.http.get(f"/api/v1/jobs/{queued.json()['job_id']}").json()
+    return found
+
+
 def everything(running: Running) -> bytes:
     """All that the shop has written: database, logs, results, artifacts."""
     return b"".join(path.read_bytes() for path in running.shop.home.path.rglob("*") if path.is_file())
@@ -71,6 +79,10 @@ def test_rows_of_a_database_and_a_store_and_no_secret_anywhere(
             "kind": "mysql", "host": "127.0.0.1", "port": database.port, "user": "anna", "database": "shop",
             "table": "visits", "label": "bought",
         }  # fmt: skip
+        champion = running.http.get("/api/v1/models/visits").json()["aliases"]["champion"]
+        member = 1 if champion != 1 else 2
+        told.append(stacked(running, [member, champion], database.source(table="visits", label="bought")))
+        assert (told[-1]["status"], "password" in told[-1]["params"]["source"]) == ("done", False)
         version = running.http.get("/api/v1/models/visits/versions/of-the-database").json()
         assert (version["version"], version["label"], version["data"]["table"]) == (1, "of-the-database", "visits")
         answers = [running.http.get(f"/api/v1/jobs/{job['job_id']}/{part}").text for job in told for part in

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from shopkeeper.cli.datasource import source_options
+from shopkeeper.cli.pairs import pairs
 from shopkeeper.cli.screen import Screen, with_shop
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def command(
         algorithm or usual(shop, model, scope),
         params={
             **{name: value for name, value in short.items() if value is not None},
-            **dict(_param(text) for text in params),
+            **pairs(params, "--set"),
         },
         source=data,
         seed=seed,
@@ -89,19 +90,6 @@ def usual(shop: ShopkeeperClient, model: str, scope: str) -> str:
         return first[model]
     names = ", ".join(one.name for one in shop.algorithms())
     raise Invalid(f"{model} is new: say how with --algorithm, one of {names}", code="no_algorithm")
-
-
-def _param(text: str) -> tuple[str, Any]:
-    """`depth=6`; a value that is JSON is read as such, else it is text."""
-    import msgspec
-
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise click.BadParameter(f"{text!r} is not NAME=VALUE", param_hint="--set")
-    try:
-        return name, msgspec.json.decode(value)
-    except msgspec.DecodeError:
-        return name, value
 
 
 def _draw(console: Console, job: Job) -> None:
