@@ -22,7 +22,8 @@ from shopkeeper.lifecycle.jobs import JobService
 from shopkeeper.lifecycle.registry import REMOVED, Registry
 from shopkeeper.lifecycle.shelf import ARCHIVE, FetchTask, UploadTask
 from shopkeeper.lifecycle.versions import check_model_name
-from shopkeeper.sources.objects import object_store, read_url
+from shopkeeper.sources.buckets import read_url
+from shopkeeper.sources.objects import object_store
 from shopkeeper.stores.artifacts import scope_folder
 
 StoreOptions: TypeAlias = Callable[[str], Mapping[str, Any]]

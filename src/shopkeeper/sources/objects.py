@@ -10,74 +10,33 @@ asked of a machine's metadata service; without keys the requests are unsigned. E
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
-from urllib.parse import SplitResult, urlsplit
+from typing import TYPE_CHECKING, Any
 
 from shopkeeper.core.errors import Conflict, Invalid, NotFound, Refused, ShopkeeperError, Unavailable
 from shopkeeper.core.ids import ulid
+from shopkeeper.sources.buckets import (
+    Addressing,
+    Place,
+    check_object_name,
+    endpoint_of,
+    nameless,
+    read_url,
+    with_bucket,
+)
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, RetryConfig, S3Store
 
-Addressing: TypeAlias = Literal["virtual", "path"]
-
-SCHEMES = ("s3", "oss")
-_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _CODE = re.compile(r"<Code>([A-Za-z0-9.]{1,60})</Code>")
 _STATUS = re.compile(r"status code: (\d{3})")
 _CONNECT_S, _READ_S, _WHOLE_S = 5, 30, 3600
 _RETRIES, _RETRY_S = 3, 20
 _CHUNK = 8 * 1024 * 1024
-
-
-class Place(NamedTuple):
-    """Where a URL points: scheme, bucket, and folder without slashes at its ends ("" is the whole bucket)."""
-
-    scheme: str
-    bucket: str
-    folder: str
-
-
-def is_object_url(text: str) -> bool:
-    """`s3://...` or `oss://...`, not a path."""
-    return text.partition("://")[0] in SCHEMES and "://" in text
-
-
-def read_url(url: str) -> Place:
-    """Raises Invalid for anything but `s3://bucket/folder` and `oss://bucket/folder`; keys in it are refused."""
-    parts = urlsplit(url)
-    if parts.scheme not in SCHEMES:
-        raise Invalid(
-            f"{_shown(parts)} is no object store; give s3://bucket/folder or oss://bucket/folder", code="bad_url"
-        )
-    if "@" in parts.netloc or parts.query or parts.fragment:
-        raise Invalid(
-            "the address holds more than bucket and folder; give keys and endpoint beside it, never in it",
-            code="bad_url",
-        )
-    if not _BUCKET.fullmatch(parts.netloc):
-        raise Invalid(
-            f"bucket {parts.netloc[:80]!r} must be 3 to 63 of a-z 0-9 . -, letter or number at its ends",
-            code="bad_url",
-        )
-    folder = parts.path.strip("/")
-    if folder:
-        _check_name(folder)
-    return Place(parts.scheme, parts.netloc, folder)
-
-
-def server_of(url: str, *, endpoint: str | None = None, region: str | None = None) -> str:
-    """`host:port` that would be asked for the bucket. Raises Invalid as `object_store` does."""
-    base = _endpoint(read_url(url), endpoint, region)
-    if base is None:
-        return f"s3.{region or 'us-east-1'}.amazonaws.com:443"
-    return f"{base.hostname}:{base.port or (443 if base.scheme == 'https' else 80)}"
 
 
 def object_store(
@@ -101,9 +60,9 @@ def object_store(
         raise Invalid("an access key and its secret key belong together; give both or none", code="bad_credentials")
     if addressing not in (None, "virtual", "path"):
         raise Invalid(f"addressing {addressing!r} must be virtual or path", code="bad_addressing", field="addressing")
-    base = _endpoint(place, endpoint, region)
-    style = addressing or ("path" if base is not None and _nameless(base) else "virtual")
-    if style == "virtual" and base is not None and _nameless(base):
+    base = endpoint_of(place, endpoint, region)
+    style = addressing or ("path" if base is not None and nameless(base) else "virtual")
+    if style == "virtual" and base is not None and nameless(base):
         raise Invalid(
             f"{base.hostname} has no host names below it, so the bucket cannot be one; set addressing=path",
             code="bad_addressing",
@@ -113,7 +72,7 @@ def object_store(
     options: dict[str, Any] = {"region": region or "us-east-1", "disable_bulk_delete": True}
     options["virtual_hosted_style_request"] = style == "virtual"
     if base is not None:
-        options["endpoint"] = _with_bucket(base, place.bucket) if style == "virtual" else base.geturl()
+        options["endpoint"] = with_bucket(base, place.bucket) if style == "virtual" else base.geturl()
     if access_key is not None:
         options |= {"access_key_id": access_key, "secret_access_key": secret_key}
         options |= {"session_token": session_token} if session_token else {}
@@ -149,7 +108,7 @@ class ObjectStore:
         """(name, bytes) of everything below the folder `prefix`, by name. Raises NotFound (bucket), Refused, ..."""
         import obstore
 
-        wanted = _check_name(prefix.strip("/")) if prefix.strip("/") else None
+        wanted = check_object_name(prefix.strip("/")) if prefix.strip("/") else None
         with self._told("list", prefix):
             found = [one for chunk in obstore.list(self._raw, prefix=wanted) for one in chunk]
         return sorted((one["path"], one["size"]) for one in found)
@@ -159,7 +118,7 @@ class ObjectStore:
         import obstore
 
         with self._told("read", name):
-            return obstore.head(self._raw, _check_name(name))["size"]
+            return obstore.head(self._raw, check_object_name(name))["size"]
 
     def download(self, name: str, path: Path, *, limit: int | None = None) -> int:
         """Write an object to `path`, whole or not at all; its bytes. Raises NotFound, Invalid (larger than `limit`)."""
@@ -168,7 +127,7 @@ class ObjectStore:
         partial = path.with_name(f".{path.name}.{ulid()}")
         try:
             with self._told("read", name), partial.open("wb") as file:
-                got = obstore.get(self._raw, _check_name(name))
+                got = obstore.get(self._raw, check_object_name(name))
                 size = got.meta["size"]
                 if limit is not None and size > limit:
                     raise Invalid(
@@ -191,7 +150,7 @@ class ObjectStore:
 
         expected = path.stat().st_size
         with self._told("write", name):
-            obstore.put(self._raw, _check_name(name), path, chunk_size=_CHUNK)
+            obstore.put(self._raw, check_object_name(name), path, chunk_size=_CHUNK)
         if (stored := self.size(name)) != expected:
             raise Unavailable(
                 f"{self.url}/{name} has {stored} bytes after {expected} were sent; try again", code="store_unreachable"
@@ -203,21 +162,21 @@ class ObjectStore:
         import obstore
 
         with self._told("write", name):
-            obstore.put(self._raw, _check_name(name), content)
+            obstore.put(self._raw, check_object_name(name), content)
 
     def read(self, name: str) -> bytes:
         """A small object, whole. Raises NotFound."""
         import obstore
 
         with self._told("read", name):
-            return bytes(obstore.get(self._raw, _check_name(name)).bytes())
+            return bytes(obstore.get(self._raw, check_object_name(name)).bytes())
 
     def delete(self, name: str) -> None:
         """Nothing happens when it is not there."""
         import obstore
 
         with self._told("delete", name):
-            obstore.delete(self._raw, _check_name(name))
+            obstore.delete(self._raw, check_object_name(name))
 
     def probe(self) -> None:
         """Write, read back and delete a key. Raises like these: a store may let one list and refuse to write."""
@@ -273,73 +232,6 @@ def _why(text: str, said: str) -> str:
     if said:
         return f"answered with an error{said} after {_RETRIES} retries"
     return "could not be reached, or the connection broke; check the endpoint and try again"
-
-
-def _endpoint(place: Place, endpoint: str | None, region: str | None) -> SplitResult | None:
-    """The server's address with its scheme; None means AWS by region. http only where it is said, or on loopback."""
-    if not endpoint:
-        if place.scheme == "s3":
-            return None
-        if not region:
-            raise Invalid(
-                "oss:// needs an endpoint such as https://oss-cn-hangzhou.aliyuncs.com, or a region",
-                code="bad_endpoint",
-            )
-        endpoint = f"https://oss-{region.removeprefix('oss-')}.aliyuncs.com"
-    if "://" not in endpoint:
-        host = urlsplit(f"//{endpoint}").hostname
-        endpoint = f"{'http' if _loopback(host) else 'https'}://{endpoint}"
-    parts = urlsplit(endpoint.rstrip("/"))
-    try:
-        usable = bool(parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port))
-    except ValueError:
-        usable = False
-    if not usable or parts.query or "@" in parts.netloc or parts.path:
-        raise Invalid(
-            f"endpoint {_shown(parts)} must be http(s)://host or http(s)://host:port",
-            code="bad_endpoint",
-            field="endpoint",
-        )
-    return parts
-
-
-def _with_bucket(base: SplitResult, bucket: str) -> str:
-    """With virtual-hosted addressing the client library wants the bucket in the endpoint already."""
-    host = base.netloc if base.netloc.startswith(f"{bucket}.") else f"{bucket}.{base.netloc}"
-    return base._replace(netloc=host).geturl()
-
-
-def _nameless(base: SplitResult) -> bool:
-    """Whether no host name can stand below this one: an IP address or localhost."""
-    host = base.hostname or ""
-    return _address(host) is not None or host == "localhost"
-
-
-def _loopback(host: str | None) -> bool:
-    address = _address(host or "")
-    return host == "localhost" or (address is not None and address.is_loopback)
-
-
-def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        return ipaddress.ip_address(host)
-    except ValueError:
-        return None
-
-
-def _check_name(name: str) -> str:
-    parts = name.split("/")
-    if len(name.encode()) > 1024 or not name.isprintable() or any(part in ("", ".", "..") for part in parts):
-        raise Invalid(
-            f"object name {name[:120]!r} must be printable, at most 1024 bytes, without empty, . or .. parts",
-            code="bad_name",
-        )
-    return name
-
-
-def _shown(parts: SplitResult) -> str:
-    """An address without what may be a secret in it."""
-    return repr(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"[:120])
 
 
 @contextmanager

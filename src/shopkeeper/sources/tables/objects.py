@@ -11,8 +11,9 @@ import msgspec
 
 from shopkeeper.core.errors import Invalid, NotFound
 from shopkeeper.core.protocols import Report
+from shopkeeper.sources.buckets import Addressing, read_url, server_of
 from shopkeeper.sources.files import endings
-from shopkeeper.sources.objects import Addressing, ObjectStore, object_store, read_url, server_of
+from shopkeeper.sources.objects import ObjectStore, object_store
 from shopkeeper.sources.tables.base import Options, Reach, Table
 from shopkeeper.sources.tables.files import MAX_FILE_BYTES, MAX_FILES, Format, read_files
 
