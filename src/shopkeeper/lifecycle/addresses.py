@@ -1,4 +1,4 @@
-"""How a version is addressed: `name`, `name@champion`, `name/v3`, `name/3`, by its label, or by a moment of its reign."""
+"""How a version is addressed: `name`, `name@champion`, `name/v3`, `name/3`, by label, or by a moment of its reign."""
 
 from __future__ import annotations
 
