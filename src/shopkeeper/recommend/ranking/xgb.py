@@ -26,8 +26,8 @@ _LEAST_WEIGHTED = 20.0
 
 
 class XgbRanker(TreeRanker):
-    """XGBoost takes 0.2 ms before it looks at the first row of a call, the ONNX form 10 us. Measured on the model of Adult:
-    197 and 10 us for one row, 286 and 247 us for 64, 598 and 954 us for 256 (`make bench-tabular`)."""
+    """XGBoost takes 0.2 ms before it looks at the first row of a call, the ONNX form 10 us. Measured on the model of
+    Adult: 197 and 10 us for one row, 286 and 247 us for 64, 598 and 954 us for 256 (`make bench-tabular`)."""
 
     onnx_rows: ClassVar[int | None] = 64
 
