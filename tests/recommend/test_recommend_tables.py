@@ -266,6 +266,14 @@ def test_xgboost_answers_few_rows_by_the_graph_and_many_by_itself(tmp_path: Path
     assert XgbRanker.load(tmp_path).form is not None
 
 
+def test_golden_rows_ask_both_forms(tmp_path: Path) -> None:
+    found = quick(tmp_path)
+    model = Xgb(Xgb.Params(min_child_weight=1), 7).fit(found.train, silent)
+    outputs = RankingFamily().probe(model, found.golden)
+    assert len(outputs) == 2 * len(found.golden["rows"])
+    np.testing.assert_allclose(outputs[:8], outputs[8:], atol=1e-6)
+
+
 def test_categories_of_lightgbm_have_no_graph_and_numbers_have(tmp_path: Path) -> None:
     trainer = Lgbm(Lgbm.Params(trees=30), 7)
     with_text = trainer.fit(quick(tmp_path).train, silent)

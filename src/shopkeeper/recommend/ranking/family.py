@@ -19,6 +19,7 @@ from shopkeeper.recommend.ranking.model import Ranker, schema_of
 from shopkeeper.recommend.ranking.params import RankingParams
 from shopkeeper.recommend.ranking.rows import Lists, RankRows
 from shopkeeper.recommend.ranking.table_rows import table_rows
+from shopkeeper.recommend.ranking.trees import TreeRanker
 from shopkeeper.recommend.shoplog import read_shop
 
 K = 10
@@ -83,7 +84,12 @@ class RankingFamily:
         return gate.ranking(candidate, champion)
 
     def probe(self, model: Ranker, golden: Any) -> list[float]:
-        return [float(value) for value in model.score_rows(golden["rows"])]
+        """Of a model with two forms both: few golden rows would ask only the one that answers small requests."""
+        outputs = [float(value) for value in model.score_rows(golden["rows"])]
+        if isinstance(model, TreeRanker) and model.form is not None:
+            rows = model.schema.standardise(model.schema.encode(golden["rows"]))
+            outputs += model.native(rows).tolist()
+        return outputs
 
 
 def _listed(score: NDArray[np.float32], label: NDArray[np.float32], lists: Lists, prefix: str) -> Metrics:
