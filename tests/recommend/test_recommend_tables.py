@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+import xgboost
 
 from shopkeeper.core.errors import Cancelled, Invalid
 from shopkeeper.core.protocols import TrainingContext, TrainingData, silent
+from shopkeeper.learning.tabular import Schema
 from shopkeeper.recommend.ranking.family import RankingFamily
 from shopkeeper.recommend.ranking.lgbm import Lgbm, LgbmRanker
 from shopkeeper.recommend.ranking.model import schema_of
@@ -360,3 +362,36 @@ def test_infinities_of_a_table_are_told_and_count_as_missing(tmp_path: Path) -> 
     found = data(tmp_path, frame)
     assert any("infinite" in one["message"] for one in found.facts["findings"])
     assert not np.isinf(found.train.values).any()
+
+
+def older_folder(folder: Path) -> XgbRanker:
+    """A version as homes hold it that were made before there were schemas, and the model that it holds."""
+    folder.mkdir()
+    random = np.random.default_rng(3)
+    values = random.normal(size=(400, 2)).astype(np.float32)
+    booster = xgboost.train(
+        {"objective": "binary:logistic", "seed": 1},
+        xgboost.DMatrix(values, (values[:, 0] + values[:, 1] > 1).astype(int)),
+        num_boost_round=5,
+    )
+    booster.save_model(folder / "trees.ubj")
+    facts = {"feature_names": ["pieces", "price"], "defaults": [0.0, float("nan")]}
+    (folder / "xgb.json").write_text(json.dumps(facts))
+    return XgbRanker(booster, Schema.of_numbers(facts["feature_names"], facts["defaults"]), None, None)
+
+
+def test_a_version_of_a_home_without_schemas_goes_on_answering(tmp_path: Path) -> None:
+    made, old = older_folder(tmp_path / "old"), XgbRanker.load(tmp_path / "old")
+    rows: list[dict[str, Any]] = [{"pieces": 2, "price": 1.5}, {"pieces": -1}, {"price": 0.2}, {}]
+    assert old.score_rows(rows) == made.score_rows(rows)
+    assert len(set(old.score_rows(rows))) == 4
+    assert len(RankingFamily().probe(old, {"rows": rows})) == 4, "golden rows of such a version asked one form"
+    old.save(tmp_path)
+    assert XgbRanker.load(tmp_path).score_rows(rows) == made.score_rows(rows)
+
+
+def test_a_version_without_schema_whose_names_do_not_fit_is_refused(tmp_path: Path) -> None:
+    older_folder(tmp_path / "old")
+    (tmp_path / "old" / "xgb.json").write_text('{"feature_names": ["pieces"], "defaults": [0.0]}')
+    with pytest.raises(Invalid, match="know 2 features, the schema names 1"):
+        XgbRanker.load(tmp_path / "old")

@@ -86,16 +86,23 @@ class TreeRanker:
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Raises Invalid when trees and schema do not fit together."""
-        schema, booster = Schema.load(folder), cls.read(folder)
+        schema = Schema.load(folder)
+        booster = cls.fitting(folder, schema)
+        facts = msgspec.json.decode((folder / _FACTS).read_bytes(), type=_Facts)
+        graph = folder / GRAPH
+        form = OnnxScorer(graph.read_bytes()) if graph.exists() else None
+        return cls(booster, schema, form, facts.onnx_max_difference)
+
+    @classmethod
+    def fitting(cls, folder: Path, schema: Schema) -> Any:
+        """The library's own trees. Raises Invalid when they and the schema do not fit together."""
+        booster = cls.read(folder)
         if cls.width_of(booster) != len(schema.names):
             raise Invalid(
                 f"the trees know {cls.width_of(booster)} features, the schema names {len(schema.names)}",
                 code="bad_artifact",
             )
-        facts = msgspec.json.decode((folder / _FACTS).read_bytes(), type=_Facts)
-        graph = folder / GRAPH
-        form = OnnxScorer(graph.read_bytes()) if graph.exists() else None
-        return cls(booster, schema, form, facts.onnx_max_difference)
+        return booster
 
     # -- what each library does in its own way
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Self
 
 import msgspec
 import numpy as np
@@ -22,6 +23,7 @@ from shopkeeper.recommend.ranking.stopping import stopping_split
 from shopkeeper.recommend.ranking.trees import Growing, TreeRanker, threads_for
 
 _TREES = "trees.ubj"
+_OLDER = "xgb.json"
 _LEAST_WEIGHTED = 20.0
 
 
@@ -54,6 +56,17 @@ class XgbRanker(TreeRanker):
         self._booster.save_model(folder / "xgb_model.json")
         scaled = {column.name: {"mean": column.mean, "std": column.scale} for column in self.schema.columns}
         return LegacyMeta(feature_columns=list(self.feature_names), scaler=scaled if self.schema.standardised else None)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Versions of homes made before there were schemas have `xgb.json`: their numbers by name, and what stands for
+        one that is missing. They go on answering by the trees alone. Raises Invalid as every ranker of trees."""
+        older = folder / _OLDER
+        if not older.exists():
+            return super().load(folder)
+        facts = json.loads(older.read_text(encoding="utf-8"))
+        schema = Schema.of_numbers(facts["feature_names"], facts["defaults"])
+        return cls(cls.fitting(folder, schema), schema, None, None)
 
     @classmethod
     def read(cls, folder: Path) -> Any:
