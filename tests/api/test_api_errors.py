@@ -49,6 +49,8 @@ def test_a_path_belongs_to_one_family(path: str, family: str) -> None:
         (Overloaded("x"), (429,) * 4, "Overloaded"),
         (Unavailable("x"), (503,) * 4, "Unavailable"),
         (Unavailable("x", code="deadline"), (504,) * 4, "Unavailable"),
+        (Unavailable("x", code="model_failed"), (500,) * 4, "Internal"),
+        (Unavailable("x", code="bad_output"), (500,) * 4, "Internal"),
         (ShopkeeperError("x"), (500,) * 4, "Internal"),
     ],
 )
@@ -64,6 +66,7 @@ def test_busy_names_the_job_and_come_back_later_says_when() -> None:
     assert b'"job_url":"/api/v1/jobs/j"' in errors.answer(Busy("x", job_id="j"), A, "id").body
     for error in (Overloaded("x"), Unavailable("x")):
         assert (b"retry-after", b"1") in errors.answer(error, A, "id").headers
+    assert not errors.answer(Unavailable("x", code="model_failed"), A, "id").headers
 
 
 def test_every_branch_of_the_tree_has_a_row() -> None:

@@ -61,6 +61,10 @@ _BY_CODE = {
     "deadline": 504,
 }
 
+BROKEN = frozenset({"model_failed", "bad_output"})
+"""A model that answers is broken inside: 500, as asking again would give the same. Lower rooms see it as Unavailable,
+so that another version may answer instead."""
+
 _NAME_CODES = frozenset({"bad_name", "bad_id", "bad_event_type"})
 
 
@@ -165,6 +169,8 @@ def unexpected(path: str, request_id: str) -> Answer:
 
 
 def _status(error: ShopkeeperError, letter: str) -> tuple[int, str]:
+    if error.code in BROKEN:
+        return 500, "Internal"
     for branch, status, kind in _TABLE:
         if isinstance(error, branch):
             if error.code in _BY_CODE:
@@ -195,6 +201,6 @@ def _body(problem: dict[str, Any], path: str) -> bytes:
 def _headers(error: ShopkeeperError, status: int) -> tuple[tuple[bytes, bytes], ...]:
     if status == 401:
         return ((b"www-authenticate", b'Bearer realm="shopkeeper"'),)
-    if isinstance(error, Unavailable | Overloaded):
+    if status != 500 and isinstance(error, Unavailable | Overloaded):
         return ((b"retry-after", str(error.retry_after_s).encode()),)
     return ()

@@ -16,6 +16,7 @@ from shopkeeper import __version__
 from shopkeeper.api import scoring
 from shopkeeper.api.access import Access, demand
 from shopkeeper.api.addressed import loaded, texts_of
+from shopkeeper.api.errors import BROKEN
 from shopkeeper.api.grpc_messages import METHODS, SERVICE, messages
 from shopkeeper.api.grpc_tensors import add_output, tensors_in
 from shopkeeper.api.inference import NAME, describe, is_ready, server_ready
@@ -46,7 +47,12 @@ _STATUS: tuple[tuple[type[ShopkeeperError], str], ...] = (
     (Overloaded, "RESOURCE_EXHAUSTED"),
     (Unavailable, "UNAVAILABLE"),
 )
-_BY_CODE = {"no_key": "UNAUTHENTICATED", "bad_key": "UNAUTHENTICATED", "deadline": "DEADLINE_EXCEEDED"}
+_BY_CODE = {
+    "no_key": "UNAUTHENTICATED",
+    "bad_key": "UNAUTHENTICATED",
+    "deadline": "DEADLINE_EXCEEDED",
+    **dict.fromkeys(BROKEN, "INTERNAL"),
+}
 
 
 class Asked(NamedTuple):

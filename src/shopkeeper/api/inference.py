@@ -104,7 +104,8 @@ doors = Doors("Open Inference Protocol")
 _MODEL, _VERSION = "/v2/models/{model}", "/v2/models/{model}/versions/{version}"
 doors.hot(
     "POST", f"{_MODEL}/infer", f"{_VERSION}/infer",
-    scope="p", summary="Tensors in, tensors out", body=InferRequest, answer=InferResponse, errors=(400, 404, 429, 504),
+    scope="p", summary="Tensors in, tensors out", body=InferRequest, answer=InferResponse,
+    errors=(400, 404, 429, 500, 504),
 )  # fmt: skip
 
 

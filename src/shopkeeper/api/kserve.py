@@ -38,7 +38,7 @@ doors = Doors("KServe V1")
 doors.hot(
     "POST", "/v1/models/{model}:predict",
     scope="p", summary="One prediction an instance", body=PredictRequest, answer=Predictions,
-    errors=(400, 404, 429, 504),
+    errors=(400, 404, 429, 500, 504),
 )  # fmt: skip
 
 

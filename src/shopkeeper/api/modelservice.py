@@ -74,7 +74,7 @@ async def status(shop: ShopDep, model_id: ModelId = None) -> Response:
 
 @doors.add(
     "POST", *(f"{path}/predict" for path in _PATHS),
-    scope="p", body=Body, answer=Prediction, errors=(404, 429, 503, 504),
+    scope="p", body=Body, answer=Prediction, errors=(404, 429, 500, 503, 504),
 )  # fmt: skip
 async def predict(request: Request, shop: ShopDep, model_id: ModelId = None) -> Response:
     """One prediction from numbers in the order of the model's features"""

@@ -24,7 +24,7 @@ from shopkeeper.lifecycle.serving import Reloaded
 doors = Doors("Predictions")
 _GONE = "artifact_missing"
 _QUERY = (("version", {"type": "string"}), ("strict", {"type": "boolean", "default": False}))
-_ERRORS = (400, 404, 429, 504)
+_ERRORS = (400, 404, 429, 500, 504)
 doors.hot(
     "POST", "/predictions/{model}",
     scope="p", summary="One output a row; the model may be name@alias",
