@@ -22,7 +22,7 @@ def test_the_numbers_are_those_of_the_code() -> None:
         f"fewer than {checking._FEW} rows, or {checking._RARE_SHARE:.0%}".replace("%", " %"),
         f"fewer than {fitting.RARE} rows",
         f"beyond {fitting.MOST_CATEGORIES:,}",
-        f"up to {XgbRanker.onnx_rows} rows",
+        f"up to {XgbRanker.WORTH:,} rows x trees",
         f"more than {TOLERANCE:.5f}",
         f"at most {onnx_checking.MOST_BYTES >> 20} MiB",
         f"within {INT8_TOLERANCE:.0%}".replace("%", " %"),

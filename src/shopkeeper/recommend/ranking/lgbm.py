@@ -23,8 +23,6 @@ _TREES = "trees.txt"
 class LgbmRanker(TreeRanker):
     """Where all splits are numeric the ONNX form is faster for any number of rows; with categories there is none."""
 
-    onnx_rows: ClassVar[int | None] = None
-
     def native(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
         scored: NDArray[np.float32] = self._booster.predict(rows, num_threads=1).astype(np.float32)
         return scored

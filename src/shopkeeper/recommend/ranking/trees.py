@@ -32,7 +32,7 @@ class TreeRanker:
     """`score` is a probability; each call uses one thread, so that callers may run many at once."""
 
     loop_rows: ClassVar[int] = 256
-    onnx_rows: ClassVar[int | None]
+    onnx_rows: int | None = None
     """Up to so many rows the ONNX form is the faster one (`make bench-tabular`); None: always."""
 
     def __init__(self, booster: Any, schema: Schema, form: OnnxScorer | None, difference: float | None) -> None:

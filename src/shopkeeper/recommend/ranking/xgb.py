@@ -28,13 +28,15 @@ _LEAST_WEIGHTED = 20.0
 
 
 class XgbRanker(TreeRanker):
-    """XGBoost takes 0.2 ms before it looks at the first row of a call, the ONNX form 10 us. Measured on the model of
-    Adult: 197 and 10 us for one row, 286 and 247 us for 64, 598 and 954 us for 256 (`make bench-tabular`)."""
+    """XGBoost takes 0.2 ms before it looks at the first row of a call, the ONNX form 10 us; each further row costs the
+    ONNX form more, in proportion to the trees. Both take as long at about WORTH rows x trees: 256 rows of 50 trees,
+    64 rows of 200 (`make bench-tabular`)."""
 
-    onnx_rows: ClassVar[int | None] = 64
+    WORTH: ClassVar[int] = 12_800
 
     def __init__(self, booster: Any, schema: Schema, form: OnnxScorer | None, difference: float | None) -> None:
         super().__init__(booster, schema, form, difference)
+        self.onnx_rows = self.WORTH // max(1, booster.num_boosted_rounds())
         # A thread pool costs more than the work on a few hundred rows, and stalls under load.
         booster.set_param({"nthread": 1})
 
