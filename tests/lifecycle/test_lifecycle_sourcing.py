@@ -39,6 +39,8 @@ def access(hosts=(), folder=None, **known):
         (("*.example",), {"host": "a.example.evil"}, False),
         (("10.0.0.*",), {"host": "10.0.0.7"}, True),
         (("10.0.0.*",), {"host": "10.0.1.7"}, False),
+        (("10.0.0.*",), {"host": "10.0.0.evil.example"}, False),
+        (("10.*.*.*",), {"host": "10.0.1.7"}, True),
         (("*",), {"host": "169.254.169.254"}, True),
         (("[::1]:3306",), {"host": "::1"}, True),
         (("::1",), {"host": "::1"}, True),
@@ -200,6 +202,25 @@ def test_behind_a_key_an_environment_that_names_no_server_allows_none(kind, monk
     rule = SourceAccess(hosts=known.allowed_hosts(), connections=known.connection)
     with pytest.raises(Refused):
         rule.check({"kind": kind, **({"path": "s3://bucket/x"} if kind == "oss" else {"table": "visits"})})
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        {"path": "s3://bucket/x.csv", "region": "x@evil.example/"},
+        {"path": "s3://bucket/x.csv", "region": "evil.example#"},
+        {"path": "oss://bucket/x.csv", "region": "x.evil.example#"},
+        {"path": "s3://bucket/x.csv", "endpoint": "http://evil.example\\.allowed.example"},
+        {"path": "s3://bucket/x.csv", "endpoint": "http://evil.example%2f.allowed.example"},
+        {"path": "s3://bucket/x.csv", "endpoint": "http://evil.example#.allowed.example"},
+    ],
+)
+def test_no_region_and_no_sign_leads_to_another_server(source):
+    """Whoever has a key for this shop alone must not send its requests, signed with the shop's keys, anywhere."""
+    known = Settings(api_key="k", s3_access_key="a", s3_secret_key="s", source_hosts="*.allowed.example")
+    rule = SourceAccess(hosts=known.allowed_hosts(), connections=known.connection)
+    with pytest.raises((Invalid, Refused)):
+        rule.check({"kind": "oss", **source})
 
 
 def test_a_child_inherits_no_secret(monkeypatch):

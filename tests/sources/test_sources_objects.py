@@ -107,6 +107,10 @@ def test_endpoints(url: str, options: dict, expected: str | None) -> None:
         ("s3://shop", {"endpoint": "http://host:99999999"}, "http(s)://host"),
         ("s3://shop", {"endpoint": "http://127.0.0.1:1", "addressing": "virtual"}, "addressing=path"),
         ("oss://shop", {}, "endpoint such as"),
+        ("oss://shop", {"region": "evil.example#"}, "letters, digits and hyphens"),
+        ("s3://shop", {"region": "x@evil.example/"}, "letters, digits and hyphens"),
+        ("s3://shop", {"endpoint": "http://evil.example\\.mine.example"}, "http(s)://host"),
+        ("s3://shop", {"endpoint": "http://evil.example#.mine.example"}, "http(s)://host"),
     ],
 )
 def test_bad_addresses(url: str, options: dict, words: str) -> None:

@@ -28,6 +28,7 @@ SECRETS = ("password", "access_key", "secret_key", "session_token")
 _PLACE = ("host", "port", "endpoint")
 _STYLE = ("region", "addressing")
 _WHO = ("user", *SECRETS)
+_NUMBERS = re.compile(r"[0-9*]+(\.[0-9*]+)+")
 _PORT = re.compile(r"(?P<host>[^:]*|\[.*\]):(?P<port>\d{1,5})")
 
 
@@ -167,4 +168,5 @@ def _matches(server: str, pattern: str) -> bool:
             return False
         wanted = found["host"]
     parts = map(re.escape, wanted.strip("[]").split("*"))
-    return re.fullmatch(".*".join(parts), host.strip("[]").lower().rstrip(".")) is not None
+    some = "[0-9]*" if _NUMBERS.fullmatch(wanted) else ".*"  # 10.0.0.* is no name such as 10.0.0.example.com
+    return re.fullmatch(some.join(parts), host.strip("[]").lower().rstrip(".")) is not None

@@ -13,6 +13,8 @@ Addressing: TypeAlias = Literal["virtual", "path"]
 
 SCHEMES = ("s3", "oss")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_REGION = re.compile(r"[A-Za-z0-9]+(-[A-Za-z0-9]+)*")  # it becomes part of a host name
+_HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+")
 
 
 class Place(NamedTuple):
@@ -55,7 +57,16 @@ def server_of(url: str, *, endpoint: str | None = None, region: str | None = Non
 
 
 def endpoint_of(place: Place, endpoint: str | None, region: str | None) -> SplitResult | None:
-    """The server's address with its scheme; None means AWS by region. http only where it is said, or on loopback."""
+    """The server's address with its scheme; None means AWS by region. http only where it is said, or on loopback.
+
+    Raises Invalid for what another reader of addresses could take for another server: signs that end a host name.
+    """
+    if region and not _REGION.fullmatch(region):
+        raise Invalid(
+            f"region {region[:40]!r} must be letters, digits and hyphens, such as eu-west-1",
+            code="bad_region",
+            field="region",
+        )
     if not endpoint:
         if place.scheme == "s3":
             return None
@@ -70,10 +81,11 @@ def endpoint_of(place: Place, endpoint: str | None, region: str | None) -> Split
         endpoint = f"{'http' if _loopback(host) else 'https'}://{endpoint}"
     parts = urlsplit(endpoint.rstrip("/"))
     try:
-        usable = bool(parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port))
+        usable = parts.scheme in ("http", "https") and (parts.port is None or parts.port > 0)
     except ValueError:
         usable = False
-    if not usable or parts.query or "@" in parts.netloc or parts.path:
+    usable = usable and _HOST.fullmatch(parts.hostname or "") is not None
+    if not usable or parts.query or parts.fragment or "@" in parts.netloc or parts.path:
         raise Invalid(
             f"endpoint {_shown(parts)} must be http(s)://host or http(s)://host:port",
             code="bad_endpoint",
