@@ -50,6 +50,22 @@ def test_one_category_may_come_as_number_or_text(value):
     assert MIXED.encode([{"town": value}])[0, 2] == 3
 
 
+def test_numbers_as_categories_are_those_of_the_table():
+    """Also where another text is the same number, and where a float would round."""
+    known = {"01": 0, "1": 1, "9007199254740993": 2, "2.5": 3, "1_0": 4}
+    schema = Schema((Column(name="code", categories=known, other=9),))
+    codes = [1, 9007199254740993, 9007199254740992, 10]
+    table = schema.encode_frame(pl.DataFrame({"code": codes}))
+    np.testing.assert_array_equal(schema.encode([{"code": code} for code in codes]), table)
+    assert table.ravel().tolist() == [1, 2, 9, 9]
+    assert schema.encode([{"code": "01"}, {"code": 1.0}, {"code": 2.5}, {"code": True}]).ravel().tolist() == [
+        0,
+        1,
+        3,
+        1,
+    ]
+
+
 def test_an_unknown_category_is_the_other_one():
     assert MIXED.encode([{"price": 1, "Ålder": 1, "gap": 0, "town": "Bath"}])[0, 2] == 1
 

@@ -277,11 +277,17 @@ def npz_with_objects() -> bytes:
     return out.getvalue()
 
 
-def zip_with(name: str, content: bytes) -> bytes:
+def zip_with(name: str, content: bytes, method: int = zipfile.ZIP_STORED) -> bytes:
     out = io.BytesIO()
-    with zipfile.ZipFile(out, "w") as inner:
+    with zipfile.ZipFile(out, "w", method) as inner:
         inner.writestr(name, content)
     return out.getvalue()
+
+
+def broken_zip(method: int) -> bytes:
+    content = bytearray(zip_with("a.npy", os.urandom(500) * 20, method))
+    content[60:90] = bytes(one ^ 0x5A for one in content[60:90])
+    return bytes(content)
 
 
 @pytest.mark.parametrize(
@@ -301,6 +307,9 @@ def zip_with(name: str, content: bytes) -> bytes:
         ("array.npy", npz_with_objects()[40:]),
         ("torch.bin", zip_with("archive/data.pkl", b"x")),
         ("torch2.bin", zip_with("archive/data.bin", pickle.dumps(Evil(), 2))),
+        ("deflated.npz", broken_zip(zipfile.ZIP_DEFLATED)),
+        ("bz2.npz", broken_zip(zipfile.ZIP_BZIP2)),
+        ("lzma.npz", broken_zip(zipfile.ZIP_LZMA)),
     ],
 )
 def test_code_in_disguise(archive, other, name, content):
@@ -333,6 +342,13 @@ def test_an_algorithm_that_is_not_here(archive, other):
     refused(other, content, "format is 2")
     content = rewritten(archive, lambda f: f.update({"version.json": _with(f["version.json"], {"family": "x"})}))
     refused(other, content, "family")
+
+
+@pytest.mark.parametrize("seed", ["x", [1], {}, None, 1e300])
+def test_a_seed_that_is_none(archive, other, seed):
+    facts = {"data": {"seed": seed}}
+    content = rewritten(archive, lambda f: f.update({"version.json": _with(f["version.json"], facts)}))
+    assert bring(other, content).data["seed"] == 0
 
 
 def test_another_family_under_the_same_name(archive, other, exchange, add_version, tmp_path):

@@ -1,5 +1,6 @@
 """Uploaded graphs: what `prepare_upload` writes, names, int8, and the end to end of a version."""
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from shopkeeper import plugins
 from shopkeeper.checks.uploads import NAMES, small_graph
 from shopkeeper.core.errors import Invalid
+from shopkeeper.learning.onnx_checking import MOST_BYTES
 from shopkeeper.lifecycle.loading import load_model, write_golden
 from shopkeeper.recommend.ranking.onnx_model import GRAPH, OnnxRanker, prepare_upload, probe_rows
 from shopkeeper.stores.artifacts import seal
@@ -48,6 +50,18 @@ def test_names_that_do_not_fit_are_refused(names: list[str], tmp_path: Path) -> 
 def test_a_broken_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Invalid, match="no valid ONNX"):
         uploaded(tmp_path, b"PK\x03\x04 a zip, say")
+
+
+def test_a_file_that_is_too_large_is_not_even_read(tmp_path: Path) -> None:
+    file, target = tmp_path / "upload.onnx", tmp_path / "artifact"
+    target.mkdir()
+    with file.open("wb") as out:
+        out.truncate(MOST_BYTES + 1)
+    tracemalloc.start()
+    with pytest.raises(Invalid, match="at most"):
+        prepare_upload(file, target, None, quantise=False)
+    assert tracemalloc.get_traced_memory()[1] < MOST_BYTES // 100
+    tracemalloc.stop()
 
 
 def test_int8_is_kept_where_outputs_stay_close(tmp_path: Path) -> None:

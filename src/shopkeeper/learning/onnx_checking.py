@@ -28,12 +28,17 @@ class GraphFacts(msgspec.Struct, kw_only=True):
     producer: str
 
 
+def check_bytes(size: int) -> None:
+    """Raises Invalid (`too_large`)."""
+    if size > MOST_BYTES:
+        raise Invalid(f"the graph has {size:,} bytes, at most {MOST_BYTES:,}", code="too_large")
+
+
 def check_graph(graph: bytes) -> GraphFacts:
     """Raises Invalid (`bad_graph`, `too_large`): not ONNX, other inputs or outputs than one float table and one number
     a row, operators of other domains, loops, weights outside the file, or answers that are not finite.
     """
-    if len(graph) > MOST_BYTES:
-        raise Invalid(f"the graph has {len(graph):,} bytes, at most {MOST_BYTES:,}", code="too_large")
+    check_bytes(len(graph))
     model = _parsed(graph)
     nodes = list(_nodes(model))
     for domain in {node.domain for node in nodes} | {opset.domain for opset in model.opset_import}:

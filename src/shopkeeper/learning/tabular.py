@@ -260,17 +260,29 @@ _ABSENT = "no value"  # cannot be added up, so such a row is read value by value
 
 
 def _lookup(column: Column) -> dict[Any, Any]:
-    """Codes by the text and, where the text is a number, by that number: 3, 3.0 and "3" are one category."""
+    """Codes by the text and, where the text is a number, by that number: 3, 3.0 and "3" are one category. Where several
+    texts are one number, such as 1 and 01, it is the one that a number is written as."""
     known: dict[Any, Any] = {"": column.missing, None: _ABSENT}
+    written = []
     for text, code in (column.categories or {}).items():
         known[text] = code
-        try:
-            number = float(text)
-        except ValueError:
-            continue
-        if isfinite(number):
-            known.setdefault(number, code)
+        if (number := _written(text)) is not None:
+            written.append((str(number) != text, number, code))
+    for _, number, code in sorted(written):
+        known.setdefault(number, code)
     return known
+
+
+def _written(text: str) -> int | float | None:
+    """The number that a text is. Whole ones exactly: ids need more digits than a float has."""
+    if "_" in text:  # 1_0 is a number to Python alone
+        return None
+    with suppress(ValueError):
+        return int(text)
+    with suppress(ValueError):
+        number = float(text)
+        return number if isfinite(number) else None
+    return None
 
 
 def _code(value: Any, known: dict[Any, int], other: int, row: int, name: str) -> int:

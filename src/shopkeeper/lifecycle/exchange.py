@@ -106,7 +106,7 @@ class Exchange:
             algorithm=facts.algorithm,
             files=facts.files,
             params=facts.params,
-            seed=int(data.pop("seed", 0) or 0),
+            seed=seed if isinstance(seed := data.pop("seed", 0), int) else 0,
             feature_names=facts.feature_names,
             data={**data, "imported_from": msgspec.to_builtins(lineage)},
             metrics=facts.metrics,

@@ -5,6 +5,7 @@ No load in this shop runs what it reads; this is the second fence, at the gate w
 
 from __future__ import annotations
 
+import lzma
 import pickletools
 import zipfile
 import zlib
@@ -52,7 +53,7 @@ def check_zip(name: str, path: Path) -> None:
                     raise _refused(spoken, "code by its name")
                 with archive.open(inner) as file:
                     check_head(spoken, file.read(HEAD))
-    except (zipfile.BadZipFile, RuntimeError, zlib.error, EOFError) as error:
+    except (zipfile.BadZipFile, RuntimeError, ValueError, OSError, EOFError, zlib.error, lzma.LZMAError) as error:
         raise _refused(name, f"a zip file that cannot be looked into ({error})") from error
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from shopkeeper.core.errors import Invalid, Refused
 from shopkeeper.core.protocols import Params, Report
-from shopkeeper.learning.onnx_checking import check_graph
+from shopkeeper.learning.onnx_checking import check_bytes, check_graph
 from shopkeeper.learning.onnx_forms import OnnxScorer, int8
 from shopkeeper.learning.tabular import Schema
 
@@ -91,6 +91,7 @@ def prepare_upload(path: Path, folder: Path, feature_names: Sequence[str] | None
     keeps them where outputs on drawn rows stay within INT8_TOLERANCE. Returns facts for the version: those of the
     graph, `form` (float32 or int8) and `int8_max_difference`. Raises Invalid for a graph that is not fit to serve.
     """
+    check_bytes(path.stat().st_size)
     graph = path.read_bytes()
     facts = check_graph(graph)
     schema = Schema.of_numbers(_names(feature_names, facts.features))
