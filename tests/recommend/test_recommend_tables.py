@@ -155,6 +155,30 @@ def test_groups_give_gauc_and_are_no_feature(tmp_path: Path) -> None:
     assert "gauc" not in RankingFamily().evaluate(model, quick(tmp_path).holdout)
 
 
+@pytest.mark.parametrize(
+    ("label", "source", "told"),
+    [
+        (np.arange(1200) >= 1000, {"time": "day"}, "to learn from hold only 0"),
+        (np.arange(1200) < 900, {"time": "day"}, "held out to measure on hold only 0"),
+        (np.arange(1200) % 2, {"weight": "label"}, "to learn from hold only 1"),
+    ],
+)
+def test_both_parts_need_both_labels(label: Any, source: Any, told: str, tmp_path: Path) -> None:
+    frame = table().with_columns(label=pl.Series(np.asarray(label).astype(int)))
+    with pytest.raises(Invalid, match=told) as caught:
+        data(tmp_path, frame, **source)
+    assert caught.value.code == "bad_label"
+
+
+def test_where_the_first_rows_have_one_label_trees_are_still_grown(tmp_path: Path) -> None:
+    """The rows to stop by are the last ones: here they alone have a 1."""
+    frame = table().with_columns(label=pl.Series((np.arange(1200) % 2) * (np.arange(1200) > 900)))
+    found = data(tmp_path, frame, time="day")
+    for trainer in (Xgb(Xgb.Params(trees=5), 7), Lgbm(Lgbm.Params(trees=5), 7)):
+        model = trainer.fit(found.train, silent)
+        assert np.isfinite(model.score(found.train.values)).all()
+
+
 def test_rows_without_a_group_are_nobodys(tmp_path: Path) -> None:
     frame = table().with_columns(pl.when(pl.col("day") % 2 == 0).then(None).otherwise("user").alias("user"))
     group = data(tmp_path, frame, group="user").holdout.group

@@ -50,6 +50,8 @@ def trees_of_xgboost(booster: Any) -> Trees:
         raise Invalid(f"trees of objective {objective} have no form of their own", code="no_form")
     told = json.loads(learner["learner_model_param"]["base_score"])
     chance = float(told[0] if isinstance(told, list) else told)
+    if not 0.0 < chance < 1.0:  # all labels were the same: XGBoost begins at an infinity
+        raise Invalid(f"trees that begin at a probability of {chance:g} have no form of their own", code="no_form")
     parts = []
     for number, tree in enumerate(learner["gradient_booster"]["model"]["trees"]):
         if any(tree["split_type"]):

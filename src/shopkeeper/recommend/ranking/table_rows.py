@@ -71,11 +71,12 @@ def table_rows(
     findings = [*features.findings, *check_table(frame, label, roles.label, features.names, roles.categorical)]
     _tell(findings, name)
     learned, held = _split(frame, label, roles, seed)
+    weight, group = _weight(frame, roles, name), _group(frame, roles)
+    _check_both(label, weight, learned, held, name)
     schema = fit_schema(frame[learned], label[learned], features.names, features.categorical, missing=params.missing)
     values = schema.encode_frame(frame)
     if params.normalize:
         schema = schema.with_scaling(values[learned])
-    weight, group = _weight(frame, roles, name), _group(frame, roles)
     by_time = roles.time is not None
     train = RankRows(schema, values[learned], label[learned], weight[learned], by_time)
     kept = RankRows(
@@ -176,6 +177,26 @@ def _split(
     order = frame[roles.time].arg_sort().to_numpy().astype(np.int64)
     cut = len(order) - int(len(order) * HELD)
     return order[:cut], order[cut:]
+
+
+def _check_both(
+    label: NDArray[np.float32],
+    weight: NDArray[np.float32],
+    learned: NDArray[np.int64],
+    held: NDArray[np.int64],
+    table: str,
+) -> None:
+    """Raises Invalid where either part has rows of one label only, which happens where labels changed with time."""
+    parts = (("to learn from", label[learned[weight[learned] > 0]]), ("held out to measure on", label[held]))
+    for spoken, those in parts:
+        if not len(those) or those.min() == those.max():
+            only = f"only {those[0]:g}" if len(those) else "nothing that has a weight"
+            raise Invalid(
+                f"of the rows of {table} those {spoken} hold {only} as label; take rows of a longer time, or leave "
+                "the time column out for a random split",
+                code="bad_label",
+                field="label",
+            )
 
 
 def _weight(frame: pl.DataFrame, roles: Roles, table: str) -> NDArray[np.float32]:
