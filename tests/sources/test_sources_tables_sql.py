@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 import threading
+from contextlib import suppress
 from datetime import UTC, date, datetime
 
 import databases
@@ -16,6 +17,7 @@ import pytest
 from shopkeeper.core.errors import Cancelled, Invalid, NotFound, Refused, Unavailable
 from shopkeeper.core.protocols import silent
 from shopkeeper.sources.tables import base, mysql, postgres, read_table, sql
+from shopkeeper.sources.tables.sql import SqlOptions
 
 ENGINES = ("mariadb", "postgres")
 
@@ -111,6 +113,10 @@ def test_a_name_of_a_table_is_never_read_as_sql(server):
         "WITH gone AS (DELETE FROM kept RETURNING n) SELECT * FROM gone",
         "SELECT * INTO OUTFILE '/tmp/shopkeeper-outfile' FROM kept",
         "SELECT * INTO/**/OUTFILE '/tmp/shopkeeper-outfile' FROM kept",
+        "SELECT * INTO # \n OUTFILE '/tmp/shopkeeper-outfile' FROM kept",
+        "SELECT * INTO/*!OUTFILE*/'/tmp/shopkeeper-outfile' FROM kept",
+        "SELECT * /*!50000INTO*//*!50000OUTFILE*/ '/tmp/shopkeeper-outfile' FROM kept",
+        "SELECT * INTO/**/DUMPFILE '/tmp/shopkeeper-outfile' FROM kept",
         "SELECT * INTO copied FROM kept",
         "CALL writing()",
         "SELECT writing() AS n",
@@ -314,3 +320,37 @@ def test_a_frame_of_the_database_has_the_shops_time_zone(server):
         "timestamp" if server.kind == "postgres" else "datetime") + ") AS at", zone="Asia/Shanghai").frame  # fmt: skip
     assert frame["at"].to_list() == [datetime(2024, 7, 5, 2, tzinfo=UTC)]
     assert frame.schema["at"] == pl.Datetime("us", "UTC")
+
+
+@pytest.mark.parametrize(
+    ("query", "reads"),
+    [
+        ("WITH a AS (SELECT 1) DELETE FROM kept", False),
+        ("WITH a AS (SELECT 1) /* x */ UPDATE kept SET n = 1", False),
+        ("WITH a AS (SELECT 1) UPDATE `kept` k SET n = 1", False),
+        ("WITH a AS (SELECT 1) UPDATE`kept`SET n = 1", False),
+        ("WITH a AS (SELECT 1) INSERT/**/INTO kept SELECT 1", False),
+        ("WITH a AS (SELECT 1) /*!DELETE FROM*/ kept", False),
+        ("SELECT 1; DROP TABLE kept", False),
+        ("SELECT 'it\\'s'; DROP TABLE kept -- '", False),
+        ("SELECT '1; DELETE FROM kept' AS n -- ; DELETE FROM kept", True),
+        ('SELECT "a;\'b" AS `;`, 1 /* ; */ AS n # ;', True),
+        ("WITH a AS (SELECT update_time, deleted FROM kept) SELECT * FROM a;", True),
+    ],
+)
+def test_what_doris_would_write_is_refused_before(query, reads):
+    """Doris knows no read-only session."""
+    options = SqlOptions(query=query)
+    if reads:
+        assert mysql.DorisTable().statement(options)
+    else:
+        with pytest.raises(Invalid, match="only reads"):
+            mysql.DorisTable().statement(options)
+
+
+def test_a_long_query_is_looked_at_in_no_time():
+    """As long as is allowed; one that took the square of its length would take minutes."""
+    for word in ("into ", "update a ", "'", "/*", "(", "-- \n", "insert "):
+        query = ("SELECT " + word * 20_000)[:100_000]
+        with suppress(Invalid):
+            mysql.DorisTable().statement(SqlOptions(query=query))
