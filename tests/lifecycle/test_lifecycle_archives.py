@@ -19,14 +19,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
+from shopkeeper.checks.uploads import small_graph
 from shopkeeper.core.clock import SystemClock
 from shopkeeper.core.errors import Conflict, Invalid, NotFound, ShopkeeperError, Unavailable
 from shopkeeper.core.records import Version
 from shopkeeper.lifecycle.archives import STAGING
 from shopkeeper.lifecycle.exchange import Exchange, states
 from shopkeeper.lifecycle.registry import Registry
+from shopkeeper.recommend.ranking.onnx_model import prepare_upload
 from shopkeeper.stores.archives import ArchiveLimits, pack
 from shopkeeper.stores.artifacts import ArtifactStore
 from shopkeeper.stores.home import Home
@@ -315,6 +318,36 @@ def broken_zip(method: int) -> bytes:
 def test_code_in_disguise(archive, other, name, content):
     changed = rewritten(archive, lambda f: f.update({f"artifact/{name}": content}), reseal=True)
     refused(other, changed, ".", "artifact_refused")
+
+
+def foreign_graph() -> bytes:
+    model = onnx.load_model_from_string(small_graph())
+    model.graph.node[0].domain = "evil.example"
+    model.opset_import.append(onnx.helper.make_opsetid("evil.example", 1))
+    return model.SerializeToString()
+
+
+def outside_graph() -> bytes:
+    model = onnx.load_model_from_string(small_graph())
+    tensor = model.graph.initializer[0]
+    tensor.ClearField("raw_data")
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="golden.json")
+    return model.SerializeToString()
+
+
+@pytest.mark.parametrize("content", [foreign_graph(), outside_graph(), b"", b"no graph"])
+def test_a_graph_in_an_archive_may_do_no_more_than_an_uploaded_one(archive, other, content):
+    changed = rewritten(archive, lambda f: f.update({"artifact/model.onnx": content}), reseal=True)
+    refused(other, changed, "the graph cannot serve", "bad_graph")
+
+
+def test_graphs_that_this_shop_makes_pass(archive, other, tmp_path):
+    (tmp_path / "up.onnx").write_bytes(small_graph(features=64, hidden=256))
+    (tmp_path / "made").mkdir()
+    assert prepare_upload(tmp_path / "up.onnx", tmp_path / "made", None, quantise=True)["form"] == "int8"
+    change = {"artifact/a.onnx": small_graph(), "artifact/b.onnx": (tmp_path / "made" / "model.onnx").read_bytes()}
+    assert bring(other, rewritten(archive, lambda f: f.update(change), reseal=True)).version == 1
 
 
 def test_honest_files_pass(archive, other):

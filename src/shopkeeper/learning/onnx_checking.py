@@ -34,10 +34,8 @@ def check_bytes(size: int) -> None:
         raise Invalid(f"the graph has {size:,} bytes, at most {MOST_BYTES:,}", code="too_large")
 
 
-def check_graph(graph: bytes) -> GraphFacts:
-    """Raises Invalid (`bad_graph`, `too_large`): not ONNX, other inputs or outputs than one float table and one number
-    a row, operators of other domains, loops, weights outside the file, or answers that are not finite.
-    """
+def check_operators(graph: bytes) -> tuple[Any, list[str]]:
+    """(model, names of its operators). Raises Invalid as `check_graph`, but runs nothing."""
     check_bytes(len(graph))
     model = _parsed(graph)
     nodes = list(_nodes(model))
@@ -49,6 +47,14 @@ def check_graph(graph: bytes) -> GraphFacts:
         raise _bad(f"it holds {', '.join(looping)}: how long an answer takes would have no bound")
     if any(tensor.data_location == tensor.EXTERNAL for tensor in _tensors(model, nodes)):
         raise _bad("its weights lie in another file; save it with the weights inside")
+    return model, operators
+
+
+def check_graph(graph: bytes) -> GraphFacts:
+    """Raises Invalid (`bad_graph`, `too_large`): not ONNX, other inputs or outputs than one float table and one number
+    a row, operators of other domains, loops, weights outside the file, or answers that are not finite.
+    """
+    model, operators = check_operators(graph)
     scorer = OnnxScorer(graph)
     if scorer.width is None or not 1 <= scorer.width <= MOST_FEATURES:
         raise _bad(f"its input must have a fixed number of columns, 1 to {MOST_FEATURES}, not {scorer.width}")
@@ -87,12 +93,17 @@ def _nodes(model: Any) -> Iterator[Any]:
 
 
 def _tensors(model: Any, nodes: list[Any]) -> Iterator[Any]:
+    sparse = list(model.graph.sparse_initializer)
     yield from model.graph.initializer
     for node in nodes:
         for attribute in node.attribute:
             yield from (attribute.t, *attribute.tensors)
+            sparse += [attribute.sparse_tensor, *attribute.sparse_tensors]
             for inner in (*attribute.graphs, attribute.g):
                 yield from inner.initializer
+                sparse += inner.sparse_initializer
+    for one in sparse:
+        yield from (one.values, one.indices)
 
 
 def _try(scorer: OnnxScorer, width: int) -> None:

@@ -115,6 +115,7 @@ def read_archive(file: BinaryIO, *, below: Path, limits: ArchiveLimits) -> Itera
             ) from error
         for entry in facts.files:
             check_zip(entry.name, folder / entry.name)
+            _check_graph(folder / entry.name)
         yield Arrived(facts, folder, _sha256(file))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -190,6 +191,15 @@ def _unpack(file: BinaryIO, limits: ArchiveLimits, folder: Path) -> None:
             os.fsync(out.fileno())
     for directory in {folder, *(path.parent for path in folder.rglob("*"))}:
         sync_folder(directory)
+
+
+def _check_graph(path: Path) -> None:
+    """A graph in an archive may do no more than one that is uploaded. Raises Invalid (`bad_graph`, `too_large`)."""
+    if path.suffix.lower() == ".onnx":
+        from shopkeeper.learning.onnx_checking import check_bytes, check_operators
+
+        check_bytes(path.stat().st_size)
+        check_operators(path.read_bytes())
 
 
 def _sha256(file: BinaryIO) -> str:
