@@ -419,3 +419,13 @@ def test_a_version_without_schema_whose_names_do_not_fit_is_refused(tmp_path: Pa
     (tmp_path / "old" / "xgb.json").write_text('{"feature_names": ["pieces"], "defaults": [0.0]}')
     with pytest.raises(Invalid, match="know 2 features, the schema names 1"):
         XgbRanker.load(tmp_path / "old")
+
+
+def test_golden_rows_with_gaps_are_nobodys_request(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Else the warning of a version would be used up when it is loaded, and the counter would count loads."""
+    model = Lgbm(Lgbm.Params(trees=20), 7).fit(quick(tmp_path).train, silent)
+    rows: list[dict[str, Any]] = [{"town": "York"}]
+    RankingFamily().probe(model, {"rows": rows})
+    assert "missing" not in caplog.text
+    model.score_rows(rows)
+    assert "feature prix is missing" in caplog.text

@@ -88,15 +88,15 @@ class Schema:
 
     # -- from rows to numbers
 
-    def encode(self, rows: Sequence[Mapping[str, Any]]) -> NDArray[np.float32]:
+    def encode(self, rows: Sequence[Mapping[str, Any]], *, told: bool = True) -> NDArray[np.float32]:
         """(n, f), not standardised. Unknown names are ignored; a bool is a number; missing or null takes the default,
-        is counted, and warned about once a feature. Raises Invalid (`not_a_number`, `not_a_category`) with row and
-        field.
+        is counted, and warned about once a feature, unless `told` is false (golden rows are nobody's request). Raises
+        Invalid (`not_a_number`, `not_a_category`) with row and field.
         """
         if not rows:
             return np.empty((0, len(self.columns)), dtype=np.float32)
         fast = self._encode_whole(rows)
-        return self._encode_each(rows) if fast is None else fast
+        return self._encode_each(rows, told) if fast is None else fast
 
     def encode_frame(self, frame: pl.DataFrame) -> NDArray[np.float32]:
         """(n, f) of a table, by the same rules, except that what is not a finite number counts as missing."""
@@ -165,7 +165,7 @@ class Schema:
             return None
         return np.frombuffer(bytearray(b"".join(packed)), dtype=np.float32).reshape(len(rows), len(self.columns))
 
-    def _encode_each(self, rows: Sequence[Mapping[str, Any]]) -> NDArray[np.float32]:
+    def _encode_each(self, rows: Sequence[Mapping[str, Any]], told: bool = True) -> NDArray[np.float32]:
         result = np.empty((len(rows), len(self.columns)), dtype=np.float32)
         codes = {at: (known, other) for at, known, other in self._codes}
         for at, name in enumerate(self.names):
@@ -179,7 +179,7 @@ class Schema:
                     result[number, at] = _code(value, *column, number, name)
                 else:
                     result[number, at] = _number(value, number, name)
-            if missing:
+            if missing and told:
                 self._missed(name, missing)
         return result
 

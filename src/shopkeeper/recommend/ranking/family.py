@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from shopkeeper.core.clock import rfc3339
 from shopkeeper.core.protocols import Metrics, Report, TrainingContext, TrainingData
 from shopkeeper.core.records import Gate
+from shopkeeper.learning.tabular import Schema
 from shopkeeper.quality import classification, gate
 from shopkeeper.quality.ranking import grouped_ndcg
 from shopkeeper.recommend.ranking.asof import ranking_rows
@@ -85,10 +86,13 @@ class RankingFamily:
 
     def probe(self, model: Ranker, golden: Any) -> list[float]:
         """Of a model with two forms both: few golden rows would ask only the one that answers small requests."""
-        outputs = [float(value) for value in model.score_rows(golden["rows"])]
+        schema = getattr(model, "schema", None)
+        if not isinstance(schema, Schema):
+            return [float(value) for value in model.score_rows(golden["rows"])]
+        rows = schema.encode(golden["rows"], told=False)
+        outputs: list[float] = model.score(rows).tolist()
         if isinstance(model, TreeRanker) and model.form is not None:
-            rows = model.schema.standardise(model.schema.encode(golden["rows"]))
-            outputs += model.native(rows).tolist()
+            outputs += model.native(schema.standardise(rows)).tolist()
         return outputs
 
 
