@@ -92,11 +92,22 @@ def test_from_data_to_bucket_and_champion(home: Path, endpoint: str, capsys: pyt
     version = json.loads(capsys.readouterr().out)
     assert (version["version"], version["aliases"]) == (1, ["champion"])
 
+    def current() -> bytes:
+        found: bytes = client(endpoint).get_object(Bucket="models", Key="popularity/.current_version")["Body"].read()
+        return found
+
+    assert current() == b"1\n", "another shop that asks for the current version gets the new champion"
+
     again = pipeline(home, "popularity", "--existing", "1", "--no-promote", **store)
     assert outcomes(again) == {
         "data": "skipped", "train": "skipped", "gate": "PROMOTE", "register": "skipped", "upload": "done",
         "promote": "skipped",
     }  # fmt: skip
+
+    pipeline(home, *POPULARITY, "--no-promote", **store)
+    assert current() == b"1\n"
+    pipeline(home, "popularity", "--existing", "2", **store)
+    assert current() == b"2\n"
 
 
 def test_a_bucket_that_is_not_there_fails_after_the_promotion(home: Path, endpoint: str) -> None:

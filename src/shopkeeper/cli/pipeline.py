@@ -22,8 +22,8 @@ _ENDS_AT = {"data": 20, "train": 80}  # percent of a training at which a step is
 @click.option("--algorithm", help="How; else as its newest version, or as a new shop trains it.")
 @click.option("--set", "params", multiple=True, metavar="NAME=VALUE", help="A parameter of the algorithm.")
 @source_options
-@click.option("--seed", default=42, show_default=True)
-@click.option("--scope", default="all", show_default=True)
+@click.option("--seed", default=42, show_default=True, help="One seed gives one model.")
+@click.option("--scope", default="all", show_default=True, help="Part of the shop that the model is for.")
 @click.option("--version", metavar="NAME", help="What the new version is called beside its number; else a time stamp.")
 @click.option("--existing", metavar="VERSION", help="Train nothing: take this version through gate, upload, promotion.")
 @click.option(
@@ -174,21 +174,22 @@ def _existing(
         steps.tell("upload", "skipped", "the gate rejects it: it stays at home")
         steps.tell("promote", "refused", "the gate rejects it")
         return False
+    why_not = "" if promote else "promotion was not asked for"
+    if promote:
+        reason = "pipeline" if ask else "the gate was not asked: evaluation was skipped"
+        try:
+            shop.promote(model, version.version, force=not ask, reason=reason, scope=scope)
+        except Conflict as error:
+            why_not = error.message
+    # Uploaded after it: the bucket is told which version is the champion.
     started = (
         {} if url is None else {"upload_job_id": shop.upload_version(model, version.version, url, scope=scope).job_id}
     )
     uploaded = _follow_upload(shop, screen, steps, model, started)
+    promoted = _tell_promotion(steps, model, version.version, not why_not, why_not)
     if uploaded is not None:
         raise uploaded
-    if not promote:
-        _tell_promotion(steps, model, version.version, False, "promotion was not asked for")
-        return True
-    try:
-        reason = "pipeline" if ask else "the gate was not asked: evaluation was skipped"
-        shop.promote(model, version.version, force=not ask, reason=reason, scope=scope)
-    except Conflict as error:
-        return _tell_promotion(steps, model, version.version, False, error.message)
-    return _tell_promotion(steps, model, version.version, True, "")
+    return promoted or not promote
 
 
 def _measured_anew(shop: ShopkeeperClient, screen: Screen, version: Version) -> dict[str, Any] | None:

@@ -168,7 +168,10 @@ class Releases:
         }
 
     def _release(self, job: Job, result: dict[str, Any]) -> dict[str, Any]:
-        """Register, upload, and promote when the gate says so. A refused promotion is no failure of the training."""
+        """Register, promote when the gate says so, and upload. A refused promotion is no failure of the training.
+
+        Uploaded last: the bucket is told which version is the champion.
+        """
         self._sources.forget(job.params.get("ticket"))
         candidate = msgspec.convert(result, Candidate)
         folder = self._jobs.folder(job.job_id) / "work" / str(result["folder"])
@@ -178,7 +181,8 @@ class Releases:
             return {"registered": False, "promoted": False, "why_not": "registration was not asked for"}
         version = self._registry.register(folder, candidate, by=job.requested_by, job_id=job.job_id)
         told: dict[str, Any] = {"registered": True, "version": version.version, "promoted": False}
-        return {**told, **self._publish(version, asked, job), **self._promote(version, asked, job)}
+        told |= self._promote(version, asked, job)
+        return {**told, **self._publish(version, asked, job)}
 
     def _publish(self, version: Version, asked: TrainParams, job: Job) -> dict[str, Any]:
         """The job that uploads it; what the gate rejects stays at home. That it cannot begin is told, no more."""
