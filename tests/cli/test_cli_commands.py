@@ -275,9 +275,21 @@ def test_doctor_looks_without_touching(tmp_path: Path, capsys: pytest.CaptureFix
     told = command.main(["--home", str(tmp_path / "none"), "--json"], standalone_mode=False)
     found = json.loads(capsys.readouterr().out)
     assert told in (None, 7)
-    assert {part["name"] for part in found["parts"]} >= {"fastapi", "streamlit", "xgboost"}
+    assert {part["name"] for part in found["parts"]} >= {"fastapi", "streamlit", "xgboost", "onnxruntime"}
+    extras = {part["get"] for part in found["parts"] if "[" in part["get"]}
+    assert {f"pip install 'shopkeeper[{extra}]'" for extra in ("grpc", "mysql", "postgres", "s3", "console")} <= extras
     assert all(part["get"] and part["enables"] for part in found["parts"])
     assert not (tmp_path / "none").exists()
+
+
+def test_doctor_prints_the_command_as_it_has_to_be_typed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from shopkeeper.cli import doctor
+
+    monkeypatch.setattr(doctor, "PARTS", (doctor.Part("not_there", "a test", "pip install 'shopkeeper[grpc]'"),))
+    doctor.command.main(["--home", str(tmp_path / "none")], standalone_mode=False)
+    assert "pip install 'shopkeeper[grpc]'" in " ".join(capsys.readouterr().out.split())
 
 
 def test_every_branch_has_an_exit_code() -> None:

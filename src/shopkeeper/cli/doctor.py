@@ -36,9 +36,13 @@ PARTS = (
     Part("polars", "imports and training rows", _REINSTALL, needed=True),
     Part("fastexcel", "importing xlsx files", "pip install fastexcel"),
     Part("xgboost", "the ranker xgb", "pip install xgboost-cpu"),
-    Part("lightgbm", "the forecast lightgbm", "pip install lightgbm; Debian: apt-get install libgomp1"),
+    Part("lightgbm", "forecasts, the ranker lgbm", "pip install lightgbm; Debian: apt-get install libgomp1"),
     Part("statsforecast", "the forecast autoets", "pip install statsforecast"),
     Part("uvloop", "a faster server", "pip install 'uvicorn[standard]'"),
+    Part("onnxruntime", "ONNX forms and uploaded graphs", _REINSTALL, needed=True),
+    Part("pymysql", "training rows from MySQL and Doris", "pip install 'shopkeeper[mysql]'"),
+    Part("psycopg", "training rows from PostgreSQL", "pip install 'shopkeeper[postgres]'"),
+    Part("obstore", "buckets (S3, OSS): training rows, archives", "pip install 'shopkeeper[s3]'"),
     Part("grpc", "the inference protocol over gRPC", "pip install 'shopkeeper[grpc]'"),
     Part("streamlit", "the console in the browser", _INSTALL),
     Part("plotly", "the console's charts", _INSTALL),
@@ -122,13 +126,14 @@ def _machine() -> dict[str, Any]:
 
 
 def _draw(console: Console, found: dict[str, Any]) -> None:
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table("", "part", "version", "what it is for", "how to get it", box=None, header_style="bold")
     for part in found["parts"]:
         there = part["version"] is not None
         mark = "[green]ok[/]" if there else ("[red]missing[/]" if part["needed"] else "[yellow]missing[/]")
-        table.add_row(mark, part["name"], part["version"] or "", part["enables"], "" if there else part["get"])
+        table.add_row(mark, part["name"], part["version"] or "", part["enables"], "" if there else escape(part["get"]))
     console.print(table)
     shop, machine = found["shop"], found["machine"]
     state = f"served at {shop['live_url']}" if shop["live_url"] else ("closed" if shop["exists"] else "not opened yet")
