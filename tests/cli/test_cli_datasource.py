@@ -59,6 +59,8 @@ def test_a_file_is_named_from_where_one_stands(tmp_path: Path, monkeypatch: pyte
     monkeypatch.chdir(tmp_path)
     (tmp_path / "visits.parquet").write_bytes(b"")
     assert said("--source", "visits.parquet") == {"kind": "file", "path": str(tmp_path / "visits.parquet")}
+    assert said("--source", "vis*.parquet") == {"kind": "file", "path": str(tmp_path / "vis*.parquet")}
+    assert said("--source", ".") == {"kind": "file", "path": str(tmp_path)}
     assert said("--data-path", "days/*.csv") == {"kind": "file", "path": str(tmp_path / "days/*.csv")}
     assert said("--data-path", "s3://b/days/*.csv")["path"] == "s3://b/days/*.csv"
 
@@ -67,6 +69,7 @@ def test_a_file_is_named_from_where_one_stands(tmp_path: Path, monkeypatch: pyte
     ("args", "word"),
     [
         ("--source nowhere.csv", "there is no file"),
+        ("--source nowhere/*.csv", "there is no file"),
         ("--source {file} --data-source mysql", "--source names a file"),
         ("--source {file} --data-path x", "--source names a file"),
         ("--mysql-table t --doris-host h", "--doris-host does not belong to --data-source mysql"),

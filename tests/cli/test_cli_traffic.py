@@ -28,6 +28,8 @@ def test_a_canary_and_a_shadow(tmp_path: Path, capsys: pytest.CaptureFixture[str
         shadowed = json.loads(run(wire, capsys, "traffic", "xgb", "v1=1", "--shadow", "2", "--json"))
         assert [one["version"] for one in shadowed["variants"]] == [1]
         assert shadowed["shadow"]["version"] == 2
+        sampled = json.loads(run(wire, capsys, "traffic", "xgb", "--shadow", "2", "--share", "0.25", "--json"))
+        assert sampled["shadow"]["share"] == 0.25
         assert "shadow" not in run(wire, capsys, "traffic", "xgb", "--shadow", "0")
         for wrong in ("v2", "v2=much", "two=1"):
             with pytest.raises(SystemExit) as caught:

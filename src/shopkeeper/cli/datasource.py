@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
+from glob import glob
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ _OSS = {
     "endpoint": "Server of the object store, https://...",
     "access-key": "Its key; better in the server's environment.",
     "secret-key": "Its secret; better in the server's environment.",
-    "region": "",
+    "region": "Its region, us-east-1.",
     "addressing": "virtual or path: where the bucket's name stands.",
 }
 _COLUMNS = {
@@ -82,8 +83,8 @@ def source_of(file: str | None, given: Mapping[str, Any]) -> dict[str, Any] | No
 
 
 def existing_file(path: str) -> str:
-    """Raises BadParameter when it is not there."""
-    if not Path(path).exists():
+    """A file, a folder, or a pattern of some. Raises BadParameter when nothing is there."""
+    if not Path(path).exists() and not glob(path):
         raise click.BadParameter(f"there is no file {Path(path).absolute()}", param_hint="--source")
     return path
 
@@ -106,7 +107,12 @@ def _list(text: str) -> list[str]:
 
 def _options() -> list[Callable[[Any], Any]]:
     made = [
-        click.option("--source", callback=_checked, help="A file with training rows: short for --data-path FILE."),
+        click.option(
+            "--source",
+            callback=_checked,
+            metavar="PATH",
+            help="A file with training rows (or a folder, or a pattern) that must be there; else like --data-path.",
+        ),
         click.option(
             "--data-source", metavar="KIND", help="file, oss, mysql, doris, postgres, shop, or a kind of yours."
         ),

@@ -26,7 +26,7 @@ EXIT_HELD = 6  # as of every refusal by the state: a script that deploys must no
     "--force", is_flag=True, help="Promote it although the gate never measured it here; this is written down."
 )
 @click.option("--reason", default="", help="Why; kept with the change.")
-@click.option("--scope", default="all", show_default=True)
+@click.option("--scope", default="all", show_default=True, help="Part of the shop that the model is for.")
 @with_shop()
 def command(
     shop: ShopkeeperClient,

@@ -29,7 +29,7 @@ _GATE_SAYS_NO = 1
     metavar="VERSION",
     help="What it must not fall behind.",
 )
-@click.option("--scope", default="all", show_default=True)
+@click.option("--scope", default="all", show_default=True, help="Part of the shop that the model is for.")
 @with_shop()
 @click.pass_context
 def command(

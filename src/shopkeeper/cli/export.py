@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="legacy: xgb_model.json and feature_meta.json, for older servers.",
 )
-@click.option("--scope", default="all", show_default=True)
+@click.option("--scope", default="all", show_default=True, help="Part of the shop that the model is for.")
 @with_shop()
 def command(
     shop: ShopkeeperClient, screen: Screen, model: str, version: str, target: str | None, kind: str, scope: str
@@ -49,6 +49,8 @@ def command(
         return
     found = shop.version(model, version, scope=scope)
     path = Path(target)
+    if target.endswith("/"):
+        path.mkdir(parents=True, exist_ok=True)
     if path.is_dir():
         path /= f"{model}-v{found.version}.tar.gz" if kind == "archive" else f"model-{found.version}.tar.gz"
     size = shop.export_version(model, found.version, path, scope=scope, format=kind)

@@ -21,7 +21,7 @@ async def train_missing(shop: Shop, screen: Screen, until: asyncio.Future[Any]) 
     jobs = await asyncio.to_thread(_begin, shop)
     if not jobs:
         return []
-    screen.note(f"training {len(jobs)} models; the shop answers meanwhile, with what it has")
+    screen.note(f"training {len(jobs)} model{'s' * (len(jobs) > 1)}; the shop answers meanwhile, with what it has")
     ended = await _watch(shop, screen, jobs, until)
     for job in ended:
         if job.status == "failed":

@@ -22,7 +22,7 @@ _WORD = re.compile(r"[\w@.]+")
 @click.command("models")
 @click.argument("model", required=False)
 @click.argument("version", required=False)
-@click.option("--scope", default="all", show_default=True)
+@click.option("--scope", default="all", show_default=True, help="Part of the shop that the model is for.")
 @with_shop()
 def command(shop: ShopkeeperClient, screen: Screen, model: str | None, version: str | None, scope: str) -> None:
     """All models, the versions of MODEL, or one VERSION (3, v3 or an alias) with all its measures."""

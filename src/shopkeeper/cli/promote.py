@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @click.argument("version")
 @click.option("--force", is_flag=True, help="Overrule the gate; this is written down.")
 @click.option("--reason", default="", help="Why; kept with the change.")
-@click.option("--scope", default="all", show_default=True)
+@click.option("--scope", default="all", show_default=True, help="Part of the shop that the model is for.")
 @with_shop()
 def command(
     shop: ShopkeeperClient, screen: Screen, model: str, version: str, force: bool, reason: str, scope: str

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @click.argument("model")
 @click.option("--to", default="previous", show_default=True, help="Another version than the previous champion.")
 @click.option("--reason", default="", help="Why; kept with the change.")
-@click.option("--scope", default="all", show_default=True)
+@click.option("--scope", default="all", show_default=True, help="Part of the shop that the model is for.")
 @with_shop()
 def command(shop: ShopkeeperClient, screen: Screen, model: str, to: str, reason: str, scope: str) -> None:
     """Make the version that served before the champion of MODEL again."""

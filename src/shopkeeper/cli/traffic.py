@@ -17,10 +17,23 @@ if TYPE_CHECKING:
 @click.command("traffic")
 @click.argument("model")
 @click.argument("shares", nargs=-1, metavar="[VERSION=WEIGHT]...")
-@click.option("--mode", type=click.Choice(["sticky", "random", "ensemble"]), default="sticky", show_default=True)
+@click.option(
+    "--mode",
+    type=click.Choice(["sticky", "random", "ensemble"]),
+    default="sticky",
+    show_default=True,
+    help="sticky: one person, one version; random: drawn for each request; ensemble: the mean of all.",
+)
 @click.option("--no-rollback", is_flag=True, help="Leave a variant in, however it does.")
 @click.option("--shadow", type=int, help="Ask this version too, without telling what it says; 0 ends it.")
-@click.option("--scope", default="all", show_default=True)
+@click.option(
+    "--share",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="With --shadow: the share of the requests that it is asked.",
+)
+@click.option("--scope", default="all", show_default=True, help="Part of the shop that the model is for.")
 @with_shop()
 def command(
     shop: ShopkeeperClient,
@@ -30,9 +43,13 @@ def command(
     mode: str,
     no_rollback: bool,
     shadow: int | None,
+    share: float,
     scope: str,
 ) -> None:
-    """Who answers MODEL's requests; with shares, such as v1=95 v2=5, share them among versions from now on."""
+    """Who answers MODEL's requests; with shares, such as v1=95 v2=5, share them among versions from now on.
+
+    One version alone (v1=1) ends the split. A release step by step and a stack: docs/traffic.md.
+    """
     from shopkeeper.core.errors import NotFound
 
     if shares:
@@ -41,7 +58,7 @@ def command(
     if shadow == 0:
         shop.end_shadow(model, scope=scope)
     elif shadow is not None:
-        shop.set_shadow(model, shadow, scope=scope)
+        shop.set_shadow(model, shadow, share, scope=scope)
     told = shop.traffic(model, scope=scope)
     try:
         told["shadow"] = shop.shadow(model, scope=scope)

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 @click.option("--normalize", is_flag=True, help="Short for --set normalize=true.")
 @click.option("--version", metavar="NAME", help="What the new version is called beside its number; else a time stamp.")
 @source_options
-@click.option("--seed", default=42, show_default=True)
-@click.option("--scope", default="all", show_default=True)
+@click.option("--seed", default=42, show_default=True, help="One seed gives one model.")
+@click.option("--scope", default="all", show_default=True, help="Part of the shop that the model is for.")
 @click.option("--no-promote", is_flag=True, help="Leave the champion where it is, whatever the gate says.")
 @click.option("--detach", is_flag=True, help="Begin and return; needs a live server.")
 @with_shop()
