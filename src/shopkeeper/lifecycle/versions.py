@@ -12,6 +12,9 @@ from shopkeeper.core.ids import RESERVED_MODEL_NAMES, check_name
 from shopkeeper.core.records import FileEntry, Gate, Record, Version
 from shopkeeper.quality.gate import held
 
+REMOVED = "removed"
+"""The status of a version whose files are gone; its row stays."""
+
 
 class Live(Record, kw_only=True):
     """What answered at a time: version, since when (microseconds), moved by whom."""
