@@ -38,18 +38,19 @@ _FAMILIES = (
 
 _INFERENCE = re.compile(r"/v[12](/|$)")
 
-# The most specific class first: its status, and the word that `type` says.
-_TABLE: tuple[tuple[type[ShopkeeperError], int, str], ...] = (
-    (NotFound, 404, "NotFound"),
-    (Invalid, 400, "Invalid"),
-    (Refused, 403, "Refused"),
-    (Stale, 412, "Conflict"),
-    (Conflict, 409, "Conflict"),
-    (Overloaded, 429, "Overloaded"),
-    (Unavailable, 503, "Unavailable"),
+# The most specific class first: its status, the word that `type` says, and its status over gRPC.
+_TABLE: tuple[tuple[type[ShopkeeperError], int, str, str], ...] = (
+    (NotFound, 404, "NotFound", "NOT_FOUND"),
+    (Invalid, 400, "Invalid", "INVALID_ARGUMENT"),
+    (Refused, 403, "Refused", "PERMISSION_DENIED"),
+    (Stale, 412, "Conflict", "ABORTED"),
+    (Conflict, 409, "Conflict", "FAILED_PRECONDITION"),
+    (Overloaded, 429, "Overloaded", "RESOURCE_EXHAUSTED"),
+    (Unavailable, 503, "Unavailable", "UNAVAILABLE"),
 )
 
 # Codes whose status is not their branch's.
+_GRPC_BY_CODE = {"no_key": "UNAUTHENTICATED", "bad_key": "UNAUTHENTICATED", "deadline": "DEADLINE_EXCEEDED"}
 _BY_CODE = {
     "no_key": 401,
     "bad_key": 401,
@@ -157,6 +158,14 @@ def answer(error: ShopkeeperError, path: str, request_id: str) -> Answer:
     return Answer(status, _body(problem, path), _headers(error, status))
 
 
+def grpc_status(error: ShopkeeperError) -> str:
+    """The name of the gRPC status that an error of the tree becomes."""
+    if error.code in BROKEN:
+        return "INTERNAL"
+    branch = next((row[3] for row in _TABLE if isinstance(error, row[0])), "INTERNAL")
+    return _GRPC_BY_CODE.get(error.code, branch)
+
+
 def unexpected(path: str, request_id: str) -> Answer:
     """The answer to an error that nobody foresaw: nothing of its inside is told, the log has it."""
     problem = {
@@ -171,7 +180,7 @@ def unexpected(path: str, request_id: str) -> Answer:
 def _status(error: ShopkeeperError, letter: str) -> tuple[int, str]:
     if error.code in BROKEN:
         return 500, "Internal"
-    for branch, status, kind in _TABLE:
+    for branch, status, kind, _ in _TABLE:
         if isinstance(error, branch):
             if error.code in _BY_CODE:
                 return _BY_CODE[error.code], kind

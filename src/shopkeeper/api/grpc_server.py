@@ -16,43 +16,17 @@ from shopkeeper import __version__
 from shopkeeper.api import scoring
 from shopkeeper.api.access import Access, demand
 from shopkeeper.api.addressed import loaded, texts_of
-from shopkeeper.api.errors import BROKEN
+from shopkeeper.api.errors import grpc_status
 from shopkeeper.api.grpc_messages import METHODS, SERVICE, messages
 from shopkeeper.api.grpc_tensors import add_output, tensors_in
 from shopkeeper.api.inference import NAME, describe, is_ready, server_ready
 from shopkeeper.api.middleware import request_id_of, trace_id_of
 from shopkeeper.api.tensors import chosen, rows_of, tensors_of
 from shopkeeper.bootstrap import Shop
-from shopkeeper.core.errors import (
-    Conflict,
-    Invalid,
-    NotFound,
-    Overloaded,
-    Refused,
-    ShopkeeperError,
-    Stale,
-    Unavailable,
-)
+from shopkeeper.core.errors import Conflict, ShopkeeperError, Unavailable
 from shopkeeper.telemetry import metrics
 
 log = logging.getLogger("shopkeeper.access")
-
-# The most specific class first. Codes whose status is not their branch's stand before it.
-_STATUS: tuple[tuple[type[ShopkeeperError], str], ...] = (
-    (NotFound, "NOT_FOUND"),
-    (Invalid, "INVALID_ARGUMENT"),
-    (Refused, "PERMISSION_DENIED"),
-    (Stale, "ABORTED"),
-    (Conflict, "FAILED_PRECONDITION"),
-    (Overloaded, "RESOURCE_EXHAUSTED"),
-    (Unavailable, "UNAVAILABLE"),
-)
-_BY_CODE = {
-    "no_key": "UNAUTHENTICATED",
-    "bad_key": "UNAUTHENTICATED",
-    "deadline": "DEADLINE_EXCEEDED",
-    **dict.fromkeys(BROKEN, "INTERNAL"),
-}
 
 
 class Asked(NamedTuple):
@@ -149,7 +123,7 @@ class GrpcServer:
                 context.set_trailing_metadata(tuple(asked.trailing))
                 return done
             except ShopkeeperError as error:
-                status, told = status_of(error), error.message
+                status, told = grpc_status(error), error.message
                 asked.trailing.append(("x-error-code", error.code))
             except Exception:  # the last net: whatever it was, the client gets an answer and the log the trace
                 log.exception("unexpected error", extra={**asked.facts, "path": method})
@@ -202,12 +176,6 @@ class GrpcServer:
         for tensor in chosen(tensors_of(scored.output, scored.predictions), [one.name for one in request.outputs]):
             add_output(told, tensor, raw=bool(request.raw_input_contents))
         return told
-
-
-def status_of(error: ShopkeeperError) -> str:
-    """The name of the gRPC status that an error of the tree becomes."""
-    branch = next((status for kind, status in _STATUS if isinstance(error, kind)), "INTERNAL")
-    return _BY_CODE.get(error.code, branch)
 
 
 def _note(method: str, status: str, seconds: float, facts: dict[str, Any]) -> None:
