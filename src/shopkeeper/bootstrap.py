@@ -67,7 +67,9 @@ from shopkeeper.stores.vocabulary import Vocabularies
 
 SHOPS = ("retail", "empty")
 LIGHT_JOBS = ("release", "upload")
-"""Kinds that wait most of their time: one of them runs beside the trainings."""
+"""Kinds that wait most of their time: one job of each runs beside the trainings."""
+PLANNED_JOBS = ("release",)
+"""Kinds that last as long as their own plan says."""
 
 
 @dataclass(frozen=True)
@@ -148,7 +150,14 @@ class Shop:
         self.predictor = Predictor(self.serving, self.traffic, lanes)
         limits = Limits(settings.job_time_limit_s, settings.job_memory_limit_mb, settings.job_threads)
         self.jobs = JobService(
-            db, home, clock, limits=limits, workers=settings.job_workers, light=LIGHT_JOBS, zone=lambda: self.zone
+            db,
+            home,
+            clock,
+            limits=limits,
+            workers=settings.job_workers,
+            light=LIGHT_JOBS,
+            planned=PLANNED_JOBS,
+            zone=lambda: self.zone,
         )
         self.gradual = Gradual(self.jobs, db, self.registry, self.traffic)
         archives = ArchiveLimits(compressed=settings.upload_limit)
@@ -218,6 +227,7 @@ class Shop:
         await asyncio.to_thread(self.traffic.load)
         self.unpinned = await asyncio.to_thread(pin, self.registry, _pins(self.settings))
         await asyncio.to_thread(self.serving.sync)
+        await asyncio.to_thread(self.traffic.warm)
         self.recommend.warm()  # here and not in a thread: it reads the followers' state
         await asyncio.to_thread(self.jobs.start)
         if schedules:

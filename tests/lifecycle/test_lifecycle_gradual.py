@@ -71,6 +71,34 @@ def test_what_the_guard_took_out_does_not_come_back(opened, registry, traffic, d
     assert reasons(db) == ["release to 10%", "automatic rollback: it fails"]
 
 
+def test_what_the_guard_takes_out_while_a_step_is_taken_does_not_come_back(opened, registry, traffic, monkeypatch):
+    jobs, gradual = opened
+    job = gradual.release("line", 2, config={"steps": [0.1, 0.5], "step_s": 1.0})
+    shared(traffic, 0.1)
+    set_split = traffic.set_split
+
+    def late(*asked, **more):
+        traffic.take_out("line", 2, by="guard", reason="automatic rollback: it fails")
+        return set_split(*asked, **more)
+
+    monkeypatch.setattr(traffic, "set_split", late)
+    done = jobs.wait(job.job_id, 60)
+    assert (done.status, traffic.active("line")) == ("failed", None)
+    assert "automatic rollback: it fails" in done.error
+
+
+def test_another_champion_in_between_ends_the_release(opened, registry, add_version, traffic):
+    jobs, gradual = opened
+    job = gradual.release("line", 2, config={"steps": [0.1, 0.5], "step_s": 1.0})
+    shared(traffic, 0.1)
+    add_version(4.0, against=1)
+    registry.promote("line", 3)
+    done = jobs.wait(job.job_id, 60)
+    assert (done.status, traffic.active("line")) == ("failed", None)
+    assert done.error.endswith("(v3 became champion)")
+    assert registry.model("line").aliases["champion"] == 3
+
+
 def test_a_shop_that_was_closed_in_between_goes_on_where_it_was(opened, registry, traffic, db, make_jobs):
     jobs, gradual = opened
     job = gradual.release("line", 2, config={"steps": [0.1, 0.5, 0.9], "step_s": 600})

@@ -9,7 +9,9 @@ import threading
 import pytest
 from lifecycle_waiting import eventually, is_alive
 
+from shopkeeper.core.clock import SystemClock
 from shopkeeper.core.errors import Busy, Conflict, Invalid, NotFound, Overloaded
+from shopkeeper.lifecycle.attempt import Limits
 from shopkeeper.lifecycle.jobs import JobService
 
 
@@ -309,3 +311,38 @@ def test_a_child_killed_from_outside_fails(make_jobs):
     os.kill(json.loads((jobs.folder(job.job_id) / "process.json").read_text())["pid"], signal.SIGKILL)
     assert jobs.wait(job.job_id, 30).status == "failed"
     only_end(jobs, job.job_id)
+
+
+def test_a_kind_with_a_plan_of_its_own_has_no_time_limit(db, home, installed):
+    service = JobService(
+        db,
+        home,
+        SystemClock(),
+        limits=Limits(grace_s=1.0, threads=1, time_s=0.2),
+        planned=("toy_count",),
+        environment={"PYTHONPATH": installed},
+    )
+    service.start()
+    try:
+        job = service.submit("toy_count", {"steps": 3, "seconds": 0.3})
+        assert service.wait(job.job_id, 60).status == "done"
+    finally:
+        service.stop()
+
+
+def test_light_kinds_do_not_wait_for_each_other(db, home, installed):
+    service = JobService(
+        db,
+        home,
+        SystemClock(),
+        limits=Limits(grace_s=1.0, threads=1),
+        light=("toy_deaf", "toy_count"),
+        environment={"PYTHONPATH": installed},
+    )
+    service.start()
+    try:
+        service.submit("toy_deaf", {})
+        job = service.submit("toy_count", {})
+        assert service.wait(job.job_id, 60).status == "done"
+    finally:
+        service.stop()

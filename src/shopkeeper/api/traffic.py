@@ -15,9 +15,8 @@ from shopkeeper.api.models import Scope
 from shopkeeper.api.training import chosen
 from shopkeeper.bootstrap import Shop
 from shopkeeper.core.errors import NotFound
-from shopkeeper.lifecycle.addresses import CHAMPION
 from shopkeeper.lifecycle.shadowing import Compared
-from shopkeeper.lifecycle.splits import MOST_VARIANTS, Mode, Shadow, Split, Stack, Variant
+from shopkeeper.lifecycle.splits import MOST_VARIANTS, Mode, Shadow, Split, Stack
 
 doors = Doors("Traffic")
 IfMatch = Annotated[str | None, Header(max_length=200)]
@@ -110,16 +109,9 @@ async def stack(request: Request, shop: ShopDep, caller: CallerDep, model: Id, s
 
 
 def _traffic(shop: Shop, model: str, scope: str) -> tuple[str, Traffic]:
-    tag = shop.traffic.tag(model, scope)
-    active = shop.traffic.active(model, scope)
-    split = active.split if active is not None else _champion_alone(shop, model, scope)
+    tag, split = shop.traffic.stored(model, scope)
     variants = [Served(one.version, one.weight, _served(shop, model, one.version, scope)) for one in split.variants]
     return tag, Traffic(variants, split.mode, split.auto_rollback, split.stack)
-
-
-def _champion_alone(shop: Shop, model: str, scope: str) -> Split:
-    number = shop.registry.model(model, scope).aliases.get(CHAMPION)
-    return Split(variants=[] if number is None else [Variant(version=number, weight=1.0)])
 
 
 def _served(shop: Shop, model: str, number: int, scope: str) -> int:

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from shopkeeper.core.errors import Conflict, Invalid
+from shopkeeper.core.errors import Conflict, Invalid, Stale
 from shopkeeper.core.protocols import JobContext
 from shopkeeper.core.records import Job
 from shopkeeper.lifecycle.addresses import CHAMPION
@@ -102,42 +102,38 @@ class Gradual:
 
     def _where(self, job: Job) -> dict[str, Any]:
         """Steps that were set before the shop's process ended: the next attempt goes on with the last of them."""
-        share = self._share(job)
+        _, now = self._traffic.stored(job.params["model"], job.params["scope"])
+        share = _share(now, job.params["version"])
         steps = job.params["config"]["steps"]
         return {"done": max(0, sum(step <= share + 1e-9 for step in steps) - 1)} if share is not None else {"done": 0}
 
     def _step(self, job: Job, message: dict[str, Any]) -> None:
-        version, share = job.params["version"], float(message["share"])
-        champion = self._registry.model(job.params["model"], job.params["scope"]).aliases.get(CHAMPION)
-        if champion is None or (self._begun(job) and self._share(job) is None):
+        model, scope, version = job.params["model"], job.params["scope"], job.params["version"]
+        tag, now = self._traffic.stored(model, scope)
+        champion = self._registry.model(model, scope).aliases.get(CHAMPION)
+        if champion == version and not self._begun(job):
+            return
+        if champion in (None, version) or (self._begun(job) and _share(now, version) is None):
             raise Conflict(f"the release ends: {self._why(job)}", code="taken_out")
-        rest = [Variant(version=champion, weight=1 - share)] if champion != version else []
-        split = Split(variants=[*rest, Variant(version=version, weight=share)])
-        self._traffic.set_split(
-            job.params["model"],
-            split,
-            scope=job.params["scope"],
-            by=job.requested_by,
-            reason=f"release to {share:.0%}, job {job.job_id}",
-        )
+        share = float(message["share"])
+        split = Split(variants=[Variant(version=champion, weight=1 - share), Variant(version=version, weight=share)])
+        why = f"release to {share:.0%}, job {job.job_id}"
+        try:
+            self._traffic.set_split(model, split, scope=scope, by=job.requested_by, reason=why, if_match=tag)
+        except Stale:  # the guard took it out, or somebody promoted another, in this moment: look again
+            self._step(job, message)
 
     def _promote(self, job: Job, result: dict[str, Any]) -> dict[str, Any]:
         del result
         model, scope, version = job.params["model"], job.params["scope"], job.params["version"]
         if self._registry.model(model, scope).aliases.get(CHAMPION) == version:
             return {"promoted": True}
-        if self._share(job) is None:
+        if _share(self._traffic.stored(model, scope)[1], version) is None:
             raise Conflict(f"the release ends: {self._why(job)}", code="taken_out")
         why = job.params["reason"] or f"released step by step, job {job.job_id}"
         force = bool(job.params["config"]["force"])
         self._registry.promote(model, version, scope=scope, force=force, reason=why, by=job.requested_by)
         return {"promoted": True}
-
-    def _share(self, job: Job) -> float | None:
-        """The version's share now; None when it is in no split."""
-        active = self._traffic.active(job.params["model"], job.params["scope"])
-        variants = active.split.variants if active is not None else []
-        return next((one.weight for one in variants if one.version == job.params["version"]), None)
 
     def _begun(self, job: Job) -> bool:
         """Whether this job has shared the requests before, in this process or an earlier one."""
@@ -149,6 +145,11 @@ class Gradual:
             change = table.current(connection, job.params["model"], job.params["scope"], "split")
         said = change.reason if change is not None and change.reason else "somebody changed the traffic"
         return f"v{job.params['version']} is in no split any more ({said})"
+
+
+def _share(split: Split, version: int) -> float | None:
+    """What a version gets; None when it is not in the split."""
+    return next((one.weight for one in split.variants if one.version == version), None)
 
 
 def _wait(ctx: JobContext, seconds: float, step: int, of: int, share: float) -> None:

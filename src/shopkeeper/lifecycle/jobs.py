@@ -38,8 +38,9 @@ _CANCEL_EVENT = ("status", {"status": "running", "cancel_requested": True})
 
 
 class JobService:
-    """`light`: kinds that mostly wait, one of which runs beside the `workers`. `zone` gives the shop's time zone when
-    a job starts; `environment` is added to every child's."""
+    """`light`: kinds that mostly wait; one job of each runs beside the `workers`. `planned`: kinds that last as long as
+    their own plan says, whatever the time limit. `zone` gives the shop's time zone when a job starts; `environment` is
+    added to every child's."""
 
     def __init__(
         self,
@@ -50,6 +51,7 @@ class JobService:
         limits: Limits | None = None,
         workers: int = 1,
         light: Collection[str] = (),
+        planned: Collection[str] = (),
         queue_limit: int = 1000,
         zone: Callable[[], str] = lambda: "UTC",
         environment: Mapping[str, str] | None = None,
@@ -67,6 +69,7 @@ class JobService:
             limits=limits or Limits(),
             count=workers,
             light=light,
+            planned=planned,
             zone=zone,
             environment=environment or {},
             hooks=self._hooks,

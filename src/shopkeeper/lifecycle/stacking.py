@@ -122,6 +122,9 @@ class Stacks:
         self._sources.forget(job.params["ticket"])
         if not result["better"]:
             return {"shared": False}
+        champion = self._registry.model(job.params["model"], job.params["scope"]).aliases.get(CHAMPION)
+        if champion != job.params["champion"]:
+            return {"shared": False, "why_not": f"v{champion} became champion; the stack was not measured against it"}
         variants = [Variant(version=n, weight=1.0) for n in job.params["versions"]]
         split = Split(variants=variants, mode="ensemble", stack=msgspec.convert(result["stack"], Stack))
         why = f"stacked in job {job.job_id}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -15,15 +16,17 @@ import msgspec
 from sqlalchemy import Connection
 
 from shopkeeper.core.clock import Clock
-from shopkeeper.core.errors import Conflict, NotFound, ShopkeeperError, Stale
+from shopkeeper.core.errors import Conflict, NotFound, ShopkeeperError
 from shopkeeper.core.records import Version
 from shopkeeper.lifecycle.addresses import CHAMPION
 from shopkeeper.lifecycle.guard import Window
-from shopkeeper.lifecycle.registry import Registry
+from shopkeeper.lifecycle.registry import REMOVED, Registry
 from shopkeeper.lifecycle.serving import Serving
 from shopkeeper.lifecycle.shadowing import Comparison
-from shopkeeper.lifecycle.splits import Shadow, Split, checked, without
+from shopkeeper.lifecycle.splits import Shadow, Split, Variant, checked, without
+from shopkeeper.stores import registry as registry_table
 from shopkeeper.stores import traffic as table
+from shopkeeper.stores.etags import check_tag
 from shopkeeper.stores.sql import Database
 
 log = logging.getLogger(__name__)
@@ -62,6 +65,18 @@ class Traffic:
         for plan in plans:
             self._read((plan.model, plan.scope))
 
+    def warm(self) -> None:
+        """Load what has traffic, at a start: else the first requests would wait for it, and the guard would take their
+        waiting for its failure. What cannot be loaded is told; the champion answers for it."""
+        for name, scope in {*self._splits, *self._shadows}:
+            with self._db.read() as connection:
+                numbers = table.versions_in_traffic(connection, name, scope)
+            for number in sorted(numbers):
+                try:
+                    self._prepare(name, number, scope)
+                except ShopkeeperError as error:
+                    log.error("%s", error.message)
+
     # -- looking
 
     def active(self, model: str, scope: str = "all") -> Active | None:
@@ -72,11 +87,16 @@ class Traffic:
         """The shadow of a model, when it has one."""
         return self._shadows.get((model, scope))
 
-    def tag(self, model: str, scope: str = "all") -> str:
-        """The ETag of the split in force. Raises NotFound (model)."""
+    def stored(self, model: str, scope: str = "all") -> tuple[str, Split]:
+        """(ETag, who answers) of one moment; without a split the champion alone. Raises NotFound (model)."""
         self._registry.model(model, scope)
         with self._db.read() as connection:
-            return _tag(connection, model, scope)
+            split = table.current(connection, model, scope, "split")
+            champion = registry_table.current(connection, model, scope).get(CHAMPION)
+        if split is not None and split.plan is not None:
+            return _tag(split, champion), msgspec.convert(split.plan, Split)
+        alone = [] if champion is None else [Variant(version=champion, weight=1.0)]
+        return _tag(split, champion), Split(variants=alone)
 
     # -- changing
 
@@ -92,7 +112,8 @@ class Traffic:
     ) -> Split:
         """Share the requests from now on. A plan of the champion alone ends the split.
 
-        Raises Invalid (impossible plan), NotFound (model, version), Conflict (a version cannot be loaded), Stale.
+        Raises Invalid (impossible plan), NotFound (model, version), Stale, Conflict (a version cannot be loaded, or
+        champion or versions changed while they were).
         """
         plan = checked(split)
         champion = self._registry.model(model, scope).aliases.get(CHAMPION)
@@ -103,7 +124,14 @@ class Traffic:
         for variant in plan.variants:
             self._prepare(model, variant.version, scope)
         alone = [variant.version for variant in plan.variants if variant.weight > 0] == [champion]
-        self._put(model, scope, "split", None if alone else plan, by=by, reason=reason, if_match=if_match)
+
+        def check(connection: Connection) -> None:
+            newest = table.current(connection, model, scope, "split")
+            check_tag(if_match, _tag(newest, champion), f"the traffic of {model!r}")
+            if registry_table.current(connection, model, scope).get(CHAMPION) != champion:
+                raise Conflict(f"model {model!r} got another champion meanwhile; look, and try again", code="moved")
+
+        self._put(model, scope, "split", None if alone else plan, by=by, reason=reason, check=check)
         return plan
 
     def end_split(self, model: str, *, scope: str = "all", by: str = "", reason: str = "") -> None:
@@ -161,14 +189,18 @@ class Traffic:
         *,
         by: str,
         reason: str,
-        if_match: str | None = None,
+        check: Callable[[Connection], None] = lambda _: None,
     ) -> None:
+        """`check` runs in the transaction that keeps the plan. So does a look at its versions: one that was removed
+        since it was tried must not get traffic."""
         stored = None if plan is None else msgspec.to_builtins(plan)
         now = self._clock.wall()
 
         def write(connection: Connection) -> None:
-            if if_match is not None and if_match.strip() not in ("*", _tag(connection, model, scope)):
-                raise Stale(f"the traffic of {model!r} was changed meanwhile; read it again and repeat the change")
+            check(connection)
+            for number in _named(plan):
+                if registry_table.version(connection, model, scope, number).status == REMOVED:
+                    raise Conflict(f"the files of {model} v{number} were removed", code=REMOVED)
             table.put(connection, model, scope, kind, stored, now=now, by=by, reason=reason)
 
         with self._changing:
@@ -195,7 +227,7 @@ class Traffic:
     def _follow_split(self, key: Key, split: Split) -> None:
         there = self._splits.get(key)
         if there is None or there.split != split:
-            self._splits[key] = Active(split, dict(there.windows) if there is not None else {})
+            self._splits[key] = Active(split, _windows(there, split))
 
     def _follow_shadow(self, key: Key, shadow: Shadow) -> None:
         there = self._shadows.get(key)
@@ -203,6 +235,20 @@ class Traffic:
             self._shadows[key] = Comparison(shadow)
 
 
-def _tag(connection: Connection, model: str, scope: str) -> str:
-    newest = table.current(connection, model, scope, "split")
-    return f'"{newest.position if newest is not None else 0:x}"'
+def _windows(before: Active | None, split: Split) -> dict[int, Window]:
+    """What was counted goes on, but for versions that come back: they begin anew."""
+    if before is None:
+        return {}
+    back = set(_named(split)) - set(_named(before.split))
+    return {number: window for number, window in before.windows.items() if number not in back}
+
+
+def _named(plan: Split | Shadow | None) -> list[int]:
+    if plan is None:
+        return []
+    return [plan.version] if isinstance(plan, Shadow) else [variant.version for variant in plan.variants]
+
+
+def _tag(newest: table.PlanChange | None, champion: int | None) -> str:
+    """Of who answers: the plan, and the champion, who answers without one."""
+    return f'"{newest.position if newest is not None else 0:x}.{champion or 0:x}"'

@@ -8,6 +8,8 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +40,8 @@ _RAN_OUT = "the shop's process ended while this job ran"
 
 
 class Workers:
-    """Threads over one table: `count` for work, and one for the kinds that mostly wait (`light`), so that a release
-    of an hour keeps no training waiting. See JobService for the parameters."""
+    """Threads over one table: `count` for work, and one for each kind that mostly waits (`light`), so that a release
+    of a day keeps neither trainings nor uploads waiting. See JobService for the parameters."""
 
     def __init__(
         self,
@@ -50,6 +52,7 @@ class Workers:
         limits: Limits,
         count: int,
         light: Collection[str],
+        planned: Collection[str],
         zone: Callable[[], str],
         environment: Mapping[str, str],
         hooks: Hooks,
@@ -59,7 +62,8 @@ class Workers:
         self._sql_url = db.engine.url.render_as_string(hide_password=False)
         self._clock = clock
         self._limits = limits
-        self._lots = [table.kinds(light, these=False)] * count + [table.kinds(light, these=True)] * bool(light)
+        self._planned = frozenset(planned)
+        self._lots = [table.kinds(light, these=False)] * count + [table.kinds([one], these=True) for one in light]
         self._zone = zone
         self._environment = {**thread_caps(limits.threads), **environment}
         self._hooks = hooks
@@ -141,7 +145,7 @@ class Workers:
         child = Child(self._spec(job, folder, more), self._environment)
         return Attempt(
             child,
-            self._limits,
+            replace(self._limits, time_s=inf) if job.kind in self._planned else self._limits,
             cancel=self._cancels[job.job_id],
             closing=self._closing,
             on_messages=lambda messages: self._take(job, messages),

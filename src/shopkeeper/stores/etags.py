@@ -16,9 +16,13 @@ def etag(updated_at: datetime | int | None) -> str:
 
 def check_match(if_match: str | None, updated_at: int | None, what: str) -> None:
     """Raises Stale when `if_match` names another state than the stored one (`updated_at` None: nothing is stored)."""
-    if if_match is None or (if_match.strip() == "*" and updated_at is not None):
+    check_tag(if_match, None if updated_at is None else etag(updated_at), what)
+
+
+def check_tag(if_match: str | None, stored: str | None, what: str) -> None:
+    """The same by the tag itself; None: there is nothing."""
+    if if_match is None or (if_match.strip() == "*" and stored is not None):
         return
-    stored = None if updated_at is None else etag(updated_at)
     if stored is None or stored not in [tag.strip().removeprefix("W/") for tag in if_match.split(",")]:
         raise Stale(f"{what} was changed meanwhile; read it again and repeat the change")
 
