@@ -19,7 +19,7 @@ def model(output: str | None = None, **facts: Any) -> Any:
 @pytest.mark.parametrize(
     ("one", "outputs"),
     [
-        (model(), [1, 2.5, np.float64(3)]),
+        (model(), [1, 2.5, 3]),
         (model("vector"), [[1.0, 2.0], [3.0, 4.0]]),
         (model("vector", output_size=2), [[1.0, 2]]),
         (model("object"), [{"a": 1.0, "b": 2.0}, {"b": 1.0, "a": 2.0}]),
@@ -43,6 +43,9 @@ def test_what_a_model_says_it_gives_is_let_through(one: Any, outputs: list[Any])
         (model(), [None], "gave NoneType"),
         (model(), [True], "gave bool"),
         (model(), [np.float32(1)], "gave float32"),
+        (model(), [np.float64(1)], "gave float64"),
+        (model(), np.ones(1), "gave ndarray where a list"),
+        (model(), (1.0,), "gave tuple where a list"),
         (model(), [[1.0]], "gave list"),
         (model("vector"), [1.0], "gave float where a vector"),
         (model("vector"), [[1.0, -inf]], "NaN or infinity"),

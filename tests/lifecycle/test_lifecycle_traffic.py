@@ -1,6 +1,8 @@
 """Lanes, splits, ensembles and shadows over real loaded versions."""
 
 import asyncio
+import gc
+import weakref
 from collections import Counter
 
 import pytest
@@ -8,11 +10,12 @@ import toyshop
 
 from shopkeeper.core.clock import SystemClock
 from shopkeeper.core.errors import Conflict, Invalid, NotFound, Overloaded, Stale, Unavailable
-from shopkeeper.lifecycle.lanes import LaneLimits
+from shopkeeper.lifecycle.lanes import Lane, LaneLimits
 from shopkeeper.lifecycle.predicting import Predictor
 from shopkeeper.lifecycle.serving import Serving
 from shopkeeper.lifecycle.splits import Shadow, Split, Stack, Variant
 from shopkeeper.lifecycle.traffic import Traffic
+from shopkeeper.stores import registry as registry_table
 from shopkeeper.stores import traffic as table
 
 X = [{"x": 10.0}]
@@ -259,7 +262,7 @@ def test_without_a_champion_there_is_nobody_to_stand_in(add_version, traffic):
 
 def test_a_lost_race_is_refused(two, traffic):
     two()
-    tag = traffic.tag("line")
+    tag, _ = traffic.stored("line")
     traffic.set_split("line", plan(9, 1), if_match=tag)
     with pytest.raises(Stale, match="changed meanwhile"):
         traffic.set_split("line", plan(5, 5), if_match=tag)
@@ -276,6 +279,20 @@ def test_plans_outlive_the_process(two, db, registry, traffic, serving):
     assert again.compared("line").shadow == Shadow(version=2, share=0.5)
     with db.read() as connection:
         assert table.versions_in_traffic(connection, "line", "all") == {1, 2}
+
+
+def test_what_has_traffic_is_loaded_at_a_start(two, add_version, db, registry, traffic):
+    two()
+    add_version(4.0)
+    traffic.set_split("line", plan(1, 1))
+    traffic.set_shadow("line", Shadow(version=3))
+    (registry.folder(registry.version("line", 2)) / "line.json").write_text("{")
+    started = Serving(registry)
+    again = Traffic(db, registry, started, SystemClock())
+    again.load()
+    started.sync()
+    again.warm()
+    assert [started.peek("line", str(number)) is not None for number in (1, 2, 3)] == [True, False, True]
 
 
 def test_versions_in_traffic_stay_in_memory(two, add_version, traffic, serving):
@@ -354,3 +371,222 @@ def test_the_champion_is_no_shadow_of_itself(two, traffic):
         traffic.set_shadow("line", Shadow(version=1))
     with pytest.raises(NotFound, match="has no shadow"):
         traffic.end_shadow("line")
+
+
+# -- what must not hurt the champion's clients
+
+
+def test_what_a_hanging_model_was_asked_does_not_pile_up(registry, add_version, serving, traffic):
+    add_version(2.0, algorithm="toy_slow")
+    registry.promote("line", 1)
+    hurried = Predictor(serving, traffic, LaneLimits(deadline_s=0.02))
+
+    async def crowd():
+        for _ in range(20):
+            with pytest.raises(Unavailable):
+                await hurried.predict("line", ODD)
+        return len(serving.peek("line").lane._queue)
+
+    assert asyncio.run(crowd()) <= 1
+
+
+def test_a_dropped_version_is_gone_with_its_thread_at_once(two, serving, predictor):
+    two()
+    ask(predictor, ref="2")
+    held = weakref.ref(serving.peek("line", "2"))
+    thread = weakref.ref(next(iter(held().lane._thread._threads)))
+    gc.disable()
+    try:
+        serving.drop(held().version)
+        assert held() is None
+    finally:
+        gc.enable()
+    if (working := thread()) is not None:
+        working.join(30)
+        assert not working.is_alive()
+
+
+def test_requests_wait_together_for_one_load(two, serving, predictor, monkeypatch):
+    two()
+    serving.drop(serving._registry.version("line", 2))
+    loads = []
+    get = serving.get
+
+    def slow(*asked):
+        loads.append(asked)
+        toyshop.Slow.door.wait(0.2)
+        return get(*asked)
+
+    monkeypatch.setattr(serving, "get", slow)
+
+    async def crowd():
+        return await asyncio.gather(*(predictor.predict("line", X, ref="2") for _ in range(4)))
+
+    assert [scored.version for scored in asyncio.run(crowd())] == [2] * 4
+    assert len(loads) == 1
+    assert predictor._loads == {}
+
+
+def test_a_version_that_breaks_in_loading_is_answered_for(two, serving, traffic, predictor, monkeypatch):
+    two()
+    traffic.set_split("line", plan(0, 1))
+    serving.drop(serving._registry.version("line", 2))
+    get = serving.get
+
+    def broken(model, ref, scope):
+        if ref == "2":
+            raise OSError("the disk is gone")
+        return get(model, ref, scope)
+
+    monkeypatch.setattr(serving, "get", broken)
+    assert ask(predictor).version == 1
+    assert traffic.active("line").window(2).errors == 1
+
+
+def test_outputs_that_cannot_be_combined_are_the_champions(two, traffic, predictor):
+    two("toy_pair")
+    traffic.set_split("line", plan(1, 1, mode="ensemble"))
+    assert ask(predictor).predictions == [20.0]
+    stack = Stack(intercept=0.0, coefficients=[1.0, 1.0])
+    traffic.set_split("line", plan(1, 1, mode="ensemble", stack=stack))
+    assert ask(predictor).predictions == [20.0]
+
+
+def test_a_shadow_is_never_scored_on_the_loop(two, serving, traffic, predictor):
+    two("toy_swift")
+    traffic.set_shadow("line", Shadow(version=2))
+
+    async def crowd():
+        await predictor.predict("line", X)
+        await asyncio.gather(*predictor._tasks)
+
+    asyncio.run(crowd())
+    shadow = serving.peek("line", "2")
+    assert shadow.model.calls[-1] == 1
+    assert shadow.lane._thread is not None
+
+
+def test_a_request_that_waited_too_long_on_the_loop_is_not_scored(registry, add_version, serving, traffic):
+    add_version(2.0, algorithm="toy_swift")
+    registry.promote("line", 1)
+    hurried = Predictor(serving, traffic, LaneLimits(deadline_s=0.0))
+    before = len(serving.get("line").model.calls)
+    with pytest.raises(Unavailable) as caught:
+        ask(hurried)
+    assert caught.value.code == "deadline"
+    assert len(serving.peek("line").model.calls) == before
+
+
+# -- what the guard is told
+
+
+def test_what_the_champion_fails_is_counted_too(two, traffic, predictor):
+    two("toy_moody", champion="toy_moody")
+    traffic.set_split("line", plan(1, 1e-12, auto_rollback=False))
+    for _ in range(3):
+        with pytest.raises(Unavailable):
+            ask(predictor, ODD)
+    assert traffic.active("line").window(1).errors == 3
+
+
+def test_rows_that_cannot_be_scored_are_no_failure_of_the_champion(two, traffic, predictor):
+    two()
+    traffic.set_split("line", plan(1, 1e-12))
+    with pytest.raises(Invalid):
+        ask(predictor, [{"x": "ten"}])
+    assert len(traffic.active("line").window(1)) == 0
+
+
+def test_the_guard_tries_again_when_its_verdict_could_not_be_kept(two, traffic, predictor, monkeypatch):
+    two("toy_moody")
+    traffic.set_split("line", plan(0, 1))
+    kept = traffic.take_out
+
+    def full(*_args, **_more):
+        monkeypatch.setattr(traffic, "take_out", kept)
+        raise Overloaded("the disk is slow")
+
+    monkeypatch.setattr(traffic, "take_out", full)
+
+    async def crowd():
+        for _ in range(4):
+            await predictor.predict("line", ODD)
+            await asyncio.gather(*predictor._tasks)
+
+    asyncio.run(crowd())
+    assert traffic.active("line") is None
+
+
+def test_a_version_that_comes_back_begins_anew(two, add_version, traffic):
+    two()
+    add_version(4.0)
+    traffic.set_split("line", plan(1, 1, 1))
+    traffic.active("line").window(2).note(ok=True, seconds=0.1)
+    traffic.active("line").window(3).note(ok=False, seconds=0.0)
+    traffic.take_out("line", 3, by="guard", reason="it failed")
+    traffic.set_split("line", plan(1, 1, 1))
+    assert traffic.active("line").window(3).errors == 0
+    assert len(traffic.active("line").window(2)) == 1
+
+
+# -- races
+
+
+def test_a_version_removed_while_it_was_tried_gets_no_traffic(two, registry, serving, traffic, monkeypatch):
+    two()
+    registry._db.writer.run(
+        lambda c: registry_table.point(c, "line", "all", "candidate", None, now=1, by="", reason="")
+    )
+    monkeypatch.setattr(traffic, "_prepare", lambda *_: registry.remove(registry.version("line", 2)))
+    with pytest.raises(Conflict, match="were removed"):
+        traffic.set_shadow("line", Shadow(version=2))
+    assert traffic.compared("line") is None
+
+
+def test_a_plan_for_another_champion_is_refused(two, registry, traffic, monkeypatch):
+    two()
+    prepare = traffic._prepare
+
+    def promoted(*asked):
+        prepare(*asked)
+        registry.promote("line", 2, force=True)
+
+    monkeypatch.setattr(traffic, "_prepare", promoted)
+    with pytest.raises(Conflict, match="another champion"):
+        traffic.set_split("line", plan(9, 1))
+    assert traffic.active("line") is None
+
+
+def test_a_promotion_changes_the_tag(two, registry, traffic):
+    two()
+    tag, alone = traffic.stored("line")
+    assert alone.variants == [Variant(version=1, weight=1.0)]
+    registry.promote("line", 2, force=True)
+    with pytest.raises(Stale):
+        traffic.set_split("line", plan(9, 1), if_match=tag)
+    again, alone = traffic.stored("line")
+    assert alone.variants == [Variant(version=2, weight=1.0)]
+    traffic.set_split("line", plan(9, 1), if_match=f"W/{again}")
+
+
+def test_the_champion_answers_within_the_time_that_is_left(two, serving, traffic, monkeypatch):
+    two("toy_slow")
+    traffic.set_split("line", plan(0, 1))
+    hurried = Predictor(serving, traffic, LaneLimits(deadline_s=0.2))
+    ends = []
+    score = Lane.score
+
+    def noted(lane, rows, **more):
+        ends.append(more["until"])
+        return score(lane, rows, **more)
+
+    monkeypatch.setattr(Lane, "score", noted)
+
+    async def one():
+        began = asyncio.get_running_loop().time()
+        await hurried.predict("line", ODD)
+        return began
+
+    began = asyncio.run(one())
+    assert ends == [None, pytest.approx(began + 0.2, abs=0.05)]
+    toyshop.Slow.entered.acquire(timeout=30)

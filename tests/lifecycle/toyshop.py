@@ -29,10 +29,12 @@ toy_forecaster = toyshop:ForecasterTrainer
 toy_swift = toyshop:SwiftTrainer
 toy_moody = toyshop:MoodyTrainer
 toy_slow = toyshop:SlowTrainer
+toy_pair = toyshop:PairTrainer
 
 [shopkeeper.families]
 toy = toyshop:LineFamily
 toy_forecast = toyshop:ForecasterFamily
+toy_pairs = toyshop:PairFamily
 
 [shopkeeper.jobs]
 toy_count = toyshop:count
@@ -242,6 +244,19 @@ class SlowTrainer(LineTrainer):
     name, model = "toy_slow", Slow
 
 
+class Pair(Line):
+    """Two named numbers a row."""
+
+    output = "object"
+
+    def score_rows(self, rows: list[dict[str, Any]]) -> list[Any]:
+        return [{"a": one, "b": one} for one in super().score_rows(rows)]
+
+
+class PairTrainer(LineTrainer):
+    name, family, model = "toy_pair", "toy_pairs", Pair
+
+
 class Forecaster:
     """Knows a verb of its own, and takes no rows."""
 
@@ -289,3 +304,10 @@ class ForecasterFamily(LineFamily):
 
     def probe(self, model: Any, golden: Any) -> list[float]:
         return [model.forecast(3)[int(row["x"]) - 1] for row in golden]
+
+
+class PairFamily(LineFamily):
+    name = "toy_pairs"
+
+    def probe(self, model: Any, golden: Any) -> list[float]:
+        return [row["a"] for row in model.score_rows(golden)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 from shopkeeper import plugins
@@ -40,9 +39,7 @@ def default_model(shop: Shop) -> str:
 async def loaded(shop: Shop, name: str, version: str | None = None) -> Loaded:
     """The version that is meant, loaded when it is not. Raises NotFound, Unavailable, Invalid (it takes no rows)."""
     model, ref = address(shop, name, version)
-    found = shop.serving.peek(model, ref)
-    if found is None:
-        found = await asyncio.to_thread(shop.serving.get, model, ref)
+    found = await shop.predictor.loaded(model, ref)
     if not found.scores_rows:
         raise _no_rows(model)
     return found

@@ -8,6 +8,7 @@ Everything else waits in a bounded queue for the one thread of its version, wher
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +26,7 @@ Outcome: TypeAlias = "list[Any] | Exception"
 @dataclass(frozen=True)
 class LaneLimits:
     """Of each version. `queue_rows` may wait (one request always may); `batch_rows` at most go into one call of the
-    thread; after `deadline_s` a request is given up, and dropped before it is scored."""
+    thread; after `deadline_s` a request is given up, and dropped when it was not begun."""
 
     queue_rows: int = 20_000
     batch_rows: int = 2048
@@ -33,10 +34,14 @@ class LaneLimits:
 
 
 class Lane:
-    """Belongs to the event loop: call it there only."""
+    """Belongs to the event loop: call it there only, while holding the version that it leads to.
+
+    It does not hold the version itself: that holds it, and memory and thread of a dropped one are free at once.
+    """
 
     def __init__(self, loaded: Loaded, limits: LaneLimits) -> None:
-        self._loaded = loaded
+        self._loaded = weakref.ref(loaded)
+        self._name = f"{loaded.version.model} v{loaded.version.version}"
         self._limits = limits
         self._loop_rows = int(getattr(loaded.model, "loop_rows", 0))
         self._soon: list[_Ask] = []
@@ -45,24 +50,28 @@ class Lane:
         self._busy = False
         self._thread: ThreadPoolExecutor | None = None
 
-    async def score(self, rows: Rows) -> list[Any]:
-        """One output a row. Raises Invalid (rows), Overloaded (queue full), Unavailable (`deadline`, outputs)."""
+    async def score(self, rows: Rows, *, aside: bool = False, until: float | None = None) -> list[Any]:
+        """One output a row. `aside`: in the thread whatever the model says, so that nobody else waits for it. `until`
+        (loop time): another end than `deadline_s` from now.
+
+        Raises Invalid (rows), Overloaded (queue full), Unavailable (`deadline`, outputs).
+        """
         if self._waiting_rows and self._waiting_rows + len(rows) > self._limits.queue_rows:
             raise Overloaded(
-                f"{self._waiting_rows} rows wait for {self._loaded.version.model} v{self._loaded.version.version} "
-                "already; try again in a moment, or send less",
+                f"{self._waiting_rows} rows wait for {self._name} already; try again in a moment, or send less",
                 code="queue_full",
             )
         loop = asyncio.get_running_loop()
-        ask = _Ask(rows, loop.create_future())
+        ask = _Ask(rows, loop.create_future(), loop.time() + self._limits.deadline_s if until is None else until)
         self._waiting_rows += len(rows)
         try:
-            if len(rows) <= self._loop_rows:
+            if len(rows) <= self._loop_rows and not aside:
                 if not self._soon:
                     loop.call_soon(self._flush)
                 self._soon.append(ask)
                 return await ask.future
-            ask.timer = loop.call_later(self._limits.deadline_s, ask.expire)
+            ask.timer = loop.call_at(ask.until, ask.expire)
+            self._drop_given_up()
             self._queue.append(ask)
             self._pump()
             return await ask.future
@@ -73,28 +82,43 @@ class Lane:
 
     def _flush(self) -> None:
         """Score what came in this tick, at most `loop_rows` rows at once; the loop breathes between two batches."""
-        batch, rest = _first(self._soon, self._loop_rows)
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        for ask in self._soon:
+            if ask.until < now:
+                ask.expire()
+        batch, rest = _first([ask for ask in self._soon if not ask.future.done()], self._loop_rows)
         self._soon = rest
         if rest:
-            asyncio.get_running_loop().call_soon(self._flush)
-        _settle(batch, _outcomes(self._loaded, [ask.rows for ask in batch]))
+            loop.call_soon(self._flush)
+        loaded = self._loaded()
+        if batch and loaded is not None:
+            _settle(batch, _outcomes(loaded, [ask.rows for ask in batch]))
 
     def _pump(self) -> None:
         if self._busy:
             return
-        batch = self._next_batch()
-        if not batch:
+        batch, loaded = self._next_batch(), self._loaded()
+        if not batch or loaded is None:
             return
         if self._thread is None:
-            self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"score-{self._loaded.version.model}")
-        self._busy = True
+            self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"score-{loaded.version.model}")
         rows = [ask.rows for ask in batch]
-        work = asyncio.get_running_loop().run_in_executor(self._thread, _outcomes, self._loaded, rows)
+        try:
+            work = asyncio.get_running_loop().run_in_executor(self._thread, _outcomes, loaded, rows)
+        except RuntimeError as error:  # the system gives no thread
+            self._thread = None
+            _settle(batch, [Unavailable(f"{self._name} cannot work: {error}", code="no_thread")] * len(batch))
+            return
+        self._busy = True
         work.add_done_callback(lambda done: self._finished(batch, done))
 
-    def _next_batch(self) -> list[_Ask]:
+    def _drop_given_up(self) -> None:
+        """While the thread hangs nobody takes from the queue: what expired, or lost its client, must not pile up."""
         while self._queue and self._queue[0].future.done():
-            self._queue.popleft()  # expired, or its client has gone
+            self._queue.popleft()
+
+    def _next_batch(self) -> list[_Ask]:
         waiting = [ask for ask in self._queue if not ask.future.done()]
         batch, rest = _first(waiting, self._limits.batch_rows)
         self._queue = deque(rest)
@@ -108,13 +132,14 @@ class Lane:
 
 
 class _Ask:
-    """One request's rows and the future of its outputs."""
+    """One request's rows, the future of its outputs, and until when (loop time) somebody waits for them."""
 
-    __slots__ = ("future", "rows", "timer")
+    __slots__ = ("future", "rows", "timer", "until")
 
-    def __init__(self, rows: Rows, future: asyncio.Future[list[Any]]) -> None:
+    def __init__(self, rows: Rows, future: asyncio.Future[list[Any]], until: float) -> None:
         self.rows = rows
         self.future = future
+        self.until = until
         self.timer: asyncio.TimerHandle | None = None
 
     def expire(self) -> None:

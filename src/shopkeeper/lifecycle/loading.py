@@ -81,11 +81,12 @@ def load_model(algorithm: str, folder: Path, files: Sequence[FileEntry]) -> tupl
     try:
         model = trainer.model.load(folder)
         outputs = family.probe(model, golden.input)
+        difference = difference_of(outputs, golden.expected)
     except ShopkeeperError:
         raise
     except Exception as error:  # the edge: a stranger's model may raise anything, and the old version must go on
         raise _not_loading(folder, f"{type(error).__name__}: {error}") from error
-    if (difference := difference_of(outputs, golden.expected)) is not None:
+    if difference is not None:
         raise _not_loading(folder, difference)
     return model, family
 

@@ -28,6 +28,8 @@ def kind_of(model: Any) -> Kind:
 def check_outputs(name: str, model: Any, outputs: Sequence[Any], rows: int) -> Kind:
     """The kind of `outputs`, which are one for each of `rows`, of that kind, and finite. Raises Unavailable."""
     kind = kind_of(model)
+    if not isinstance(outputs, list):
+        raise _wrong(name, f"gave {type(outputs).__name__} where a list of outputs belongs")
     if len(outputs) != rows:
         raise _wrong(name, f"gave {len(outputs)} outputs for {rows} rows")
     if kind == "number":
@@ -47,10 +49,8 @@ def flattened(kind: str, outputs: list[Any], *, strict: bool = False) -> list[An
 
 
 def _check_numbers(name: str, values: Sequence[Any]) -> None:
-    strange = set(map(type, values)) - {float, int}
-    for kind in strange:
-        if issubclass(kind, bool) or not issubclass(kind, int | float):
-            raise _wrong(name, f"gave {kind.__name__} where a number belongs")
+    for kind in set(map(type, values)) - {float, int}:  # exactly these: numpy's numbers are none of JSON's
+        raise _wrong(name, f"gave {kind.__name__} where a float or an int belongs")
     if not all(map(isfinite, values)):
         raise _wrong(name, "gave NaN or infinity")
 

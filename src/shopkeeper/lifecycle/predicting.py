@@ -15,14 +15,14 @@ import time
 from collections.abc import Coroutine
 from typing import Any
 
-from shopkeeper.core.errors import Invalid, NotFound, Overloaded, ShopkeeperError
-from shopkeeper.lifecycle.addresses import CHAMPION
+from shopkeeper.core.errors import Invalid, NotFound, Overloaded, Unavailable
+from shopkeeper.lifecycle.addresses import CHAMPION, version_number
 from shopkeeper.lifecycle.guard import complaint
 from shopkeeper.lifecycle.lanes import Lane, LaneLimits, Rows
 from shopkeeper.lifecycle.loading import Loaded
 from shopkeeper.lifecycle.serving import Scored, Serving
 from shopkeeper.lifecycle.shadowing import Comparison
-from shopkeeper.lifecycle.splits import Split, choose, combine, stacked
+from shopkeeper.lifecycle.splits import Split, Variant, choose, combine, stacked
 from shopkeeper.lifecycle.traffic import Active, Traffic
 from shopkeeper.telemetry import metrics
 
@@ -38,6 +38,7 @@ class Predictor:
         self._traffic = traffic
         self._limits = limits or LaneLimits()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._loads: dict[tuple[str, str, str], asyncio.Future[Loaded]] = {}
 
     async def predict(
         self, model: str, rows: Rows, *, ref: str = CHAMPION, scope: str = "all", subject: str | None = None
@@ -62,10 +63,10 @@ class Predictor:
 
     async def _answer(self, model: str, rows: Rows, ref: str, scope: str, subject: str | None) -> Scored:
         if ref != CHAMPION:
-            return await self._by(await self._loaded(model, ref, scope), rows)
+            return await self._by(await self.loaded(model, ref, scope), rows)
         active = self._traffic.active(model, scope)
         if active is None:
-            scored = await self._by(await self._loaded(model, CHAMPION, scope), rows)
+            scored = await self._by(await self.loaded(model, CHAMPION, scope), rows)
         elif active.split.mode == "ensemble":
             scored = await self._together(model, scope, active, rows)
         else:
@@ -74,38 +75,71 @@ class Predictor:
             self._ask_shadow(model, scope, comparison, rows, scored)
         return scored
 
-    async def _loaded(self, model: str, ref: str, scope: str) -> Loaded:
-        loaded = self._serving.peek(model, ref, scope)
-        return loaded if loaded is not None else await asyncio.to_thread(self._serving.get, model, ref, scope)
+    async def loaded(self, model: str, ref: str = CHAMPION, scope: str = "all") -> Loaded:
+        """A version that may answer. One that is not in memory is loaded once, in one thread, for all who wait.
 
-    async def _by(self, loaded: Loaded, rows: Rows) -> Scored:
+        Raises NotFound (model, version), Unavailable.
+        """
+        if (there := self._serving.peek(model, ref, scope)) is not None:
+            return there
+        if ref != CHAMPION and version_number(ref) is None:  # an alias may be moved while others look it up
+            return await asyncio.to_thread(self._serving.get, model, ref, scope)
+        key = (model, ref, scope)
+        load = self._loads.get(key)
+        if load is None:
+            load = asyncio.ensure_future(asyncio.to_thread(self._serving.get, model, ref, scope))
+            self._loads[key] = load
+            load.add_done_callback(lambda done: self._load_ended(key, done))
+        return await asyncio.shield(load)
+
+    def _load_ended(self, key: tuple[str, str, str], done: asyncio.Future[Loaded]) -> None:
+        del self._loads[key]
+        if not done.cancelled():
+            done.exception()  # seen, also when everybody who waited has gone
+
+    def _until(self) -> float:
+        """The end (loop time) of the time that a request has, whoever answers it."""
+        return asyncio.get_running_loop().time() + self._limits.deadline_s
+
+    async def _by(self, loaded: Loaded, rows: Rows, *, aside: bool = False, until: float | None = None) -> Scored:
         if not loaded.scores_rows:
             raise Invalid(f"model {loaded.version.model!r} does not score rows", code="not_a_row_scorer")
         lane: Lane | None = loaded.lane
         if lane is None:
             lane = loaded.lane = Lane(loaded, self._limits)
         with loaded:
-            outputs = await lane.score(rows)
+            outputs = await lane.score(rows, aside=aside, until=until)
         loaded.answered += 1
         return Scored(predictions=outputs, version=loaded.version.version, output=loaded.output)
 
     # -- a split
 
     async def _shared(self, model: str, scope: str, active: Active, rows: Rows, subject: str | None) -> Scored:
+        until = self._until()
         number = choose(active.split, f"{model}:{scope}", subject)
-        champion = await self._loaded(model, CHAMPION, scope)
+        champion = await self.loaded(model, CHAMPION, scope)
         if number == champion.version.version:
-            return await self._noted(active, self._by(champion, rows))
+            return await self._champion(active, champion, rows)
         try:
             return await self._member(model, scope, active, number, rows)
         except Overloaded:
-            return await self._by(champion, rows)  # too many requests are not its fault
-        except (ShopkeeperError, TimeoutError) as error:
-            answered = await self._by(champion, rows)  # rows that the champion refuses too are the client's mistake
+            return await self._by(champion, rows, until=until)  # too many requests are not its fault
+        except Exception as error:  # noqa: BLE001  the edge: whatever a stranger's version does
+            answered = await self._by(
+                champion, rows, until=until
+            )  # rows that the champion refuses too are the client's mistake
             self._failed(model, active, number, error)
             return answered
         finally:
             self._guard(model, scope, active, number, champion.version.version)
+
+    async def _champion(self, active: Active, champion: Loaded, rows: Rows) -> Scored:
+        """Its failures are noted, as those of its variants are: the guard weighs one against the other."""
+        try:
+            return await self._noted(active, self._by(champion, rows))
+        except Unavailable:
+            active.window(champion.version.version).note(ok=False, seconds=0.0)
+            raise
 
     async def _member(self, model: str, scope: str, active: Active, number: int, rows: Rows) -> Scored:
         """A variant gets half of the time there is: the champion may have to answer for it."""
@@ -114,8 +148,8 @@ class Predictor:
         _variant_meter(model, number, "ok")
         return scored
 
-    async def _variant(self, model: str, number: int, scope: str, rows: Rows) -> Scored:
-        return await self._by(await self._loaded(model, str(number), scope), rows)
+    async def _variant(self, model: str, number: int, scope: str, rows: Rows, *, aside: bool = False) -> Scored:
+        return await self._by(await self.loaded(model, str(number), scope), rows, aside=aside)
 
     async def _noted(self, active: Active, answer: Coroutine[Any, Any, Scored]) -> Scored:
         started = time.perf_counter()
@@ -124,7 +158,7 @@ class Predictor:
         return scored
 
     def _failed(self, model: str, active: Active, number: int, error: Exception) -> None:
-        log.warning("model %s v%s failed, the champion answered: %s", model, number, error)
+        log.warning("model %s v%s failed, the champion answered: %s: %s", model, number, type(error).__name__, error)
         active.window(number).note(ok=False, seconds=0.0)
         _variant_meter(model, number, "error")
 
@@ -134,26 +168,28 @@ class Predictor:
         why = complaint(active.window(number), active.window(champion))
         if why is not None:
             active.withdrawing = True
-            work = asyncio.to_thread(
-                self._traffic.take_out, model, number, scope=scope, by="guard", reason=f"automatic rollback: {why}"
-            )
-            self._in_background(work)
+            self._in_background(self._take_out(model, scope, active, number, f"automatic rollback: {why}"))
+
+    async def _take_out(self, model: str, scope: str, active: Active, number: int, reason: str) -> None:
+        try:
+            await asyncio.to_thread(self._traffic.take_out, model, number, scope=scope, by="guard", reason=reason)
+        finally:
+            active.withdrawing = False  # where it could not be stored, the next answer tries again
 
     # -- an ensemble
 
     async def _together(self, model: str, scope: str, active: Active, rows: Rows) -> Scored:
         """All variants at once; the mean of those that answered, or the champion when it cannot be made."""
-        split = active.split
-        champion = await self._loaded(model, CHAMPION, scope)
+        split, until = active.split, self._until()
+        champion = await self.loaded(model, CHAMPION, scope)
         asked = [self._member(model, scope, active, variant.version, rows) for variant in split.variants]
         answers = await asyncio.gather(*asked, return_exceptions=True)
         heard = [(v, a) for v, a in zip(split.variants, answers, strict=True) if isinstance(a, Scored) and v.weight > 0]
         complete = len(heard) == len(split.variants)
-        if not heard or (split.stack is not None and not complete):
-            answered = await self._by(champion, rows)
+        told = _joined(model, split, heard) if heard and (split.stack is None or complete) else None
+        if told is None:
+            answered = await self._by(champion, rows, until=until)
         else:
-            outputs = [answer.predictions for _, answer in heard]
-            told = _joined(split, outputs, [variant.weight for variant, _ in heard])
             members = [variant.version for variant, _ in heard]
             answered = Scored(predictions=told, version=members[0], output=heard[0][1].output, members=members)
         for variant, answer in zip(split.variants, answers, strict=True):
@@ -177,15 +213,15 @@ class Predictor:
         started = time.perf_counter()
         outcome = "error"
         try:
-            said = await self._variant(model, comparison.shadow.version, scope, rows)
+            said = await self._variant(model, comparison.shadow.version, scope, rows, aside=True)
             comparison.heard(told.predictions, said.predictions, time.perf_counter() - started)
             outcome = "ok"
         except Overloaded:
             comparison.skipped += 1
             outcome = "skipped"
-        except ShopkeeperError as error:
+        except Exception as error:  # noqa: BLE001  the edge: it is a stranger's, and nobody hears it
             comparison.failed()
-            log.debug("the shadow of %s failed: %s", model, error.message)
+            log.debug("the shadow of %s failed: %s", model, error)
         finally:
             comparison.running -= 1
             metrics.model_shadow_requests_total.labels(model, outcome).inc()
@@ -203,8 +239,16 @@ async def _logged(work: Coroutine[Any, Any, Any]) -> None:
         log.exception("work in the background of predictions failed")
 
 
-def _joined(split: Split, outputs: list[list[Any]], weights: list[float]) -> list[Any]:
-    return stacked(outputs, split.stack) if split.stack is not None else combine(outputs, weights)
+def _joined(model: str, split: Split, heard: list[tuple[Variant, Scored]]) -> list[Any] | None:
+    """None when their outputs cannot be combined: they are of different forms, or no probabilities for a stack."""
+    outputs = [answer.predictions for _, answer in heard]
+    try:
+        if split.stack is not None:
+            return stacked(outputs, split.stack)
+        return combine(outputs, [variant.weight for variant, _ in heard])
+    except (Invalid, TypeError, ValueError) as error:
+        log.warning("the ensemble of %s cannot be combined, the champion answered: %s", model, error)
+        return None
 
 
 _METERS: dict[tuple[str, str], tuple[Any, Any]] = {}
