@@ -50,6 +50,20 @@ def test_a_canary_is_shared_by_person_and_counted(wire: Running) -> None:
     assert 5 < served[2] < 100
 
 
+def test_a_person_is_the_same_however_the_id_is_sent(wire: Running) -> None:
+    put(wire, [(1, 50), (2, 50)])
+    for number in range(20):
+        rows = {"data": [{"price": 3.0, "user_id": number}]}
+        by_row = wire.http.post("/predictions/xgb", json=rows).headers["x-model-version"]
+        names = {"features": [3.0, 0.0, 0.0], "model_id": "xgb"}
+        by_numbers = wire.http.post(f"{V1}/predict", json=names, headers={"x-user-id": str(number)})
+        assert (ask(wire, str(number))[0], by_numbers.headers["x-model-version"]) == (by_row, by_row)
+        rows = {"data": [{"price": 3.0, "user_id": f"Zoë {number}"}]}
+        by_row = wire.http.post("/predictions/xgb", json=rows).headers["x-model-version"]
+        by_header = wire.http.post("/predictions/xgb", json=ROW, headers={"x-user-id": f"Zoë {number}".encode()})
+        assert by_header.headers["x-model-version"] == by_row
+
+
 def test_other_dialects_follow_the_split_too(wire: Running) -> None:
     put(wire, [(1, 0), (2, 1)])
     one = wire.http.post("/v1/models/xgb:predict", json={"instances": [{"price": 3.0}]})

@@ -14,7 +14,7 @@ from shopkeeper.api.addressed import loaded
 from shopkeeper.api.body import read
 from shopkeeper.api.door import CallerDep, Doors, ShopDep, reply
 from shopkeeper.api.errors import FieldProblem, Malformed
-from shopkeeper.api.scoring import score
+from shopkeeper.api.scoring import score, subject_of
 from shopkeeper.bootstrap import Shop
 from shopkeeper.core.clock import rfc3339
 from shopkeeper.core.errors import Invalid
@@ -88,7 +88,9 @@ async def predict(request: Request, shop: ShopDep, model_id: ModelId = None) -> 
         raise Invalid(
             f"{len(features)} features, {name} takes {len(names)}: {', '.join(names)[:500]}", field="features"
         )
-    scored = await score(shop, name, None, [dict(zip(names, features, strict=True))])
+    rows: list[dict[str, Any]] = [dict(zip(names, features, strict=True))]
+    user = request.headers.get("x-user-id", "").encode("latin-1")
+    scored = await score(shop, name, None, rows, subject=subject_of(user, rows))
     answer = Prediction(name, scored.predictions[0], rfc3339(shop.clock.wall()))
     return reply(answer, headers={"x-model-version": scored.tag})
 

@@ -52,6 +52,15 @@ async def score(
 def subject_of(header: bytes | None, found: Sequence[dict[str, Any]]) -> str | None:
     """Who stays with one version of a split: header X-User-ID, else `user_id` of the first row; None: nobody."""
     if header:
-        return header.decode("latin-1")[:128]
+        return _text(header)[:128]
     user = found[0].get("user_id") if found else None
-    return user[:128] if isinstance(user, str) else None
+    known = isinstance(user, str | int) and not isinstance(user, bool)
+    return str(user)[:128] if known else None
+
+
+def _text(header: bytes) -> str:
+    """The same id in a header and in a row is the same person, also beyond ASCII."""
+    try:
+        return header.decode()
+    except UnicodeDecodeError:
+        return header.decode("latin-1")
