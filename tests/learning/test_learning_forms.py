@@ -5,6 +5,7 @@ from pathlib import Path
 
 import lightgbm
 import numpy as np
+import onnx
 import pytest
 import xgboost
 from onnx import TensorProto, helper, numpy_helper
@@ -160,6 +161,18 @@ def outside() -> bytes:
     return graph([PRODUCT], weights=[held])
 
 
+def outside_sparse() -> bytes:
+    made = onnx.load_model_from_string(graph([PRODUCT]))
+    values = weight("w", 2)
+    values.data_location = TensorProto.EXTERNAL
+    values.ClearField("raw_data")
+    values.external_data.add(key="location", value="w.bin")
+    places = numpy_helper.from_array(np.array([0, 2]), "places")
+    made.graph.sparse_initializer.append(helper.make_sparse_tensor(values, places, [3, 1]))
+    content: bytes = made.SerializeToString()
+    return content
+
+
 @pytest.mark.parametrize(
     ("content", "told"),
     [
@@ -186,6 +199,7 @@ def outside() -> bytes:
             "depends on the rows beside it",
         ),
         (outside(), "another file|no valid ONNX"),
+        (outside_sparse(), "another file|no valid ONNX"),
     ],
 )
 def test_a_graph_that_cannot_serve_is_refused_with_the_reason(content, told):

@@ -1,9 +1,11 @@
 """Uploaded graphs: what `prepare_upload` writes, names, int8, and the end to end of a version."""
 
+import resource
 import tracemalloc
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from shopkeeper import plugins
@@ -62,6 +64,28 @@ def test_a_file_that_is_too_large_is_not_even_read(tmp_path: Path) -> None:
         prepare_upload(file, target, None, quantise=False)
     assert tracemalloc.get_traced_memory()[1] < MOST_BYTES // 100
     tracemalloc.stop()
+
+
+@pytest.mark.parametrize("floats", [600_000_000, 10**13])
+def test_a_graph_that_asks_for_gigabytes_is_refused_and_takes_none(floats: int, tmp_path: Path) -> None:
+    model = onnx.load_model_from_string(small_graph())
+    for node in model.graph.node:
+        node.output[:] = ["small" if name == model.graph.output[0].name else name for name in node.output]
+    made = onnx.helper.make_node
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.array([floats]), "many"))
+    one = onnx.numpy_helper.from_array(np.ones(1, np.float32))
+    model.graph.node.extend(
+        [
+            made("ConstantOfShape", ["many"], ["large"], value=one),
+            made("ReduceMean", ["large"], ["mean"], keepdims=0),
+            made("Add", ["small", "mean"], [model.graph.output[0].name]),
+        ]
+    )
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(Invalid, match=r"cannot serve|cannot be run") as caught:
+        uploaded(tmp_path, model.SerializeToString())
+    assert caught.value.code == "bad_graph"
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 500_000  # KiB
 
 
 def test_int8_is_kept_where_outputs_stay_close(tmp_path: Path) -> None:

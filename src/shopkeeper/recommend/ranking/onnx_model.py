@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from shopkeeper.core.errors import Invalid, Refused
 from shopkeeper.core.protocols import Params, Report
-from shopkeeper.learning.onnx_checking import check_bytes, check_graph
+from shopkeeper.learning.onnx_apart import check_apart
+from shopkeeper.learning.onnx_checking import check_bytes
 from shopkeeper.learning.onnx_forms import OnnxScorer, int8
 from shopkeeper.learning.tabular import Schema
 
@@ -92,8 +93,8 @@ def prepare_upload(path: Path, folder: Path, feature_names: Sequence[str] | None
     graph, `form` (float32 or int8) and `int8_max_difference`. Raises Invalid for a graph that is not fit to serve.
     """
     check_bytes(path.stat().st_size)
+    facts = check_apart(path)
     graph = path.read_bytes()
-    facts = check_graph(graph)
     schema = Schema.of_numbers(_names(feature_names, facts.features))
     told: dict[str, Any] = {**msgspec.to_builtins(facts), "form": "float32"}
     target = folder / GRAPH
