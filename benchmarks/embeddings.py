@@ -32,9 +32,10 @@ def main() -> None:
         "embeddings",
         "Embeddings: one array or shards",
         f"{_ROWS:,} vectors of {_WIDTH} float32 ({size:,.0f} MiB), uniform random rows, seed 42; median and 99th "
-        f"percentile of {_TIMES:,} look-ups after a first pass over the file. Mapped: a read-only `numpy` memory map in "
-        f"the serving process. Sharded: {_SHARDS} processes, each with its part in memory, asked over pipes with raw bytes "
-        "(no pickle), all shards at once. Memory: the proportional share (PSS) of two processes that both read the map.",
+        f"percentile of {_TIMES:,} look-ups after a first pass over the file. Mapped: a read-only `numpy` memory map "
+        f"in the serving process. Sharded: {_SHARDS} processes, each with its part in memory, asked over pipes with "
+        "raw bytes (no pickle), all shards at once. Memory: the proportional share (PSS) of two processes that both "
+        "read the map.",
         [
             {"title": "Time of a look-up", "columns": ["how", "vectors", "P50 us", "P99 us"], "rows": rows},
             {
