@@ -131,3 +131,19 @@ def test_these_labels_are_understood(pair):
 def test_other_labels_are_refused_with_what_they_hold(values, told):
     with pytest.raises(Invalid, match=told):
         read_label(pl.Series("l", values), "t.csv")
+
+
+def test_many_texts_beside_few_ones_are_no_leak():
+    """Each of the few ones is alone in its text: their mean labels order the rows by chance."""
+    random = np.random.default_rng(0)
+    label = np.zeros(50_000, dtype=np.float32)
+    label[random.choice(50_000, 22, replace=False)] = 1
+    frame = pl.DataFrame({"seller": [f"s{at}" for at in random.integers(0, 1000, 50_000)]})
+    findings = check_table(frame, label, "bought", frame.columns, set())
+    assert [one.message for one in findings if "AUC" in one.message] == []
+
+    told = frame.with_columns(
+        code=pl.Series([f"c{at}" for at in np.where(label > 0, 0, random.integers(1, 50, 50_000))])
+    )
+    findings = check_table(told, label, "bought", ["code"], set())
+    assert any("code alone orders the rows" in one.message for one in findings)

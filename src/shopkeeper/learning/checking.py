@@ -28,6 +28,7 @@ _FEW = 20
 _SAMPLE = 50_000
 _ENOUGH = 100
 _PER_TEXT = 50  # rows for each text on average: with fewer, its mean label says little
+_PER_RARE = 20  # texts for each of the rarer labels: k of them reach by chance an AUC of 1 - 1 / 2k
 
 
 class Finding(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -171,10 +172,11 @@ def _counts_rows(column: pl.Series) -> bool:
 def _leak(column: pl.Series, label: NDArray[np.float32], label_name: str, category: bool) -> Iterator[Finding]:
     """A feature that alone says nearly everything. Missing values have a place of their own."""
     ones = int(label.sum())
-    if min(ones, len(label) - ones) < _FEW:
+    fewest = min(ones, len(label) - ones)
+    if fewest < _FEW:
         return
     if is_text(column) or category:
-        if column.n_unique() > len(label) // _PER_TEXT:
+        if column.n_unique() > min(len(label) // _PER_TEXT, fewest * _PER_RARE):
             return
         values = _by_mean_label(column, label)
     else:
