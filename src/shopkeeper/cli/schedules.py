@@ -50,7 +50,9 @@ def list_command(shop: ShopkeeperClient, screen: Screen) -> None:
     "--kind", default="train", show_default=True, help="train, backtest, upload, cleanup, or a kind of your own."
 )
 @click.option("--set", "params", multiple=True, metavar="NAME=VALUE", help="A parameter, e.g. model=home_ranker.")
-@click.option("--when", multiple=True, metavar="NAME=VALUE", help="A condition, e.g. new_events=1000, metric=ctr.")
+@click.option(
+    "--when", multiple=True, metavar="NAME=VALUE", help="A condition: new_events=1000, metric=ctr, drop=0.05."
+)
 @click.option("--retries", default=3, show_default=True, help="How often a job that failed is repeated.")
 @click.option("--retry-wait", default=300.0, show_default=True, help="Seconds before it is.")
 @click.option("--disabled", is_flag=True, help="Keep it, and do not run it by itself.")

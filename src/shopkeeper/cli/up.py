@@ -195,6 +195,8 @@ def _tell(plan: Plan, shop: Shop, url: str, console: str | None) -> None:
             out.print(f"  gRPC     {told['grpc']}")
         out.print("  try      ", end="")
         out.print(curl, soft_wrap=True, markup=False)
+        if not shop.log.last_seq:
+            out.print("  next     shopkeeper import orders.csv   (the shop has no data yet)")
         out.print("  close    Ctrl-C\n")
 
     plan.screen.show(told, draw)

@@ -119,5 +119,7 @@ class Lookup:
         else:
             found = table.current(connection, name, scope).get(ref)
         if found is None:
-            raise NotFound(f"model {name!r} has no version {ref[:40]!r}", code="unknown_version")
+            aliases = table.current(connection, name, scope)
+            known = ", ".join(f"{alias} (v{number})" for alias, number in sorted(aliases.items())) or "none"
+            raise NotFound(f"model {name!r} has no version {ref[:40]!r}; its aliases: {known}", code="unknown_version")
         return found
