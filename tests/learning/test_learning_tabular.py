@@ -160,9 +160,11 @@ def test_it_is_the_same_after_save_and_load(tmp_path: Path):
     np.testing.assert_array_equal(again.encode(rows), schema.encode(rows))
 
 
-@pytest.mark.parametrize("content", ["", "{}", "[]", '[{"name": 3}]', '[{"name": "a"}, {"name": "a"}]'])
-def test_a_broken_file_is_refused(tmp_path: Path, content: str):
-    (tmp_path / FILE).write_text(content)
+@pytest.mark.parametrize(
+    "content", [b"", b"{}", b"[]", b'[{"name": 3}]', b'[{"name": "a"}, {"name": "a"}]', b'[{"name": "\xff"}]']
+)
+def test_a_broken_file_is_refused(tmp_path: Path, content: bytes):
+    (tmp_path / FILE).write_bytes(content)
     with pytest.raises(Invalid):
         Schema.load(tmp_path)
 

@@ -28,6 +28,7 @@ from shopkeeper.core.errors import Conflict, Invalid, NotFound, ShopkeeperError,
 from shopkeeper.core.records import Version
 from shopkeeper.lifecycle.archives import STAGING
 from shopkeeper.lifecycle.exchange import Exchange, states
+from shopkeeper.lifecycle.loading import load_version
 from shopkeeper.lifecycle.registry import Registry
 from shopkeeper.recommend.ranking.onnx_model import prepare_upload
 from shopkeeper.stores.archives import ArchiveLimits, pack
@@ -348,6 +349,15 @@ def test_graphs_that_this_shop_makes_pass(archive, other, tmp_path):
     assert prepare_upload(tmp_path / "up.onnx", tmp_path / "made", None, quantise=True)["form"] == "int8"
     change = {"artifact/a.onnx": small_graph(), "artifact/b.onnx": (tmp_path / "made" / "model.onnx").read_bytes()}
     assert bring(other, rewritten(archive, lambda f: f.update(change), reseal=True)).version == 1
+
+
+@pytest.mark.parametrize("golden", [b'{"input": "\xff", "expected": []}', b"[" * 100_000, b"{}"])
+def test_golden_rows_that_cannot_be_read(archive, other, golden):
+    changed = rewritten(archive, lambda f: f.update({"artifact/golden.json": golden}), reseal=True)
+    made = bring(other, changed)
+    with pytest.raises(Unavailable, match="golden rows cannot be read") as error:
+        load_version(made, other._registry.folder(made))
+    assert error.value.code == "artifact_broken"
 
 
 def test_honest_files_pass(archive, other):

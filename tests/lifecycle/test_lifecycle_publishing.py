@@ -173,5 +173,6 @@ def test_a_changed_archive_in_the_bucket(make, endpoint, add_version, second):
     s3.put_object(Bucket="models", Key=told["key"], Body=content[:-20])
     assert "SHA-256" in failed(second, second.deploy("bent", URL, version="1"))
     assert "archive is refused" in failed(second, second.deploy("bent", f"{URL}/bent/model-1.tar.gz"))
-    s3.put_object(Bucket="models", Key="shop/bent/registry.json", Body=b"[]")
-    assert "is no registry" in failed(publishing, publishing.upload("bent", 1, "all", URL, "anna"))
+    for body in (b"[]", b'{"1": {"a": "\xff"}}'):
+        s3.put_object(Bucket="models", Key="shop/bent/registry.json", Body=body)
+        assert "is no registry" in failed(publishing, publishing.upload("bent", 1, "all", URL, "anna"))

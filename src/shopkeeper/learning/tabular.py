@@ -144,7 +144,7 @@ class Schema:
         """Raises Invalid (`bad_artifact`)."""
         try:
             return cls(msgspec.json.decode((folder / FILE).read_bytes(), type=tuple[Column, ...]))
-        except (OSError, msgspec.DecodeError) as error:
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
             raise Invalid(f"{FILE} cannot be read: {error}", code="bad_artifact") from error
 
     # -- how a request's rows are read: whole rows at C speed, and value by value where something is missing or wrong

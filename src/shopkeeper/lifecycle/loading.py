@@ -110,7 +110,7 @@ def write_golden(folder: Path, golden: Any, expected: Sequence[float]) -> None:
 def _read_golden(folder: Path) -> Golden:
     try:
         return msgspec.json.decode((folder / GOLDEN).read_bytes(), type=Golden)
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _not_loading(folder, f"its golden rows cannot be read ({error})") from error
 
 

@@ -124,7 +124,7 @@ def read_entries(store: ObjectStore) -> Entries:
         if error.code != "unknown_object":
             raise
         return {}
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Invalid(
             f"{store.url}/{REGISTRY} is no registry ({str(error)[:100]}); move it away", code="bad_registry"
         ) from error
