@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from shopkeeper.learning.dealing import stratified
 from shopkeeper.recommend.ranking.rows import RankRows
 
 VALIDATION = 0.15
@@ -17,19 +17,9 @@ def stopping_split(data: RankRows, seed: int) -> tuple[RankRows, RankRows]:
     if n < _FEWEST:
         return data.take(slice(None)), data.take(slice(None))
     if not data.by_time:
-        later = stratified(data.label, VALIDATION, seed)
+        later = stratified(data.label, VALIDATION, np.random.default_rng(seed).random(n))
         return data.take(~later), data.take(later)
     cut = int(n * (1 - VALIDATION))
     if data.lists is not None:
         cut = int(np.searchsorted(data.lists.number, data.lists.number[cut]))
     return data.take(slice(0, cut)), data.take(slice(cut, n))
-
-
-def stratified(label: NDArray[np.float32], share: float, seed: int) -> NDArray[np.bool_]:
-    """(n,) true for that share of the rows of each label, at least one of each, drawn by seed."""
-    random = np.random.default_rng(seed)
-    chosen = np.zeros(len(label), dtype=np.bool_)
-    for value in np.unique(label):
-        places = np.flatnonzero(label == value)
-        chosen[random.permutation(places)[: max(1, round(len(places) * share))]] = True
-    return chosen

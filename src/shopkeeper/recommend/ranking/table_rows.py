@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from shopkeeper.core.errors import Invalid
 from shopkeeper.core.protocols import Report
 from shopkeeper.learning.checking import Finding, check_table, fingerprint, looks_like_an_id, summary
+from shopkeeper.learning.dealing import lots, stratified
 from shopkeeper.learning.fitting import fit_schema, is_text
 from shopkeeper.learning.labels import read_label
 from shopkeeper.learning.tabular import numbers, texts
 from shopkeeper.recommend.ranking.params import RankingParams
 from shopkeeper.recommend.ranking.rows import RankRows
-from shopkeeper.recommend.ranking.stopping import stratified
 from shopkeeper.sources.tables import read_table
 
 if TYPE_CHECKING:
@@ -57,9 +57,9 @@ def table_rows(
 ) -> tuple[RankRows, RankRows, dict[str, Any]]:
     """(rows to learn from, held-out fifth, facts).
 
-    With a time column the last fifth is held out, else a random one of each label, drawn by `seed`. All else is fitted
-    on the rows to learn from. Raises NotFound without the table, Invalid for one that nothing can be learned from,
-    after telling the log what the check found.
+    With a time column the last fifth is held out, else a random one of each label, drawn by `seed` and by what stands
+    in the rows (`learning/dealing.py`). All else is fitted on the rows to learn from. Raises NotFound without the
+    table, Invalid for one that nothing can be learned from, after telling the log what the check found.
     """
     roles = _roles(source)
     table = read_table(source, zone=zone, report=report)
@@ -172,7 +172,7 @@ def _split(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """(rows to learn from, rows held out) as places, in order of time where there is one."""
     if roles.time is None:
-        held = stratified(label, HELD, seed)
+        held = stratified(label, HELD, lots(frame.drop(roles.label), seed))
         return np.flatnonzero(~held), np.flatnonzero(held)
     order = frame[roles.time].arg_sort().to_numpy().astype(np.int64)
     cut = len(order) - int(len(order) * HELD)
