@@ -243,3 +243,10 @@ def test_differences_are_found_beyond_rounding():
     assert difference_of([1.0, 2.0], [1.0 + 1e-7, 2.0]) is None
     assert "off by up to 0.1" in difference_of([1.1], [1.0])
     assert "NaN" in difference_of([np.nan], [np.nan])
+
+
+def test_a_version_that_was_removed_says_so(registry, serving, add_version):
+    registry.mark(add_version(1.0), "removed")
+    with pytest.raises(NotFound, match="line v1 was removed") as caught:
+        serving.get("line", "v1")
+    assert caught.value.code == "removed"

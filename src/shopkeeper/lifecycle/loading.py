@@ -16,10 +16,11 @@ import msgspec
 import numpy as np
 
 from shopkeeper import plugins
-from shopkeeper.core.errors import ShopkeeperError, Unavailable
+from shopkeeper.core.errors import NotFound, ShopkeeperError, Unavailable
 from shopkeeper.core.protocols import Family, RowScorer
 from shopkeeper.core.records import FileEntry, Version
 from shopkeeper.lifecycle.outputs import check_outputs, kind_of
+from shopkeeper.lifecycle.versions import REMOVED
 from shopkeeper.stores import artifacts
 
 GOLDEN = "golden.json"
@@ -66,6 +67,8 @@ class Loaded:
 
 def load_version(version: Version, folder: Path) -> Loaded:
     """Raises NotFound or Unavailable (`artifact_broken`), Unavailable (`not_installed`)."""
+    if version.status == REMOVED:
+        raise NotFound(f"{version.model} v{version.version} was removed; its row stays as a record", code="removed")
     model, family = load_model(version.algorithm, folder, version.files)
     if list(model.feature_names) != version.feature_names:
         raise _broken(version, "its feature names are not those that it was registered with")
