@@ -69,7 +69,7 @@ def test_the_metrics_of_the_page_exist_with_these_labels() -> None:
     from shopkeeper.telemetry import metrics
 
     rows = re.findall(r"^\| `((?:model|http|grpc)_\w+)`[^|]*\|\s*([^|]*?)\s*\|$", PAGE, re.M)
-    assert len(rows) == 9
+    assert len(rows) == 11
     for name, labels in rows:
         told = set(re.sub(r"\([^)]*\)", "", labels).replace(" ", "").split(",")) - {""}
         assert told == set(getattr(metrics, name)._labelnames), name
