@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -28,7 +29,7 @@ class _Facts(msgspec.Struct, kw_only=True):
     onnx_max_difference: float | None = None
 
 
-class TreeRanker:
+class TreeRanker(ABC):
     """`score` is a probability; each call uses one thread, so that callers may run many at once."""
 
     loop_rows: ClassVar[int] = 256
@@ -106,29 +107,29 @@ class TreeRanker:
 
     # -- what each library does in its own way
 
+    @abstractmethod
     def native(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
         """(n, f) standardised -> (n,) by the library itself."""
-        raise NotImplementedError
 
+    @abstractmethod
     def gains(self) -> dict[int, float]:
         """Total gain by place of the feature."""
-        raise NotImplementedError
 
-    def write(self, folder: Path) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def write(self, folder: Path) -> None: ...
 
     @classmethod
-    def read(cls, folder: Path) -> Any:
-        raise NotImplementedError
+    @abstractmethod
+    def read(cls, folder: Path) -> Any: ...
 
     @staticmethod
-    def width_of(booster: Any) -> int:
-        raise NotImplementedError
+    @abstractmethod
+    def width_of(booster: Any) -> int: ...
 
     @staticmethod
+    @abstractmethod
     def trees_of(booster: Any) -> Trees:
         """Raises Invalid where they have no form of their own."""
-        raise NotImplementedError
 
 
 def threads_for(rows: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -80,8 +81,8 @@ class Column:
         return str(value)
 
 
-class SqlTable:
-    """Base of the database kinds. A kind gives `_rows` (columns, then chunks of rows) and `_error`."""
+class SqlTable(ABC):
+    """Base of the database kinds. A kind gives `quoted`, `_chunks` and `_error`."""
 
     name: ClassVar[str]
     description: ClassVar[str]
@@ -137,17 +138,17 @@ class SqlTable:
                 raise Invalid("the name of a table holds no NUL character", code="bad_name", field="table")
         return f"SELECT * FROM {self.quoted(options)}"  # noqa: S608  the dialect quotes
 
+    @abstractmethod
     def quoted(self, options: SqlOptions) -> str:
         """The table's name as the dialect quotes it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _chunks(self, options: SqlOptions) -> Iterator[tuple[list[Column], Sequence[Sequence[Any]]]]:
         """(columns, rows) once at least, empty when there are no rows. The library's errors come out as they are."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _error(self, error: Exception, options: SqlOptions) -> ShopkeeperError | None:
         """Ours for one of the library's; None for what is not the library's."""
-        raise NotImplementedError
 
     @contextmanager
     def _told(self, options: SqlOptions) -> Iterator[None]:
