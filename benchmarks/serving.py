@@ -16,6 +16,7 @@ from typing import Any
 
 from benchmarks import record
 from benchmarks.load import Load, measure, request
+from benchmarks.processes import ready
 
 _SECONDS = 5.0
 _ROUNDS = 3
@@ -65,8 +66,9 @@ def _serve(home: str) -> Server:
     while process.poll() is None:
         try:
             url = json.loads((Path(home) / "server.json").read_text())["url"]
-            with urllib.request.urlopen(f"{url}/readyz", timeout=5):
-                return Server(process, int(url.rsplit(":", 1)[1]))
+            ready(f"{url}/readyz")
+            ready(f"{url}/v2/models/xgb/ready")  # the last of the first trainings: nothing else runs any more
+            return Server(process, int(url.rsplit(":", 1)[1]))
         except (OSError, ValueError, TypeError, AttributeError):
             time.sleep(0.2)
     raise SystemExit(f"shopkeeper up ended with {process.returncode}")
