@@ -127,3 +127,12 @@ def test_finishing_twice_registers_once(train, registry):
     again = train.releases._release(train.jobs.get(job.job_id), job.result)
     assert again == {"registered": True, "version": 1, "promoted": True}
     assert registry.model("line").versions == 1
+
+
+def test_a_disk_that_is_full_while_saving_leaves_the_champion_and_no_version(train, registry):
+    assert train().status == "done"
+    failed = train("toy_bulky")
+    assert (failed.status, failed.result) == ("failed", None)
+    assert "No space left on device" in failed.error
+    assert [version.version for version in registry.versions("line")[0]] == [1]
+    assert registry.model("line").aliases["champion"] == 1

@@ -29,6 +29,7 @@ toy_forecaster = toyshop:ForecasterTrainer
 toy_swift = toyshop:SwiftTrainer
 toy_moody = toyshop:MoodyTrainer
 toy_slow = toyshop:SlowTrainer
+toy_bulky = toyshop:BulkyTrainer
 toy_pair = toyshop:PairTrainer
 
 [shopkeeper.families]
@@ -225,6 +226,19 @@ class Moody(Line):
 
 class MoodyTrainer(LineTrainer):
     name, model = "toy_moody", Moody
+
+
+class Bulky(Line):
+    """Finds the disk full when it is saved."""
+
+    def save(self, folder: Path) -> None:
+        super().save(folder)
+        with open("/dev/full", "w") as disk:
+            disk.write("more than there is room for")
+
+
+class BulkyTrainer(LineTrainer):
+    name, model = "toy_bulky", Bulky
 
 
 class Slow(Line):
