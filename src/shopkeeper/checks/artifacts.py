@@ -6,12 +6,14 @@ A shop's own algorithm passes them as the built-in ones do. `folder` is empty an
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
 from typing import Any, TypeAlias
+
+import numpy as np
 
 from shopkeeper import plugins
 from shopkeeper.core.errors import Unavailable
@@ -51,6 +53,14 @@ def saved_and_loaded(model: Any) -> Any:
         assert kept, "nothing was saved"
         assert not [file.name for file in kept if file.suffix in _PICKLED]
         return type(model).load(folder)
+
+
+def differing_in_threads(score: Callable[[Any], Any], parts: Sequence[Any]) -> list[int]:
+    """Places of the parts for which several threads at the same time give other arrays than one thread; best none."""
+    alone = [score(part) for part in parts]
+    with ThreadPoolExecutor(4) as pool:
+        pairs = zip(alone, pool.map(score, parts), strict=True)
+        return [at for at, (one, other) in enumerate(pairs) if not np.array_equal(one, other, equal_nan=True)]
 
 
 Check: TypeAlias = Callable[[Trained, Path], None]

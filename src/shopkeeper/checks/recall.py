@@ -6,14 +6,13 @@ Each check is given a trainer class and makes its own small shop: 60 users who k
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from shopkeeper.checks.artifacts import saved_and_loaded
+from shopkeeper.checks.artifacts import differing_in_threads, saved_and_loaded
 from shopkeeper.core.clock import DAY
 from shopkeeper.core.protocols import Trainer, silent
 from shopkeeper.recommend.orders import Orders
@@ -109,11 +108,7 @@ def answers_many_threads(trainer: type[Trainer]) -> None:
     """Scoring at the same time from several threads gives what one thread gives, and changes no input."""
     model = _fitted(trainer)
     questions = [_taken(model, [k % 24, (k * 7) % 24]) for k in range(40)]
-    alone = [model.scores(*question) for question in questions]
-    with ThreadPoolExecutor(4) as pool:
-        together = list(pool.map(lambda question: model.scores(*question), questions))
-    for one, other in zip(alone, together, strict=True):
-        np.testing.assert_array_equal(one, other)
+    assert not differing_in_threads(lambda question: model.scores(*question), questions)
 
 
 CHECKS: tuple[Callable[[type[Trainer]], None], ...] = (

@@ -125,9 +125,8 @@ class Predictor:
         except Overloaded:
             return await self._by(champion, rows, until=until)  # too many requests are not its fault
         except Exception as error:  # noqa: BLE001  the edge: whatever a stranger's version does
-            answered = await self._by(
-                champion, rows, until=until
-            )  # rows that the champion refuses too are the client's mistake
+            # Rows that the champion refuses too are the client's mistake.
+            answered = await self._by(champion, rows, until=until)
             self._failed(model, active, number, error)
             return answered
         finally:

@@ -134,11 +134,6 @@ class Traffic:
         self._put(model, scope, "split", None if alone else plan, by=by, reason=reason, check=check)
         return plan
 
-    def end_split(self, model: str, *, scope: str = "all", by: str = "", reason: str = "") -> None:
-        """The champion answers alone again."""
-        if self.active(model, scope) is not None:
-            self._put(model, scope, "split", None, by=by, reason=reason)
-
     def take_out(self, model: str, version: int, *, scope: str = "all", by: str, reason: str) -> bool:
         """Take one version out of the split; False when it was not in it any more."""
         with self._changing:
