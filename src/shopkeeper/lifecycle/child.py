@@ -136,7 +136,9 @@ def kill_group(leader: int) -> None:
 def note_process(folder: Path, process: psutil.Process) -> None:
     """Leave word of the child, so that who recovers the job can make sure that it is gone."""
     facts = {"pid": process.pid, "started": process.create_time()}
-    (folder / _PROCESS_FILE).write_bytes(msgspec.json.encode(facts))
+    half = folder / f"{_PROCESS_FILE}.half"
+    half.write_bytes(msgspec.json.encode(facts))
+    half.replace(folder / _PROCESS_FILE)  # whoever finds the file finds all of it
 
 
 def kill_noted(folder: Path) -> None:
