@@ -36,6 +36,16 @@ CONTENTS["0002"] = (
     "INSERT INTO schedules VALUES"
     " ('nightly', '0 2 * * *', 'train', '{}', NULL, 1, 0, 0, '{}', 9, NULL, NULL, 1, 5, '')",
 )
+CONTENTS["0003"] = (
+    *CONTENTS["0002"],
+    "INSERT INTO segment_spans VALUES (1, 's', 0, 5, NULL)",
+    "INSERT INTO webhooks VALUES ('w', 'https://example.com', '[]', NULL, NULL, 5, 5, '')",
+    "INSERT INTO deliveries VALUES ('d', 'w', 'segment.entered', 0, '{}', 'pending', 0, 5, NULL, NULL, 5, NULL)",
+    "INSERT INTO identities VALUES ('a', NULL, 0, 5)",
+    "INSERT INTO consents VALUES (0, 1, 1, 0, 5, '')",
+    "INSERT INTO preferences VALUES (0, '{}', 5)",
+    "INSERT INTO audit VALUES (1, 5, 'anna', 'profile.put', 0, NULL, '{}', NULL)",
+)
 
 
 def make_home(folder: Path, revision: str) -> str:

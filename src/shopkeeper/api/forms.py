@@ -30,6 +30,7 @@ class RuleForm(Struct):
     condition: Text
     description: Text = ""
     weight: Weight = 1.0
+    action: Text = ""
 
 
 class RuleChange(Struct):
@@ -38,6 +39,7 @@ class RuleChange(Struct):
     description: Text | UnsetType = UNSET
     weight: Weight | UnsetType = UNSET
     condition: Text | UnsetType = UNSET
+    action: Text | UnsetType = UNSET
 
 
 class SegmentForm(Struct):

@@ -103,10 +103,13 @@ class StockLevel(Record, kw_only=True):
 
 
 class Rule(Record, kw_only=True):
+    """`weight` is added to the score of whom it matches; `action`, where there is one, is suggested for them."""
+
     name: str
     condition: str
     description: str = ""
     weight: float = 1.0
+    action: str = ""
     version: int = 1
     updated_at: datetime | None = None
     updated_by: str = ""

@@ -77,6 +77,7 @@ class RuleStore:
         description: str | None = None,
         weight: float | None = None,
         condition: str | None = None,
+        action: str | None = None,
         if_match: str | None = None,
         by: str = "",
     ) -> Future[Rule]:
@@ -90,6 +91,7 @@ class RuleStore:
                 description=old.description if description is None else description,
                 weight=old.weight if weight is None else weight,
                 condition=old.condition if condition is None else condition,
+                action=old.action if action is None else action,
             )
             _check(new)
             return self._add(connection, new, _last(connection, name), by)
@@ -129,6 +131,7 @@ class RuleStore:
             "description": rule.description,
             "weight": rule.weight,
             "condition": rule.condition,
+            "action": rule.action,
             "updated_at": later(self._clock.wall(), None if last is None else last.updated_at),
             "updated_by": by,
             "deleted": deleted,
@@ -176,6 +179,7 @@ def _rule(row: Row[Any]) -> Rule:
         condition=row.condition,
         description=row.description,
         weight=row.weight,
+        action=row.action,
         version=row.version,
         updated_at=moment(row.updated_at),
         updated_by=row.updated_by,
@@ -186,5 +190,6 @@ def _check(rule: Rule) -> None:
     check_label(rule.name)
     if not math.isfinite(rule.weight) or abs(rule.weight) > _WEIGHT:
         raise Invalid(f"weight {rule.weight} must lie within {-_WEIGHT:g} and {_WEIGHT:g}", field="weight")
-    if len(rule.description) > _DESCRIPTION:
-        raise Invalid(f"description has more than {_DESCRIPTION} characters; shorten it", field="description")
+    for field, text in (("description", rule.description), ("action", rule.action)):
+        if len(text) > _DESCRIPTION:
+            raise Invalid(f"{field} has more than {_DESCRIPTION} characters; shorten it", field=field)

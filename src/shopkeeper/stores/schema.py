@@ -134,6 +134,7 @@ rules = Table(
     Column("updated_at", BigInteger, nullable=False),
     Column("updated_by", String(128), nullable=False),
     Column("deleted", Boolean, nullable=False),
+    Column("action", Text, nullable=False, server_default=""),  # what to suggest to whom it matches
 )
 
 segments = Table(
@@ -144,6 +145,107 @@ segments = Table(
     Column("description", Text, nullable=False),
     Column("condition", Text, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
+)
+
+# Who belonged to a segment from when to when; `left_at` null: still. At most one open span a user and segment.
+segment_spans = Table(
+    "segment_spans",
+    metadata,
+    Column("position", _BigKey, primary_key=True),
+    Column("segment", String(64), nullable=False),
+    Column("user_row", Integer, ForeignKey("users.row"), nullable=False),
+    Column("entered_at", BigInteger, nullable=False),
+    Column("left_at", BigInteger),
+    Index(None, "segment", "entered_at"),
+    Index(None, "user_row", "segment"),
+)
+
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("webhook_id", String(32), primary_key=True),
+    Column("url", Text, nullable=False),
+    Column("events", JSON, nullable=False),
+    Column("segment", String(64)),  # null: all segments
+    Column("secret", Text),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("updated_by", String(128), nullable=False),
+)
+
+# The outbox: written in the transaction of what it tells, sent afterwards.
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("delivery_id", String(32), primary_key=True),
+    Column("webhook_id", String(32), nullable=False),
+    Column("event", String(32), nullable=False),
+    Column("user_row", Integer, ForeignKey("users.row")),  # whom it is about
+    Column("payload", JSON, nullable=False),
+    Column("status", String(16), nullable=False),  # pending | delivered | failed
+    Column("attempts", Integer, nullable=False),
+    Column("next_try", BigInteger),
+    Column("answer", Integer),  # the last HTTP status
+    Column("error", Text),
+    Column("created_at", BigInteger, nullable=False),
+    Column("finished_at", BigInteger),
+    Index(None, "status", "next_try"),
+    Index(None, "webhook_id", "created_at"),
+    Index(None, "user_row"),
+)
+
+identities = Table(
+    "identities",
+    metadata,
+    Column("anonymous_id", String(128), primary_key=True),
+    Column("anonymous_row", Integer, ForeignKey("users.row")),  # null: never seen before it was bound
+    Column("user_row", Integer, ForeignKey("users.row"), nullable=False),
+    Column("bound_at", BigInteger, nullable=False),
+    Index(None, "user_row"),
+)
+
+merges = Table(
+    "merges",
+    metadata,
+    Column("from_row", Integer, ForeignKey("users.row"), primary_key=True),
+    Column("into_row", Integer, ForeignKey("users.row"), nullable=False),
+    Column("merged_at", BigInteger, nullable=False),
+    Column("merged_by", String(128), nullable=False),
+    Index(None, "into_row"),
+)
+
+consents = Table(
+    "consents",
+    metadata,
+    Column("user_row", Integer, ForeignKey("users.row"), primary_key=True),
+    Column("personalization", Boolean, nullable=False),
+    Column("profiling", Boolean, nullable=False),
+    Column("marketing", Boolean, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("updated_by", String(128), nullable=False),
+)
+
+preferences = Table(
+    "preferences",
+    metadata,
+    Column("user_row", Integer, ForeignKey("users.row"), primary_key=True),
+    Column("stated", JSON, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("position", _BigKey, primary_key=True),
+    Column("time", BigInteger, nullable=False),
+    Column("who", String(128), nullable=False),
+    Column("what", String(64), nullable=False),
+    Column("user_row", Integer, ForeignKey("users.row")),  # whose data was touched
+    Column("before", JSON),
+    Column("after", JSON),
+    Column("request_id", String(128)),
+    Index(None, "user_row"),
+    Index(None, "time"),
 )
 
 jobs = Table(
