@@ -57,7 +57,7 @@ def test_unknown_and_deleted_users_and_visitors_have_none(world: World) -> None:
 
 def test_the_last_event_counts_at_once(world: World) -> None:
     world.order("ada", 3)
-    world.profiles.create_rule("buyer", "orders >= 2").result()
+    world.profiles.rulebook.create("buyer", "orders >= 2").result()
     assert world.profiles.explain("ada").f_rule == 0.0
     world.order("ada", 0)
     assert world.profiles.explain("ada").f_rule == 1.0
@@ -65,7 +65,7 @@ def test_the_last_event_counts_at_once(world: World) -> None:
 
 def test_time_alone_changes_windows_and_stages(world: World) -> None:
     world.order("ada", 0)
-    world.profiles.create_rule("recent", "orders in 7 days >= 1 and lifecycle == 'new'").result()
+    world.profiles.rulebook.create("recent", "orders in 7 days >= 1 and lifecycle == 'new'").result()
     assert world.profiles.explain("ada").f_rule == 1.0
     world.clock.advance(7 * DAY)
     assert world.profiles.explain("ada").f_rule == 0.0
@@ -88,7 +88,7 @@ def test_an_explanation_adds_up_and_says_why(world: World) -> None:
         ("c", "spend > 100", 9.0),
         ("d", "'order' in event_counts", -0.7),
     ]:
-        world.profiles.create_rule(name, condition, weight=weight).result()
+        world.profiles.rulebook.create(name, condition, weight=weight).result()
     found = world.profiles.explain("ada", k=1)
     assert found.base_value + sum(found.shap_values.values()) == found.final_score
     assert found.shap_values == {"a": 0.1, "b": 0.2, "c": 0.0, "d": -0.7}
@@ -105,39 +105,39 @@ def test_an_explanation_adds_up_and_says_why(world: World) -> None:
 
 def test_rules_are_changed_while_running(world: World) -> None:
     world.order("ada", 1)
-    first = world.profiles.create_rule("r", "orders >= 1", weight=0.5, by="eve").result()
+    first = world.profiles.rulebook.create("r", "orders >= 1", weight=0.5, by="eve").result()
     before = world.profiles.explain("ada").versions["rules"]
-    world.profiles.update_rule("r", weight=2.0).result()
+    world.profiles.rulebook.update("r", weight=2.0).result()
     assert world.profiles.explain("ada").f_rule == 2.0
     assert world.profiles.explain("ada").versions["rules"] != before
-    world.profiles.update_rule("r", condition="orders >= 5").result()
+    world.profiles.rulebook.update("r", condition="orders >= 5").result()
     assert world.profiles.explain("ada").f_rule == 0.0
-    world.profiles.delete_rule("r").result()
-    assert world.profiles.rules() == []
+    world.profiles.rulebook.delete("r").result()
+    assert world.profiles.rulebook.all() == []
     assert first.updated_by == "eve"
 
 
 def test_a_lost_race_and_a_bad_condition_change_nothing(world: World) -> None:
-    world.profiles.create_rule("r", "orders >= 1").result()
+    world.profiles.rulebook.create("r", "orders >= 1").result()
     with pytest.raises(Stale):
-        world.profiles.update_rule("r", weight=3, if_match='"0"').result()
+        world.profiles.rulebook.update("r", weight=3, if_match='"0"').result()
     with pytest.raises(Invalid, match=r"^at 1: unknown field 'ordrs'; did you mean 'orders'"):
-        world.profiles.update_rule("r", condition="ordrs > 1")
+        world.profiles.rulebook.update("r", condition="ordrs > 1")
     with pytest.raises(Invalid, match=r"^at "):
-        world.profiles.create_rule("s", "spend >")
+        world.profiles.rulebook.create("s", "spend >")
     with pytest.raises(Invalid, match="exists"):
-        world.profiles.create_rule("r", "orders > 1").result()
-    assert [(rule.condition, rule.version) for rule in world.profiles.rules()] == [("orders >= 1", 1)]
+        world.profiles.rulebook.create("r", "orders > 1").result()
+    assert [(rule.condition, rule.version) for rule in world.profiles.rulebook.all()] == [("orders >= 1", 1)]
 
 
 def test_attributes_of_users_are_fields_of_rules(world: World) -> None:
     world.user("ada", country="Norway", vip=True, points=12, prefs={"tea": 2}, **{"not a name": 1, "orders": "x"})
     world.user("bob", country="Norway", points="many")
     world.user("cy", points=3)
-    world.profiles.create_rule("r", "country == 'Norway' and vip and points > 10 and prefs['tea'] == 2").result()
+    world.profiles.rulebook.create("r", "country == 'Norway' and vip and points > 10 and prefs['tea'] == 2").result()
     assert world.profiles.explain("ada").f_rule == 1.0
     assert world.profiles.explain("bob").f_rule == 0.0
-    fields = {field["name"]: field["type"] for field in world.profiles.rule_fields()}
+    fields = {field["name"]: field["type"] for field in world.profiles.schema.fields()}
     assert (fields["country"], fields["vip"], fields["points"], fields["prefs"]) == ("text", "bool", "number", "map")
     assert fields["orders"] == "number"
     assert "not a name" not in fields
@@ -145,18 +145,18 @@ def test_attributes_of_users_are_fields_of_rules(world: World) -> None:
 
 def test_a_rule_whose_field_went_away_is_named_and_matches_nobody(world: World) -> None:
     world.user("ada", country="Norway")
-    world.profiles.create_rule("r", "country == 'Norway'").result()
-    assert world.profiles.problems() == {}
+    world.profiles.rulebook.create("r", "country == 'Norway'").result()
+    assert world.profiles.rulebook.problems() == {}
     world.user("ada")
-    world.profiles.schema()
-    assert world.profiles.problems()["rule r"].startswith("at 1: unknown field 'country'")
+    world.profiles.schema.refresh()
+    assert world.profiles.rulebook.problems()["r"].startswith("at 1: unknown field 'country'")
     assert world.profiles.explain("ada").rule_details[0].why.startswith("cannot run: at 1")
 
 
 def test_the_telecom_rules_run_verbatim_on_user_records(tmp_path: Path) -> None:
     world = World(tmp_path, extra_fields=TELECOM_FIELDS)
     for rule in TELECOM_RULES:
-        world.profiles.create_rule(rule.name, rule.condition, weight=rule.weight).result()
+        world.profiles.rulebook.create(rule.name, rule.condition, weight=rule.weight).result()
     world.user("ada", plan_type="5G family", monthly_fee=320, tenure_months=40)
     world.event("ada", "app_use")
     for _ in range(10):
@@ -171,7 +171,7 @@ def test_segments_with_members_and_pages(world: World) -> None:
     for k in range(7):
         world.order(f"u{k}", days_ago=k * 10)
     world.user("quiet")
-    made = world.profiles.create_segment("recent", "days_since_order <= 30", description="d").result()
+    made = world.profiles.segmentbook.create("recent", "days_since_order <= 30", description="d").result()
     assert made.version == 1
     assert [(s.name, s.size) for s in world.profiles.segments()] == [("recent", 4)]
     page, cursor, total = world.profiles.segment_members("recent", limit=3)
@@ -185,7 +185,7 @@ def test_segments_with_members_and_pages(world: World) -> None:
     with pytest.raises(Invalid, match="cursor"):
         world.profiles.segment_members("recent", cursor="!!")
     with pytest.raises(Conflict):
-        world.profiles.create_segment("recent", "orders > 1").result()
+        world.profiles.segmentbook.create("recent", "orders > 1").result()
 
 
 def test_visitors_and_removed_users_are_no_members(world: World) -> None:
@@ -194,14 +194,14 @@ def test_visitors_and_removed_users_are_no_members(world: World) -> None:
     world.order("gone", 3)
     world.users.delete("gone").result()
     world.user("quiet")
-    world.profiles.create_segment("all", "total_events >= 0").result()
+    world.profiles.segmentbook.create("all", "total_events >= 0").result()
     members, _, _ = world.profiles.segment_members("all")
     assert [row["user_id"] for row in members] == ["quiet"]
 
 
 def test_who_enters_while_we_look_has_a_time(world: World) -> None:
     world.order("ada", 1)
-    world.profiles.create_segment("twice", "orders >= 2").result()
+    world.profiles.segmentbook.create("twice", "orders >= 2").result()
     world.order("bob", 2)
     world.order("bob", 1)
     assert world.profiles.segment_members("twice")[0] == [{"user_id": "bob", "entered_at": None}]
@@ -214,11 +214,16 @@ def test_who_enters_while_we_look_has_a_time(world: World) -> None:
 
 def test_defaults_are_seeded_once_and_all_run(world: World) -> None:
     world.profiles.seed_defaults()
-    assert world.profiles.problems() == {}
-    assert [rule.name for rule in world.profiles.rules()] == ["at_risk_churn", "bulk_buyer", "high_value", "loyal"]
-    world.profiles.delete_rule("loyal").result()
+    assert world.profiles.rulebook.problems() == {}
+    assert [rule.name for rule in world.profiles.rulebook.all()] == [
+        "at_risk_churn",
+        "bulk_buyer",
+        "high_value",
+        "loyal",
+    ]
+    world.profiles.rulebook.delete("loyal").result()
     world.profiles.seed_defaults()
-    assert len(world.profiles.rules()) == 3
+    assert len(world.profiles.rulebook.all()) == 3
     assert {segment.name for segment in world.profiles.segments()} >= {"champions", "at_risk", "lost"}
 
 
@@ -231,10 +236,10 @@ def test_every_rule_says_the_same_of_one_user_and_of_all(world: World) -> None:
             world.order(f"u{k}", days_ago=(j * 37 + k * 11) % 300, item=f"i{j % 3}", quantity=5 * k, price=1.5 * j)
         if k % 3 == 0:
             world.event(f"u{k}", "return", 1, "i0", -2, 3.0)
-    world.profiles.create_segment(
+    world.profiles.segmentbook.create(
         "windows", "orders in 90 days >= 2 and spend in 180 days > 20 or points == 3"
     ).result()
-    world.profiles.create_segment(
+    world.profiles.segmentbook.create(
         "counts", "(event_counts in 30 days).get('order', 0) > 1 or 'return' in event_counts"
     ).result()
     inside = {

@@ -44,7 +44,7 @@ async def list_segments(shop: ShopDep) -> Response:
 async def create_segment(request: Request, shop: ShopDep) -> Response:
     """Makes a segment"""
     form = await read(request, SegmentForm)
-    made = shop.profiles.create_segment(form.name, form.condition, description=form.description)
+    made = shop.profiles.segmentbook.create(form.name, form.condition, description=form.description)
     stored = await asyncio.wrap_future(made)
     return reply(stored, 201, {"etag": etag(stored.updated_at)})
 

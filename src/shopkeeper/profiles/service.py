@@ -8,28 +8,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from concurrent.futures import Future
 from typing import Any
 
 from shopkeeper.core.clock import MINUTE, SECOND, Clock, rfc3339
 from shopkeeper.core.errors import Invalid, NotFound
-from shopkeeper.core.records import Explanation, Rule, Segment
+from shopkeeper.core.records import Explanation, Segment
 from shopkeeper.explain.contributions import probability
 from shopkeeper.features.state import FeatureState
-from shopkeeper.profiles.conditions import Condition, compiled, fields_of
+from shopkeeper.profiles.conditions import fields_of
 from shopkeeper.profiles.defaults import RULES, SEGMENTS
-from shopkeeper.profiles.fields import DERIVED, schema_of
+from shopkeeper.profiles.fields import DERIVED
+from shopkeeper.profiles.live_schema import LiveSchema
 from shopkeeper.profiles.membership import UNKNOWN
 from shopkeeper.profiles.people import People, Person
+from shopkeeper.profiles.rulebook import RuleBook
 from shopkeeper.profiles.scoring import contributions, explanation
+from shopkeeper.profiles.segmentbook import SegmentBook
 from shopkeeper.profiles.snapshot import Snapshot, take_snapshot
 from shopkeeper.profiles.sources import One
 from shopkeeper.profiles.table import ProfileTable
-from shopkeeper.rules.parser import parse
-from shopkeeper.rules.schema import Field, Schema
+from shopkeeper.rules.schema import Field
 from shopkeeper.stores.paging import cursor_after, key_of
-from shopkeeper.stores.rules import RuleStore
-from shopkeeper.stores.segments import SegmentStore
 from shopkeeper.stores.sql import Database
 
 _SCALE_AGE = MINUTE
@@ -50,22 +49,17 @@ class ProfileService:
     ) -> None:
         self._clock = clock
         self._features = features
-        self._people = People(db)
-        self._extra = tuple(extra_fields)
+        self.people = People(db)
+        self.schema = LiveSchema(self.people, extra_fields)
+        self.rulebook = RuleBook(db, clock, self.schema)
+        self.segmentbook = SegmentBook(db, clock, self.schema)
         self._max_age = int(max_age_s * SECOND)
-        self.rule_store = RuleStore(db, clock)
-        self.segment_store = SegmentStore(db, clock)
-        self._schema = schema_of([], self._extra)
-        self._schema_of = -1
-        self._rules: list[tuple[Rule, Condition]] = []
-        self._segments: dict[str, tuple[Segment, Condition]] = {}
-        self._compiled_for: tuple[int, int, int] | None = None
         self._snapshot: Snapshot | None = None
 
     def seed_defaults(self) -> None:
         """Adds the default rules and segments whose names are free. Returns when they are durable."""
-        self.rule_store.add_missing(list(RULES), by="shop").result()
-        self.segment_store.add_missing(list(SEGMENTS)).result()
+        self.rulebook.seed(RULES)
+        self.segmentbook.seed(SEGMENTS)
 
     # -- one user --------------------------------------------------------------------------------------------
 
@@ -94,83 +88,20 @@ class ProfileService:
     def explain(self, user_id: str, k: int = 5) -> Explanation:
         """Raises NotFound."""
         _, table = self._look_up(user_id)
-        return explanation(user_id, self._rules, table.row(fields_of(c for _, c in self._rules)), k)
+        rules = self.rulebook.compiled()
+        return explanation(user_id, rules, table.row(fields_of(c for _, c in rules)), k)
 
     def segments_of(self, user_id: str) -> list[str]:
         """Names of the user's segments now, sorted. Raises NotFound."""
         return self._segments_of(self._look_up(user_id)[1])
-
-    # -- rules -----------------------------------------------------------------------------------------------
-
-    def schema(self) -> Schema:
-        """The fields of today, attributes of all users included."""
-        self._people.refresh()
-        self._renew()
-        return self._schema
-
-    def rule_fields(self) -> list[dict[str, Any]]:
-        """`[{name, type, unit, help, windows}]`, windows in hours."""
-        fields = self.schema().fields.values()
-        return [
-            {"name": f.name, "type": f.type, "unit": f.unit, "help": f.help, "windows": list(f.windows)} for f in fields
-        ]
-
-    def rules(self) -> list[Rule]:
-        self._renew()
-        return [rule for rule, _ in self._rules]
-
-    def rule(self, name: str, version: int | None = None) -> Rule:
-        """Raises NotFound."""
-        return self.rule_store.get(name, version)
-
-    def problems(self) -> dict[str, str]:
-        """Rules and segments that cannot run, and why: `rule NAME` or `segment NAME` -> reason."""
-        self._renew()
-        found = {f"rule {rule.name}": condition.problem for rule, condition in self._rules}
-        found |= {f"segment {name}": condition.problem for name, (_, condition) in self._segments.items()}
-        return {name: problem for name, problem in found.items() if problem is not None}
-
-    def create_rule(
-        self, name: str, condition: str, *, description: str = "", weight: float = 1.0, by: str = ""
-    ) -> Future[Rule]:
-        """Raises Invalid with "at N:" for a bad condition; a taken name is Invalid by the future."""
-        parse(condition, self.schema())
-        return self.rule_store.create(
-            Rule(name=name, condition=condition, description=description, weight=weight), by=by
-        )
-
-    def update_rule(
-        self,
-        name: str,
-        *,
-        condition: str | None = None,
-        description: str | None = None,
-        weight: float | None = None,
-        if_match: str | None = None,
-        by: str = "",
-    ) -> Future[Rule]:
-        """None leaves as it is. Raises Invalid; NotFound and Stale come by the future."""
-        if condition is not None:
-            parse(condition, self.schema())
-        return self.rule_store.update(
-            name, condition=condition, description=description, weight=weight, if_match=if_match, by=by
-        )
-
-    def delete_rule(self, name: str, *, if_match: str | None = None, by: str = "") -> Future[Rule]:
-        return self.rule_store.delete(name, if_match=if_match, by=by)
 
     # -- segments --------------------------------------------------------------------------------------------
 
     def segments(self) -> list[Segment]:
         """By name, with their sizes."""
         sizes = self._everybody().members.sizes()
-        found = (segment for segment, _ in self._segments.values())
+        found = (segment for segment, _ in self.segmentbook.compiled().values())
         return [_sized(segment, sizes.get(segment.name, 0)) for segment in found]
-
-    def create_segment(self, name: str, condition: str, *, description: str = "") -> Future[Segment]:
-        """Raises Invalid with "at N:"; a taken name is Conflict by the future."""
-        parse(condition, self.schema())
-        return self.segment_store.create(Segment(name=name, condition=condition, description=description))
 
     def segment_members(
         self, name: str, limit: int = 50, cursor: str | None = None
@@ -182,7 +113,7 @@ class ProfileService:
         members = self._everybody().members
         if name not in members.inside:
             raise NotFound(f"no segment {name!r}", code="unknown_segment")
-        rows, ids = members.rows(name), self._people.ids()
+        rows, ids = members.rows(name), self.people.ids()
         after = _row_of(key_of(cursor))
         page = [int(row) for row in rows[rows > after][: limit + 1]]
         entered = members.entered[name]
@@ -192,7 +123,7 @@ class ProfileService:
     # -- inside ----------------------------------------------------------------------------------------------
 
     def _look_up(self, user_id: str) -> tuple[Person, ProfileTable]:
-        person = self._people.find(user_id)
+        person = self.people.find(user_id)
         now = self._clock.now()
         known = person is not None and not person.removed
         if person is None or not known or not (person.listed or self._features.past(person.row, now).last_time >= 0):
@@ -202,52 +133,44 @@ class ProfileService:
                 field="user_id",
             )
         scale = self._kept_snapshot().scale
-        return person, ProfileTable(self._schema, One(self._features, person.row, now), [person], scale)
+        return person, ProfileTable(self.schema.current(), One(self._features, person.row, now), [person], scale)
 
     def _scores(self, table: ProfileTable) -> dict[str, Any]:
-        parts = contributions(self._rules, table.row(fields_of(c for _, c in self._rules)))
+        rules = self.rulebook.compiled()
+        parts = contributions(rules, table.row(fields_of(c for _, c in rules)))
         score = parts.total
         return {"final_score": score, "probability": probability(score), "f_rule": score, "rules": parts.by_name()}
 
     def _segments_of(self, table: ProfileTable) -> list[str]:
-        row = table.row(fields_of(condition for _, condition in self._segments.values()))
-        return [name for name, (_, condition) in self._segments.items() if condition.one(row)]
-
-    def _renew(self) -> None:
-        """Reads rules and segments again when they, or the fields that they read, have changed."""
-        if self._schema_of != self._people.version:
-            self._schema_of = self._people.version
-            self._schema = schema_of((person.attributes for person in self._people.all()), self._extra)
-        wanted = (self.rule_store.changes, self.segment_store.changes, self._schema_of)
-        if self._compiled_for == wanted:
-            return
-        self._rules = [(rule, compiled(rule.condition, self._schema)) for rule in self.rule_store.all()]
-        found = self.segment_store.all()
-        self._segments = {segment.name: (segment, compiled(segment.condition, self._schema)) for segment in found}
-        self._compiled_for = wanted
+        segments = self.segmentbook.compiled()
+        row = table.row(fields_of(condition for _, condition in segments.values()))
+        return [name for name, (_, condition) in segments.items() if condition.one(row)]
 
     def _kept_snapshot(self) -> Snapshot:
         """A snapshot for its scale, which moves slowly: at most a minute old."""
-        self._renew()
         kept = self._snapshot
         fresh = kept is not None and self._clock.wall() - kept.taken < max(self._max_age, _SCALE_AGE)
         return kept if kept is not None and fresh else self._everybody()
 
     def _everybody(self) -> Snapshot:
         """A snapshot that is at most `max_age_s` old and knows every segment."""
-        self._renew()
         kept, wall = self._snapshot, self._clock.wall()
         if (
             kept is not None
             and wall - kept.taken < self._max_age
-            and kept.members.inside.keys() == self._segments.keys()
+            and kept.members.inside.keys() == self.segmentbook.compiled().keys()
         ):
             return kept
-        self._people.refresh()
-        self._renew()
-        conditions = {name: condition for name, (_, condition) in self._segments.items()}
+        self.people.refresh()
+        conditions = {name: condition for name, (_, condition) in self.segmentbook.compiled().items()}
         self._snapshot = take_snapshot(
-            self._features, self._people, self._schema, conditions, now=self._clock.now(), wall=wall, before=kept
+            self._features,
+            self.people,
+            self.schema.current(),
+            conditions,
+            now=self._clock.now(),
+            wall=wall,
+            before=kept,
         )
         return self._snapshot
 

@@ -1,4 +1,4 @@
-"""What is kept of people beside their events: membership of segments, identities, consent, preferences, webhooks, audit.
+"""What is kept of people beside their events: segment spans, identities, consent, preferences, webhooks, audit.
 
 Revision: 0003
 """
