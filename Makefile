@@ -7,7 +7,7 @@ help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 18
 
 setup: ## make .venv and install what serving needs
-	@scripts/setup console
+	@scripts/setup console deep
 
 setup-dev:
 	@scripts/setup console dev
