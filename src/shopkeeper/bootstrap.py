@@ -54,6 +54,7 @@ from shopkeeper.sources.sample import write_sample
 from shopkeeper.stores.archives import ArchiveLimits
 from shopkeeper.stores.artifacts import ArtifactStore
 from shopkeeper.stores.catalog import Catalog
+from shopkeeper.stores.consents import ConsentStore
 from shopkeeper.stores.events import EventLog
 from shopkeeper.stores.following import Following
 from shopkeeper.stores.home import Home
@@ -181,7 +182,8 @@ class Shop:
         self.imports = Imports(stores.targets, home, clock, self.zone, upload_limit=settings.upload_limit)
         self.imports.hook_into(self.jobs)
 
-        self.profiles = ProfileService(db, clock, self.features)
+        self.consents = ConsentStore(db, self.vocab, clock, default=settings.consent_default)
+        self.profiles = ProfileService(db, clock, self.features, consents=self.consents)
         self.recommend = RecommendService(
             features=self.features,
             catalog=self.catalog,

@@ -57,6 +57,9 @@ class Settings(BaseSettings):
     backend_base_url: str | None = _setting("URL", None, "Where console and client find the API", "BACKEND_BASE_URL")
     timezone: str = _setting("TIMEZONE", "UTC", "Time zone of a new shop: a day is a local day")
     currency: str = _setting("CURRENCY", "EUR", "Currency of a new shop, ISO 4217")
+    consent_default: bool = _setting(
+        "CONSENT_DEFAULT", True, "What counts for a user who was never asked; false: a user has to opt in first"
+    )
     live_speed: float = _setting(
         "LIVE_SPEED",
         60.0,

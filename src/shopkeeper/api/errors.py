@@ -55,6 +55,7 @@ _BY_CODE = {
     "no_key": 401,
     "bad_key": 401,
     "key_in_url": 400,
+    "no_user": 400,
     "gate_refused": 409,
     "body_too_large": 413,
     "wrong_content_type": 415,

@@ -63,6 +63,15 @@ class User(Record, kw_only=True):
     updated_at: datetime | None = None
 
 
+class Consent(Record, kw_only=True):
+    """What a user agrees to. `updated_at` null: never asked, the shop's default counts."""
+
+    personalization: bool
+    profiling: bool
+    marketing: bool
+    updated_at: datetime | None = None
+
+
 class Item(Record, kw_only=True):
     """`price` is the current list price in the shop's currency; an inactive item is never suggested."""
 

@@ -28,6 +28,7 @@ from shopkeeper.profiles.snapshot import Snapshot, take_snapshot
 from shopkeeper.profiles.sources import One
 from shopkeeper.profiles.table import ProfileTable
 from shopkeeper.rules.schema import Field
+from shopkeeper.stores.consents import ConsentStore
 from shopkeeper.stores.paging import cursor_after, key_of
 from shopkeeper.stores.sql import Database
 
@@ -44,11 +45,13 @@ class ProfileService:
         clock: Clock,
         features: FeatureState,
         *,
+        consents: ConsentStore | None = None,
         extra_fields: Iterable[Field] = (),
         max_age_s: float = 5.0,
     ) -> None:
         self._clock = clock
         self._features = features
+        self._consents = consents
         self.people = People(db)
         self.schema = LiveSchema(self.people, extra_fields)
         self.rulebook = RuleBook(db, clock, self.schema)

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from typing import Any
+
+from api_server import Running
+
+V1 = "/api/v1"
+
+
+def meet(live: Running, user_id: str) -> None:
+    event = {"event_type": "view", "user_id": user_id, "item_id": "item-1"}
+    assert live.http.post(f"{V1}/events", json=event).status_code == 202
+
+
+def consent(live: Running, user_id: str) -> dict[str, Any]:
+    answer = live.http.get(f"{V1}/users/{user_id}/consent")
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def test_consent_is_read_and_changed_in_part(live: Running) -> None:
+    meet(live, "consent-1")
+    assert consent(live, "consent-1") == {
+        "personalization": True, "profiling": True, "marketing": True, "updated_at": None,
+    }  # fmt: skip
+    changed = live.http.put(f"{V1}/users/consent-1/consent", json={"marketing": False})
+    assert changed.status_code == 200
+    assert changed.json() == consent(live, "consent-1")
+    assert (changed.json()["marketing"], changed.json()["profiling"]) == (False, True)
+    for bad in ({"profiling": "no"}, {"profiling": None}, []):
+        assert live.http.put(f"{V1}/users/consent-1/consent", json=bad).status_code == 400
+    assert consent(live, "consent-1") == changed.json()
+
+
+def test_consent_of_a_stranger_is_404(live: Running) -> None:
+    assert live.http.get(f"{V1}/users/stranger/consent").status_code == 404
+    assert live.http.put(f"{V1}/users/stranger/consent", json={"profiling": False}).status_code == 404
+
+
+def test_opting_out_and_in_by_query_or_body(live: Running) -> None:
+    meet(live, "opted")
+    assert live.http.post(f"{V1}/personalization/opt-out", json={"user_id": "opted"}).json() == {"success": True}
+    said = consent(live, "opted")
+    assert (said["personalization"], said["profiling"], said["marketing"]) == (False, False, True)
+    assert live.http.post(f"{V1}/personalization/opt-in", params={"user_id": "opted"}).json() == {"success": True}
+    said = consent(live, "opted")
+    assert (said["personalization"], said["profiling"], said["marketing"]) == (True, True, True)
+
+
+def test_who_opts_out_before_the_first_visit_is_not_forgotten(live: Running) -> None:
+    assert live.http.post(f"{V1}/personalization/opt-out", json={"user_id": "early"}).status_code == 200
+    meet(live, "early")
+    assert consent(live, "early")["profiling"] is False
+
+
+def test_opting_without_a_user_or_with_two_is_refused(live: Running) -> None:
+    answer = live.http.post(f"{V1}/personalization/opt-out")
+    assert (answer.status_code, answer.json()["code"]) == (400, "no_user")
+    answer = live.http.post(f"{V1}/personalization/opt-out", json={"user_id": "a"}, params={"user_id": "b"})
+    assert (answer.status_code, answer.json()["code"]) == (422, "two_users")
+    assert live.http.post(f"{V1}/personalization/opt-out", json={"user_id": 5}).status_code == 422
+    assert live.http.post(f"{V1}/personalization/opt-out", json=[1]).status_code == 422
