@@ -1,0 +1,193 @@
+"""What a fusion model is given: the same code for a training row as of a past moment, one request, and everybody.
+
+A user's embedding is a sum over the items that the user took: weight * item vector. An item's weight is
+log(1 + mass) / length, its mass the sum over the user's events with it (order 1, other interest 1/4), each halved
+every `half_life_days`; the length makes the squares of a user's weights add up to 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shopkeeper.core.clock import DAY
+from shopkeeper.core.errors import Invalid
+from shopkeeper.core.records import Rule
+from shopkeeper.features.kinds import Role
+from shopkeeper.features.state import FeatureState
+from shopkeeper.profiles.conditions import Condition
+from shopkeeper.profiles.fusion.activity import ACTIVITY, activity
+from shopkeeper.profiles.fusion.model import SUMMARY, FusionInputs, FusionModel
+from shopkeeper.profiles.table import ProfileTable
+from shopkeeper.rules.columns import Columns
+
+_LEAST = 1e-100
+_MASS = np.zeros(4)
+_MASS[Role.ORDER], _MASS[Role.INTEREST] = 1.0, 0.25
+
+
+class ItemIds(Protocol):
+    """The shop's items by row; it grows while the shop runs."""
+
+    def __len__(self) -> int: ...
+
+    def id(self, row: int, /) -> str: ...
+
+
+class Places:
+    """Rows of the shop -> positions in a model's own items. Used on one thread."""
+
+    def __init__(self, item_ids: Sequence[str], shop: ItemIds) -> None:
+        self._positions = {id: at for at, id in enumerate(item_ids)}
+        self._shop = shop
+        self._known = np.full(1, -1, dtype=np.int32)
+
+    def of(self, rows: NDArray[np.int32]) -> NDArray[np.int32]:
+        """(n,) -> (n,); -1 for an item that the model has no vector for, and for row -1: no item."""
+        if len(self._known) <= len(self._shop):
+            news = range(len(self._known) - 1, len(self._shop))
+            found = [self._positions.get(self._shop.id(row), -1) for row in news]
+            self._known = np.array([*self._known[:-1], *found, -1], dtype=np.int32)
+        return self._known[rows]  # the last place, that of row -1, is no item's
+
+
+@dataclass(frozen=True)
+class Frame:
+    """How inputs are made: item vectors float32 (items, d) at the `places` of shop rows, and the activity's scale."""
+
+    places: Places
+    vectors: NDArray[np.float32]
+    activity_mean: NDArray[np.float64]
+    activity_scale: NDArray[np.float64]
+    half_life_days: float
+
+
+def frame_of(model: FusionModel, shop: ItemIds) -> Frame:
+    """Binds a model to the rows of this shop. Raises Invalid when it was trained with other activity numbers."""
+    if model.activity_names != ACTIVITY:
+        raise Invalid("this fusion model was trained with other activity numbers; train it again", code="bad_artifact")
+    return Frame(
+        places=Places(model.item_ids, shop),
+        vectors=model.item_vectors,
+        activity_mean=model.activity_mean,
+        activity_scale=model.activity_scale,
+        half_life_days=model.half_life_days,
+    )
+
+
+@dataclass(frozen=True)
+class Taken:
+    """Distinct (user, item) pairs, by user then item: `place` of the user among those asked for (m,), `item` row of the
+    shop (m,), `at` its position in the model (m,), `weight` (m,), and `seen` (n,) of each user asked for."""
+
+    place: NDArray[np.int64]
+    item: NDArray[np.int32]
+    at: NDArray[np.int32]
+    weight: NDArray[np.float64]
+    seen: NDArray[np.float64]
+
+    def embedding(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """float32 (n, d): each user's sum of weight * vector."""
+        from scipy import sparse
+
+        n = len(self.seen)
+        if n == 1:
+            found: NDArray[np.float32] = (self.weight @ vectors[self.at].astype(np.float64))[None, :].astype(np.float32)
+            return found
+        mine = sparse.csr_matrix((self.weight, (self.place, self.at)), shape=(n, len(vectors)))
+        whole: NDArray[np.float32] = (mine @ vectors.astype(np.float64)).astype(np.float32)
+        return whole
+
+
+def gather(
+    frame: Frame,
+    table: ProfileTable,
+    rules: Sequence[tuple[Rule, Condition]],
+    state: FeatureState,
+    rows: NDArray[np.int64],
+) -> FusionInputs:
+    """Inputs of the users whose rows are `rows` (n,), in the order of the table's n users, at the table's moment."""
+    score, summary = rule_summary(rules, table.columns())
+    taken = parts(frame, state, rows, table.source.now)
+    moved = (activity(table) - frame.activity_mean) / frame.activity_scale
+    return FusionInputs(
+        score=score,
+        rules=summary,
+        embedding=taken.embedding(frame.vectors),
+        activity=moved.astype(np.float32),
+        seen=taken.seen.astype(np.float32),
+    )
+
+
+def parts(frame: Frame, state: FeatureState, rows: NDArray[np.int64], now: int) -> Taken:
+    """What the users at `rows` (n,) took up to `now` (us), and with what weight it stands in their embedding."""
+    if len(rows) == 1:
+        past = state.past(int(rows[0]), now)
+        place = np.zeros(len(past.times), dtype=np.int64)
+        return _taken(frame, 1, now, place, past.rows["item"], past.roles, past.times)
+    users = max(state.n_users, int(rows.max(initial=0)) + 1)
+    flat = state.columns(now, users).flat
+    places = np.full(users, -1, dtype=np.int64)
+    places[rows] = np.arange(len(rows))
+    where = np.flatnonzero((flat.time <= now) & (places[flat.user] >= 0))
+    return _taken(frame, len(rows), now, places[flat.user[where]], flat.item[where], flat.role[where], flat.time[where])
+
+
+def _taken(
+    frame: Frame,
+    n: int,
+    now: int,
+    place: NDArray[np.int64],
+    item: NDArray[np.int32],
+    role: NDArray[np.int8],
+    time: NDArray[np.int64],
+) -> Taken:
+    mass = _MASS[role]
+    seen = np.bincount(place, mass, n)
+    at = frame.places.of(item)
+    kept = np.flatnonzero((mass > 0) & (at >= 0))
+    pair, which = np.unique((place[kept] << 32) | item[kept], return_inverse=True)
+    ages = np.maximum(now - time[kept], 0) / DAY
+    halved = np.exp2(-ages / frame.half_life_days)
+    total = np.bincount(which, mass[kept] * halved, len(pair))
+    user, row = pair >> 32, (pair & 0xFFFFFFFF).astype(np.int32)
+    weight = np.log1p(np.maximum(total, _LEAST))
+    weight = weight / np.sqrt(np.bincount(user, weight**2, n))[user]
+    return Taken(user, row, frame.places.of(row), weight, seen.astype(np.float64))
+
+
+def rule_summary(
+    rules: Sequence[tuple[Rule, Condition]], columns: Columns
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """`(score (n,), summary (n, len(SUMMARY)))`. Its size does not depend on how many rules there are; rules of weight
+    0 do not count. Weights may be large: all but shares go through sign(x) * log(1 + |x|)."""
+    total, positive, negative, matched = (np.zeros(columns.n) for _ in range(4))
+    strongest, weakest = np.zeros(columns.n), np.zeros(columns.n)
+    counted, possible = 0, 0.0
+    for rule, condition in rules:
+        if rule.weight == 0:
+            continue
+        counted += 1
+        possible += abs(rule.weight)
+        value = np.where(condition.many(columns), rule.weight, 0.0)
+        total += value
+        positive += np.maximum(value, 0.0)
+        negative += np.minimum(value, 0.0)
+        matched += value != 0
+        strongest, weakest = np.maximum(strongest, value), np.minimum(weakest, value)
+    shares = matched / max(counted, 1), (positive - negative) / (possible or 1.0)
+    strength = strongest, weakest
+    summary = np.stack(
+        [*map(_squeezed, (total, positive, negative, matched)), *shares, *map(_squeezed, strength)], axis=1
+    )
+    assert summary.shape[1] == len(SUMMARY)
+    return total, summary
+
+
+def _squeezed(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    squeezed: NDArray[np.float64] = np.sign(values) * np.log1p(np.abs(values))
+    return squeezed
