@@ -20,8 +20,8 @@ from shopkeeper.profiles.conditions import Condition, compiled, fields_of
 from shopkeeper.profiles.defaults import RULES, SEGMENTS
 from shopkeeper.profiles.fields import schema_of
 from shopkeeper.profiles.people import Person
-from shopkeeper.profiles.rfm import RfmScale
-from shopkeeper.profiles.sources import Everybody, One
+from shopkeeper.profiles.rfm import RfmScale, moments
+from shopkeeper.profiles.sources import Many, One
 from shopkeeper.profiles.table import ProfileTable
 from shopkeeper.rules.columns import Columns
 from shopkeeper.rules.schema import Schema
@@ -139,8 +139,9 @@ def _events(data: RetailData) -> EventBatch:
 
 def _table(schema: Schema, state: FeatureState, people: list[Person], now: int) -> ProfileTable:
     """Everybody's fields, with the bounds of the scores taken from everybody."""
-    table = ProfileTable(schema, Everybody(state, now, len(people)), people)
-    table.scale = RfmScale.of(*(table.number(name) for name in ("days_since_order", "orders", "net_spend")))
+    table = ProfileTable(schema, Many.everybody(state, now, len(people)), people)
+    last = moments(table.number("days_since_order"), now)
+    table.scale = RfmScale.of(last, table.number("orders"), table.number("net_spend"))
     return table
 
 

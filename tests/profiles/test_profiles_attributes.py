@@ -3,34 +3,44 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shopkeeper.core.clock import DAY
 from shopkeeper.profiles.fields import STANDARD, attribute_fields, schema_of
 from shopkeeper.profiles.lifecycle import stages
-from shopkeeper.profiles.rfm import RfmScale, digits
+from shopkeeper.profiles.rfm import RfmScale, digits, moments
 
 
 def array(*values: float) -> np.ndarray:
     return np.array(values, dtype=np.float64)
 
 
+def test_a_score_of_recency_does_not_move_with_the_clock() -> None:
+    now, later = 1_700_000_000_000_000, 1_700_000_000_000_000 + 12_345_678_901
+    last = array(*(now - DAY * day for day in range(1, 9)))
+    scale = RfmScale.of(last, np.ones(8), np.ones(8))
+    for moment in (now, later):
+        assert (moments((moment - last) / DAY, moment) == last).all()
+    assert scale.recency(last).tolist() == [5, 5, 4, 4, 3, 2, 2, 1]
+
+
 def test_quintiles_of_five_customers_are_one_each() -> None:
     days, orders, spend = array(5, 4, 3, 2, 1), array(1, 2, 3, 4, 5), array(10, 20, 30, 40, 50)
-    scale = RfmScale.of(days, orders, spend)
-    assert scale.recency(days).tolist() == [1, 2, 3, 4, 5]
+    scale = RfmScale.of(-days, orders, spend)
+    assert scale.recency(-days).tolist() == [1, 2, 3, 4, 5]
     assert scale.frequency(orders).tolist() == [1, 2, 3, 4, 5]
     assert scale.monetary(spend, orders).tolist() == [1, 2, 3, 4, 5]
-    assert digits(scale.recency(days), scale.frequency(orders), scale.monetary(spend, orders)).to_list() == [
+    assert digits(scale.recency(-days), scale.frequency(orders), scale.monetary(spend, orders)).to_list() == [
         "111", "222", "333", "444", "555",
     ]  # fmt: skip
 
 
 def test_who_never_ordered_has_no_score_and_does_not_move_the_bounds() -> None:
     days, orders, spend = array(1, 2, np.nan, np.nan), array(1, 2, 0, 0), array(5, 9, 0, 0)
-    scale = RfmScale.of(days, orders, spend)
-    alone = RfmScale.of(days[:2], orders[:2], spend[:2])
+    scale = RfmScale.of(-days, orders, spend)
+    alone = RfmScale.of(-days[:2], orders[:2], spend[:2])
     assert scale.customers == 2
     np.testing.assert_array_equal(scale.orders, alone.orders)
     assert np.isnan(scale.frequency(orders)[2:]).all()
-    assert digits(scale.recency(days), scale.frequency(orders), scale.monetary(spend, orders)).to_list()[2:] == [
+    assert digits(scale.recency(-days), scale.frequency(orders), scale.monetary(spend, orders)).to_list()[2:] == [
         None,
         None,
     ]
@@ -46,14 +56,14 @@ def test_a_shop_without_customers_has_no_scores() -> None:
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=60))
 def test_scores_follow_the_order_and_equal_values_get_equal_scores(orders: list[int]) -> None:
     values = array(*orders)
-    scale = RfmScale.of(values, values, values)
+    scale = RfmScale.of(-values, values, values)
     scores = scale.frequency(values)
     assert scores.min() >= 1
     assert scores.max() <= 5
     order = np.argsort(values)
     assert (np.diff(scores[order]) >= 0).all()
     assert scores[np.argmin(values)] == 1
-    assert (scale.recency(values) == 6 - scores).all()
+    assert (scale.recency(-values) == 6 - scores).all()
 
 
 @pytest.mark.parametrize(

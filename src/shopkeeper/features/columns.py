@@ -6,7 +6,7 @@ The same numbers as `Past.window` gives for one user, exactly: amounts are summe
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,18 +17,27 @@ from shopkeeper.features.history import UserHistories
 from shopkeeper.features.kinds import EventKinds, Role
 from shopkeeper.features.past import NOTHING_FOLDED, WINDOWS, Folded
 
+NEVER = np.iinfo(np.int64).max
+"""A time (us) that does not come."""
+
+Rows: TypeAlias = NDArray[np.int64]
+
 
 class Flat:
-    """All kept events, user after user, each in order of time. Shapes (n,), `starts` (users + 1,)."""
+    """All kept events of the users `rows` (k,), user after user, each in order of time.
 
-    def __init__(self, histories: UserHistories, kinds: EventKinds) -> None:
-        found = [(user, history) for user in range(len(histories)) if (history := histories.get(user)) is not None]
-        sizes = np.zeros(len(histories) + 1, dtype=np.int64)
-        for user, history in found:
-            sizes[user + 1] = history.size
+    Shapes (n,); `starts` (k + 1,). `user` is a place in `rows`, not a row.
+    """
+
+    def __init__(self, histories: UserHistories, kinds: EventKinds, rows: Rows) -> None:
+        known = [(place, histories.get(row)) for place, row in enumerate(rows.tolist())]
+        found = [(place, history) for place, history in known if history is not None]
+        sizes = np.zeros(len(rows) + 1, dtype=np.int64)
+        for place, history in found:
+            sizes[place + 1] = history.size
         self.starts = np.cumsum(sizes)
-        self.user = np.repeat(np.arange(len(histories), dtype=np.int32), sizes[1:])
-        self.folded = [(user, history.folded) for user, history in found if history.folded is not NOTHING_FOLDED]
+        self.user = np.repeat(np.arange(len(rows), dtype=np.int32), sizes[1:])
+        self.folded = [(place, history.folded) for place, history in found if history.folded is not NOTHING_FOLDED]
         self.time = _joined([history.times for _, history in found], np.int64)
         for name, dtype in (("value", np.int64), ("quantity", np.int64), ("item", np.int32), ("type", np.int32)):
             setattr(self, name, _joined([history.rows[name] for _, history in found], dtype))
@@ -41,25 +50,36 @@ class Flat:
 
 
 class UserColumns:
-    """Windows of users 0 to `users` - 1 up to and including `now`. `days` may be any number; None: ever."""
+    """Windows of the users `rows` (k,) up to and including `now`. `days` may be any number; None: ever.
+
+    `now` is one moment (us), or int64 (k,): one for each user.
+    """
 
     def __init__(
-        self,
-        histories: UserHistories,
-        kinds: EventKinds,
-        now: int,
-        users: int,
-        version: int,
-        *,
-        reuse: UserColumns | None = None,
+        self, histories: UserHistories, kinds: EventKinds, now: int | NDArray[np.int64], rows: Rows, flat: Flat | None
     ) -> None:
         self.now = now
-        self.users = users
-        self.version = version
+        self.users = len(rows)
         self._kinds = kinds
-        self.flat: Flat = reuse.flat if reuse is not None and reuse.version == version else Flat(histories, kinds)
-        self._past = self.flat.time <= now
+        self.flat = Flat(histories, kinds, rows) if flat is None else flat
+        self._now: Any = now if isinstance(now, int) else now[self.flat.user]  # by event
+        self._past = self.flat.time <= self._now
         self._orders = self._past & (self.flat.role == Role.ORDER)
+
+    def next_change(self, days: float, role: int | None = None) -> NDArray[np.int64]:
+        """When (us) the window of so many days loses its oldest event of a role, for each user; NEVER: it is empty."""
+        kept = self._within(self._past if role is None else self._past & (self.flat.role == role), days)
+        return self._first(kept, int(days * DAY))
+
+    def next_arrival(self) -> NDArray[np.int64]:
+        """When (us) the next event that is dated after `now` comes to count, for each user; NEVER: there is none."""
+        return self._first(~self._past, 0)
+
+    def _first(self, where: NDArray[np.bool_], later: int) -> NDArray[np.int64]:
+        times = np.full(self.users, NEVER, dtype=np.int64)
+        at = np.flatnonzero(where)[::-1]  # numpy assigns repeated positions in order: the first event stays
+        times[self.flat.user[at]] = self.flat.time[at] + later
+        return times
 
     def events(self, days: float | None = None, event_type: str | None = None) -> NDArray[np.int64]:
         """Events (users,), of one type or of all."""
@@ -94,7 +114,10 @@ class UserColumns:
     def distinct_items(self, days: float | None = None) -> NDArray[np.int64]:
         """Distinct items ordered (users,)."""
         user, last = self._last_bought
-        return self._bins(user if days is None else user[last > self.now - int(days * DAY)])
+        if days is None:
+            return self._bins(user)
+        now = self.now if isinstance(self.now, int) else self.now[user]
+        return self._bins(user[last > now - int(days * DAY)])
 
     def spend(self, days: float | None = None) -> NDArray[np.float64]:
         """Value of orders (users,), currency."""
@@ -147,22 +170,22 @@ class UserColumns:
         return self.flat.user[chosen], self.flat.time[chosen]
 
     def _within(self, where: NDArray[np.bool_], days: float | None) -> NDArray[np.bool_]:
-        return where if days is None else where & (self.flat.time > self.now - int(days * DAY))
+        return where if days is None else where & (self.flat.time > self._now - int(days * DAY))
 
     def _folded(self, days: float | None) -> list[tuple[int, Folded]]:
-        return [(user, old) for user, old in self.flat.folded if user < self.users] if days is None else []
+        return self.flat.folded if days is None else []
 
     def _count(self, where: NDArray[np.bool_]) -> NDArray[np.int64]:
         return self._bins(self.flat.user[where])
 
     def _bins(self, users: NDArray[Any]) -> NDArray[np.int64]:
-        return _fitted(np.bincount(users, minlength=self.users), self.users)
+        return np.bincount(users, minlength=self.users).astype(np.int64)
 
     def _sum(
         self, where: NDArray[np.bool_], amounts: NDArray[np.int64], days: float | None, name: str
     ) -> NDArray[np.float64]:
         total = np.concatenate([[0], np.cumsum(np.where(where, amounts, 0))])
-        sums = _fitted(np.diff(total[self.flat.starts]), self.users)
+        sums = np.diff(total[self.flat.starts])
         for user, old in self._folded(days):
             sums[user] += getattr(old, name)
         return sums / MICRO
@@ -172,23 +195,14 @@ class UserColumns:
         if first:
             at = at[::-1]
         # numpy assigns repeated positions in order: the last (or, backwards, the first) event of a user stays.
-        size = max(self.users, len(self.flat.starts) - 1)
-        times = np.full(size, -1, dtype=np.int64)
+        times = np.full(self.users, -1, dtype=np.int64)
         times[self.flat.user[at]] = self.flat.time[at]
         for user, old in self.flat.folded:
             known = getattr(old, name)
             if known >= 0 and (first or times[user] < 0):
                 times[user] = known
-        times = times[: self.users]
         return np.where(times < 0, np.nan, (self.now - times) / DAY)
 
 
 def _joined(parts: list[NDArray[Any]], dtype: type[np.generic]) -> NDArray[Any]:
     return np.concatenate(parts) if parts else np.empty(0, dtype=dtype)
-
-
-def _fitted(values: NDArray[np.int64], size: int) -> NDArray[np.int64]:
-    """The first `size` values, zeros added where there are fewer."""
-    if len(values) >= size:
-        return values[:size].astype(np.int64)
-    return np.concatenate([values, np.zeros(size - len(values), dtype=np.int64)])

@@ -58,6 +58,7 @@ class FeatureState:
         kinds = dict.fromkeys([*BUILT_IN, *(need for feature in wanted for need in feature.needs)])
         self._parts: dict[type[Accumulator], Accumulator] = {kind: kind(self.kinds) for kind in kinds}
         self._columns: UserColumns | None = None
+        self._columns_version = -1
 
     def apply(self, batch: EventBatch) -> None:
         """Takes events, each once. Late ones are welcome: the end is the same in every order."""
@@ -145,12 +146,19 @@ class FeatureState:
     def columns(self, now: int, users: int | None = None) -> UserColumns:
         """All users' windows as columns, see `UserColumns`. Kept until the next event or another `now`."""
         users = self.n_users if users is None else users
-        kept = self._columns
-        if kept is None or (kept.version, kept.now, kept.users) != (self.version, now, users):
+        kept, version = self._columns, self._columns_version
+        same = kept is not None and version == self.version and kept.users == users
+        if kept is None or not same or kept.now != now:
+            flat = kept.flat if kept is not None and same else None
             kept = self._columns = UserColumns(
-                self.part(UserHistories), self.kinds, now, users, self.version, reuse=self._columns
+                self.part(UserHistories), self.kinds, now, np.arange(users, dtype=np.int64), flat
             )
+            self._columns_version = self.version
         return kept
+
+    def columns_of(self, rows: NDArray[np.int64], now: int | NDArray[np.int64]) -> UserColumns:
+        """The windows of some users, each at its own `now` where that is an array."""
+        return UserColumns(self.part(UserHistories), self.kinds, now, rows, None)
 
     def user_columns(self, now: int, users: int | None = None) -> dict[str, NDArray[Any]]:
         """Columns (users,) for rules over everybody: `events_, orders_, lines_, distinct_items_, pieces_, spend_,

@@ -11,8 +11,8 @@ from shopkeeper.features.state import FeatureState
 from shopkeeper.profiles.conditions import Condition
 from shopkeeper.profiles.membership import Membership, membership
 from shopkeeper.profiles.people import People
-from shopkeeper.profiles.rfm import RfmScale
-from shopkeeper.profiles.sources import Everybody
+from shopkeeper.profiles.rfm import RfmScale, moments
+from shopkeeper.profiles.sources import Many
 from shopkeeper.profiles.table import ProfileTable
 from shopkeeper.rules.schema import Schema
 
@@ -40,9 +40,9 @@ def take_snapshot(
     everybody = people.all()
     n = max(state.n_users, everybody[-1].row + 1 if everybody else 0)
     by_row = dict.fromkeys(range(n)) | {person.row: person for person in everybody}
-    table = ProfileTable(schema, Everybody(state, now, n), [by_row[row] for row in range(n)])
+    table = ProfileTable(schema, Many.everybody(state, now, n), [by_row[row] for row in range(n)])
     count = people.members(n, table.number("total_events") > 0)
     orders = np.where(count, table.number("orders"), 0.0)
-    table.scale = RfmScale.of(table.number("days_since_order"), orders, table.number("net_spend"))
+    table.scale = RfmScale.of(moments(table.number("days_since_order"), now), orders, table.number("net_spend"))
     members = membership(segments, table.columns(), count, now, None if before is None else before.members)
     return Snapshot(wall, table.scale, members, int(np.count_nonzero(count)))

@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from shopkeeper.core.clock import DAY, SECOND
+from shopkeeper.features.columns import UserColumns
+from shopkeeper.features.kinds import EventKinds, Role
 from shopkeeper.features.state import FeatureState
 from shopkeeper.rules.vectors import MapColumn, Numbers
 
@@ -22,11 +25,17 @@ _READS = {
 }
 
 
+# The role whose events a measure counts; None: those of every type.
+_COUNTS = {"total_events": None, "event_counts": None, "returned": Role.RETURN}
+
+
 class Source(Protocol):
     """`n` users at one moment `now` (us). `days` None: ever. Times that never were are NaN."""
 
     n: int
-    now: int
+
+    @property
+    def now(self) -> int | NDArray[np.int64]: ...
 
     def measure(self, name: str, days: float | None) -> Numbers: ...
 
@@ -37,14 +46,23 @@ class Source(Protocol):
         ...
 
 
-class Everybody:
-    """Users 0 to n - 1."""
+class Many:
+    """Users as columns. `rows` int64 (n,) are their rows, each may have a `now` of its own."""
 
-    def __init__(self, state: FeatureState, now: int, n: int) -> None:
-        self.n = n
-        self.now = now
-        self._columns = state.columns(now, n)
-        self._types = [state.kinds.name(row) for row in range(len(state.kinds))]
+    def __init__(self, columns: UserColumns, kinds: EventKinds) -> None:
+        self.n = columns.users
+        self.now = columns.now
+        self._columns = columns
+        self._types = [kinds.name(row) for row in range(len(kinds))]
+
+    @classmethod
+    def everybody(cls, state: FeatureState, now: int, n: int) -> Many:
+        """Users 0 to n - 1."""
+        return cls(state.columns(now, n), state.kinds)
+
+    @classmethod
+    def some(cls, state: FeatureState, rows: NDArray[np.int64], now: int | NDArray[np.int64]) -> Many:
+        return cls(state.columns_of(rows, now), state.kinds)
 
     def measure(self, name: str, days: float | None) -> Numbers:
         column: Numbers = getattr(self._columns, _READS[name][0])(days).astype(np.float64)
@@ -57,6 +75,14 @@ class Everybody:
     def days_since(self, name: str) -> Numbers:
         column: Numbers = getattr(self._columns, name)()
         return column
+
+    def next_change(self, name: str, days: float) -> NDArray[np.int64]:
+        """When (us) a window of `name` next loses an event."""
+        return self._columns.next_change(days, _COUNTS.get(name, Role.ORDER))
+
+    def next_arrival(self) -> NDArray[np.int64]:
+        """When (us) the next event that is dated in the future comes to count."""
+        return self._columns.next_arrival()
 
 
 class One:

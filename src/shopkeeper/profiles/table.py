@@ -10,7 +10,7 @@ import numpy as np
 from shopkeeper.profiles.fields import DAY_HOURS, MEASURES
 from shopkeeper.profiles.lifecycle import stages
 from shopkeeper.profiles.people import Person
-from shopkeeper.profiles.rfm import RfmScale, digits
+from shopkeeper.profiles.rfm import RfmScale, digits, moments
 from shopkeeper.profiles.sources import Source, last_event_seconds
 from shopkeeper.rules.columns import Column, Columns
 from shopkeeper.rules.schema import Schema, clean_map, clean_number, clean_text, window_name
@@ -106,7 +106,7 @@ class ProfileTable(Mapping[str, Column]):
         if self.scale is None:
             return np.full(self.source.n, np.nan)
         if name == "recency_score":
-            return self.scale.recency(self.number("days_since_order"))
+            return self.scale.recency(moments(self.number("days_since_order"), self.source.now))
         if name == "frequency_score":
             return self.scale.frequency(self.number("orders"))
         return self.scale.monetary(self.number("net_spend"), self.number("orders"))
