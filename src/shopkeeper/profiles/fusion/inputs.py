@@ -92,15 +92,92 @@ class Taken:
 
     def embedding(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         """float32 (n, d): each user's sum of weight * vector."""
-        from scipy import sparse
-
         n = len(self.seen)
         if n == 1:
-            found: NDArray[np.float32] = (self.weight @ vectors[self.at].astype(np.float64))[None, :].astype(np.float32)
-            return found
+            one: NDArray[np.float32] = (self.weight @ vectors[self.at].astype(np.float64)).astype(np.float32)[None, :]
+            return one
+        from scipy import sparse
+
         mine = sparse.csr_matrix((self.weight, (self.place, self.at)), shape=(n, len(vectors)))
-        whole: NDArray[np.float32] = (mine @ vectors.astype(np.float64)).astype(np.float32)
-        return whole
+        many: NDArray[np.float32] = (mine @ vectors.astype(np.float64)).astype(np.float32)
+        return many
+
+
+@dataclass(frozen=True)
+class Interest:
+    """The events of n users that say something about taste: `place` of the user (m,), `item` row of the shop or -1
+    (m,), `mass` (m,) and `age` in days (m,)."""
+
+    n: int
+    place: NDArray[np.int64]
+    item: NDArray[np.int32]
+    mass: NDArray[np.float64]
+    age: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, state: FeatureState, rows: NDArray[np.int64], now: int | NDArray[np.int64]) -> Interest:
+        """Of the users at `rows` (n,) up to `now` (us): one moment, or one for each (n,)."""
+        if len(rows) == 1:
+            moment = int(now if isinstance(now, int) else now[0])
+            past = state.past(int(rows[0]), moment)
+            place = np.zeros(len(past.times), dtype=np.int64)
+            return cls._of(1, place, past.rows["item"], past.roles, past.times, moment)
+        flat = state.columns_of(rows, now).flat
+        place = flat.user.astype(np.int64)
+        return cls._of(len(rows), place, flat.item, flat.role, flat.time, now if isinstance(now, int) else now[place])
+
+    @classmethod
+    def _of(
+        cls,
+        n: int,
+        place: NDArray[np.int64],
+        item: NDArray[np.int32],
+        role: NDArray[np.int8],
+        time: NDArray[np.int64],
+        now: int | NDArray[np.int64],
+    ) -> Interest:
+        mass = _MASS[role]
+        kept = np.flatnonzero((mass > 0) & (time <= now))
+        return cls(n, place[kept], item[kept], mass[kept], ((now - time) / DAY)[kept])
+
+    def taken(self, places: Places, half_life_days: float) -> Taken:
+        seen = np.bincount(self.place, self.mass, self.n).astype(np.float64)
+        known = np.flatnonzero(places.of(self.item) >= 0)
+        pair, which = np.unique((self.place[known] << 32) | self.item[known], return_inverse=True)
+        halved = self.mass[known] * np.exp2(-self.age[known] / half_life_days)
+        user, item = pair >> 32, (pair & 0xFFFFFFFF).astype(np.int32)
+        weight = np.log1p(np.maximum(np.bincount(which, halved, len(pair)), _LEAST))
+        weight = weight / np.sqrt(np.bincount(user, weight**2, self.n))[user]
+        return Taken(user, item, places.of(item), weight, seen)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What does not depend on a model: `score` (n,), `rules` (n, len(SUMMARY)), `activity` (n, len(ACTIVITY)) not yet
+    standardised, all float64, and the interest of the same n users."""
+
+    score: NDArray[np.float64]
+    rules: NDArray[np.float64]
+    activity: NDArray[np.float64]
+    interest: Interest
+
+    def inputs(self, frame: Frame) -> FusionInputs:
+        taken = self.interest.taken(frame.places, frame.half_life_days)
+        return FusionInputs(
+            score=self.score,
+            rules=self.rules,
+            embedding=taken.embedding(frame.vectors),
+            activity=((self.activity - frame.activity_mean) / frame.activity_scale).astype(np.float32),
+            seen=taken.seen.astype(np.float32),
+        )
+
+
+def facts(
+    table: ProfileTable, rules: Sequence[tuple[Rule, Condition]], state: FeatureState, rows: NDArray[np.int64]
+) -> Facts:
+    """Of the users whose rows are `rows` (n,), in the order of the table's n users, at the table's moment."""
+    score, summary = rule_summary(rules, table.columns())
+    return Facts(score, summary, activity(table), Interest.of(state, rows, table.source.now))
 
 
 def gather(
@@ -110,54 +187,13 @@ def gather(
     state: FeatureState,
     rows: NDArray[np.int64],
 ) -> FusionInputs:
-    """Inputs of the users whose rows are `rows` (n,), in the order of the table's n users, at the table's moment."""
-    score, summary = rule_summary(rules, table.columns())
-    taken = parts(frame, state, rows, table.source.now)
-    moved = (activity(table) - frame.activity_mean) / frame.activity_scale
-    return FusionInputs(
-        score=score,
-        rules=summary,
-        embedding=taken.embedding(frame.vectors),
-        activity=moved.astype(np.float32),
-        seen=taken.seen.astype(np.float32),
-    )
+    """What the model of the frame is given for these users, see `facts`."""
+    return facts(table, rules, state, rows).inputs(frame)
 
 
-def parts(frame: Frame, state: FeatureState, rows: NDArray[np.int64], now: int) -> Taken:
+def parts(frame: Frame, state: FeatureState, rows: NDArray[np.int64], now: int | NDArray[np.int64]) -> Taken:
     """What the users at `rows` (n,) took up to `now` (us), and with what weight it stands in their embedding."""
-    if len(rows) == 1:
-        past = state.past(int(rows[0]), now)
-        place = np.zeros(len(past.times), dtype=np.int64)
-        return _taken(frame, 1, now, place, past.rows["item"], past.roles, past.times)
-    users = max(state.n_users, int(rows.max(initial=0)) + 1)
-    flat = state.columns(now, users).flat
-    places = np.full(users, -1, dtype=np.int64)
-    places[rows] = np.arange(len(rows))
-    where = np.flatnonzero((flat.time <= now) & (places[flat.user] >= 0))
-    return _taken(frame, len(rows), now, places[flat.user[where]], flat.item[where], flat.role[where], flat.time[where])
-
-
-def _taken(
-    frame: Frame,
-    n: int,
-    now: int,
-    place: NDArray[np.int64],
-    item: NDArray[np.int32],
-    role: NDArray[np.int8],
-    time: NDArray[np.int64],
-) -> Taken:
-    mass = _MASS[role]
-    seen = np.bincount(place, mass, n)
-    at = frame.places.of(item)
-    kept = np.flatnonzero((mass > 0) & (at >= 0))
-    pair, which = np.unique((place[kept] << 32) | item[kept], return_inverse=True)
-    ages = np.maximum(now - time[kept], 0) / DAY
-    halved = np.exp2(-ages / frame.half_life_days)
-    total = np.bincount(which, mass[kept] * halved, len(pair))
-    user, row = pair >> 32, (pair & 0xFFFFFFFF).astype(np.int32)
-    weight = np.log1p(np.maximum(total, _LEAST))
-    weight = weight / np.sqrt(np.bincount(user, weight**2, n))[user]
-    return Taken(user, row, frame.places.of(row), weight, seen.astype(np.float64))
+    return Interest.of(state, rows, now).taken(frame.places, frame.half_life_days)
 
 
 def rule_summary(
