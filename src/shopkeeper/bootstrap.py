@@ -193,6 +193,7 @@ class Shop:
             clock=clock,
             deadline_ms=settings.recommend_deadline_ms,
             on_hand=self.stock.on_hand,
+            allows=lambda row: self.consents.allows(row, "personalization"),
         )
         self.forecast = ForecastService(self.panel, clock, self.serving, self.vocab.stores)
         self.live = self._stream()

@@ -60,3 +60,38 @@ def test_opting_without_a_user_or_with_two_is_refused(live: Running) -> None:
     assert (answer.status_code, answer.json()["code"]) == (422, "two_users")
     assert live.http.post(f"{V1}/personalization/opt-out", json={"user_id": 5}).status_code == 422
     assert live.http.post(f"{V1}/personalization/opt-out", json=[1]).status_code == 422
+
+
+def test_who_refuses_profiling_is_neither_scored_nor_explained(live: Running) -> None:
+    meet(live, "quiet")
+    assert live.http.get(f"{V1}/user/quiet").json()["scores"] is not None
+    assert live.http.get(f"{V1}/explain/quiet").status_code == 200
+    live.http.put(f"{V1}/users/quiet/consent", json={"profiling": False})
+    profile = live.http.get(f"{V1}/user/quiet").json()
+    assert (profile["scores"], profile["segments"], profile["consent"]["profiling"]) == (None, [], False)
+    assert profile["profile"]["event_counts"] == {"view": 1}
+    answer = live.http.get(f"{V1}/explain/quiet")
+    assert (answer.status_code, answer.json()["code"]) == (403, "no_consent")
+
+
+def test_who_refuses_personalisation_is_answered_as_a_stranger(live: Running) -> None:
+    def slate(user_id: str, scenario: str) -> list[tuple[str, float, str]]:
+        asked = {"user_id": user_id, "scenario": scenario, "n_recommendations": 4, "deadline_ms": 5000}
+        answer = live.http.post(f"{V1}/personalization/recommend", json=asked)
+        assert answer.status_code == 200, answer.text
+        return [(one["item_id"], one["score"], one["explanation"]) for one in answer.json()["recommendations"]]
+
+    # One item taken again and again: known, the user is told of it; a stranger is told what sells.
+    bought = [
+        {"event_type": "order", "user_id": "shy", "item_id": "item-3", "quantity": 1, "value": 5, "time": f"{day}T10:00:00Z"}
+        for day in ("2026-01-01", "2026-02-01", "2026-03-01")
+    ]  # fmt: skip
+    assert live.http.post(f"{V1}/events", json=bought).status_code == 202
+    scenarios = ("home", "content", "product")
+    known = {scenario: slate("shy", scenario) for scenario in scenarios}
+    stranger = {scenario: slate("never-seen", scenario) for scenario in scenarios}
+    assert known != stranger
+    live.http.put(f"{V1}/users/shy/consent", json={"personalization": False})
+    assert {scenario: slate("shy", scenario) for scenario in scenarios} == stranger
+    live.http.put(f"{V1}/users/shy/consent", json={"personalization": True})
+    assert {scenario: slate("shy", scenario) for scenario in scenarios} == known

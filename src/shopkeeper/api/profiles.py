@@ -8,20 +8,24 @@ import msgspec
 from fastapi import Query, Response
 
 from shopkeeper.api.door import Doors, Id, ShopDep, reply
-from shopkeeper.core.records import Explanation
+from shopkeeper.core.records import Consent, Explanation
 
 doors = Doors("Profiles")
 
 
 class Profile(msgspec.Struct):
-    """`profile` as older clients know it; beside it what is computed: attributes, scores, segments, windows."""
+    """`profile` as older clients know it; beside it what is computed: attributes, scores, segments, windows.
+
+    Who refuses profiling has no scores (null), and attributes, segments and windows are empty.
+    """
 
     user_id: str
     profile: dict[str, Any]
     attributes: dict[str, Any]
-    scores: dict[str, Any]
+    scores: dict[str, Any] | None
     segments: list[Any]
     windows: dict[str, Any]
+    consent: Consent | None = None
 
 
 @doors.add("GET", "/api/v1/user/{user_id}", scope="r", answer=Profile, errors=(404,))

@@ -11,22 +11,25 @@ from collections.abc import Iterable
 from typing import Any
 
 from shopkeeper.core.clock import MINUTE, SECOND, Clock, rfc3339
-from shopkeeper.core.errors import Invalid, NotFound
+from shopkeeper.core.errors import Invalid, NotFound, Refused
 from shopkeeper.core.records import Explanation, Segment
 from shopkeeper.explain.contributions import probability
 from shopkeeper.features.state import FeatureState
-from shopkeeper.profiles.conditions import fields_of
-from shopkeeper.profiles.defaults import RULES, SEGMENTS
+from shopkeeper.profiles.conditions import compiled, fields_of
+from shopkeeper.profiles.defaults import OTHERWISE, RULES, SEGMENTS, STRATEGIES
 from shopkeeper.profiles.fields import DERIVED
 from shopkeeper.profiles.live_schema import LiveSchema
 from shopkeeper.profiles.membership import UNKNOWN
 from shopkeeper.profiles.people import People, Person
+from shopkeeper.profiles.preview import Work, preview
 from shopkeeper.profiles.rulebook import RuleBook
 from shopkeeper.profiles.scoring import contributions, explanation
 from shopkeeper.profiles.segmentbook import SegmentBook
 from shopkeeper.profiles.snapshot import Snapshot, take_snapshot
-from shopkeeper.profiles.sources import One
+from shopkeeper.profiles.sources import Many, One
+from shopkeeper.profiles.strategies import suggestions
 from shopkeeper.profiles.table import ProfileTable
+from shopkeeper.rules.parser import parse
 from shopkeeper.rules.schema import Field
 from shopkeeper.stores.consents import ConsentStore
 from shopkeeper.stores.paging import cursor_after, key_of
@@ -37,7 +40,10 @@ _SHOWN = ("days_since_event", "days_since_order", "tenure_days", *(field.name fo
 
 
 class ProfileService:
-    """`extra_fields` are fields that rules may read before any user has such an attribute (a telecom's tariff)."""
+    """`extra_fields` are fields that rules may read before any user has such an attribute (a telecom's tariff).
+
+    `otherwise` is what to do for a user to whom no strategy applies.
+    """
 
     def __init__(
         self,
@@ -47,11 +53,13 @@ class ProfileService:
         *,
         consents: ConsentStore | None = None,
         extra_fields: Iterable[Field] = (),
+        otherwise: str = OTHERWISE,
         max_age_s: float = 5.0,
     ) -> None:
         self._clock = clock
         self._features = features
         self._consents = consents
+        self._otherwise = otherwise
         self.people = People(db)
         self.schema = LiveSchema(self.people, extra_fields)
         self.rulebook = RuleBook(db, clock, self.schema)
@@ -61,20 +69,22 @@ class ProfileService:
 
     def seed_defaults(self) -> None:
         """Adds the default rules and segments whose names are free. Returns when they are durable."""
-        self.rulebook.seed(RULES)
+        self.rulebook.seed([*RULES, *STRATEGIES])
         self.segmentbook.seed(SEGMENTS)
 
     # -- one user --------------------------------------------------------------------------------------------
 
     def profile(self, user_id: str) -> dict[str, Any]:
-        """`{user_id, profile: {user, event_counts, last_event_at}, attributes, scores, segments, windows}`.
+        """`{user_id, profile: {user, event_counts, last_event_at}, attributes, scores, segments, windows, consent}`.
 
-        A user known from events only has a profile too. Raises NotFound.
+        A user known from events only has a profile too. Who refuses profiling has record and consent, no scores (None),
+        and nothing that is worked out. Raises NotFound.
         """
         person, table = self._look_up(user_id)
         now = table.source.now
         windows = self._features.user_windows(person.row, now)
         last = windows["recency"]["last_event"]
+        private = self._refuses(person.row)
         return {
             "user_id": user_id,
             "profile": {
@@ -82,21 +92,62 @@ class ProfileService:
                 "event_counts": windows["all"]["counts"],
                 "last_event_at": None if last is None else rfc3339(last),
             },
-            "attributes": {name: _plain(value) for name, value in table.row(frozenset(_SHOWN)).items()},
-            "scores": self._scores(table),
-            "segments": self._segments_of(table),
-            "windows": windows,
+            "attributes": {} if private else {n: _plain(value) for n, value in table.row(frozenset(_SHOWN)).items()},
+            "scores": None if private else self._scores(table),
+            "segments": [] if private else self._segments_of(table),
+            "windows": {} if private else windows,
+            "consent": None if self._consents is None else self._consents.of(person.row),
         }
 
     def explain(self, user_id: str, k: int = 5) -> Explanation:
-        """Raises NotFound."""
-        _, table = self._look_up(user_id)
+        """Raises NotFound, and Refused for a user who does not agree to profiling."""
+        person, table = self._look_up(user_id)
+        if self._refuses(person.row):
+            raise Refused(
+                f"user {user_id!r} does not agree to profiling: there is no score to explain; it can be scored after "
+                f"consent to profiling",
+                code="no_consent",
+            )
         rules = self.rulebook.compiled()
         return explanation(user_id, rules, table.row(fields_of(c for _, c in rules)), k)
 
     def segments_of(self, user_id: str) -> list[str]:
-        """Names of the user's segments now, sorted. Raises NotFound."""
-        return self._segments_of(self._look_up(user_id)[1])
+        """Names of the user's segments now, sorted; none for who refuses profiling. Raises NotFound."""
+        person, table = self._look_up(user_id)
+        return [] if self._refuses(person.row) else self._segments_of(table)
+
+    def suggestions(self, user_id: str) -> list[str]:
+        """What the strategies suggest to do for a user; to one who wants no profile or nothing personal, what they
+        suggest to everybody else. Raises NotFound."""
+        person, table = self._look_up(user_id)
+        consents = self._consents
+        if consents is not None and not (
+            consents.allows(person.row, "profiling") and consents.allows(person.row, "personalization")
+        ):
+            return [self._otherwise]
+        strategies = self.rulebook.strategies()
+        return suggestions(strategies, table.row(fields_of(c for _, c in strategies)), self._otherwise)
+
+    # -- what if ---------------------------------------------------------------------------------------------
+
+    def preview(self, condition: str, *, weight: float = 0.0, name: str | None = None) -> Work:
+        """What a condition would do among all customers; `name` is the rule that it would replace, if there is one.
+
+        The work that is given back may run on any thread. Raises Invalid with "at N:".
+        """
+        schema = self.schema.refresh()
+        parse(condition, schema)
+        scale = self._kept_snapshot().scale
+        people = self.people.all()
+        n = max(self._features.n_users, people[-1].row + 1 if people else 0)
+        by_row = dict.fromkeys(range(n)) | {person.row: person for person in people}
+        everybody = Many.everybody(self._features, self._clock.now(), n)
+        table = ProfileTable(schema, everybody, [by_row[row] for row in range(n)], scale)
+        customers = self.people.members(n, table.number("total_events") > 0)
+        if self._consents is not None:
+            customers &= self._consents.mask("profiling", n)
+        replaced = None if name is None else self.rulebook.find(name)
+        return preview(table, customers, compiled(condition, schema), weight, replaced)
 
     # -- segments --------------------------------------------------------------------------------------------
 
@@ -137,6 +188,9 @@ class ProfileService:
             )
         scale = self._kept_snapshot().scale
         return person, ProfileTable(self.schema.current(), One(self._features, person.row, now), [person], scale)
+
+    def _refuses(self, row: int) -> bool:
+        return self._consents is not None and not self._consents.allows(row, "profiling")
 
     def _scores(self, table: ProfileTable) -> dict[str, Any]:
         rules = self.rulebook.compiled()

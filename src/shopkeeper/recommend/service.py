@@ -36,7 +36,10 @@ class Similar(Record, kw_only=True):
 
 
 class RecommendService:
-    """Used on the thread that owns the feature state. `on_hand` gives pieces by item row, NaN where nobody counted."""
+    """Used on the thread that owns the feature state. `on_hand` gives pieces by item row, NaN where nobody counted.
+
+    `allows` says whether the user of a row may be known here; one who may not is answered as a stranger.
+    """
 
     def __init__(
         self,
@@ -49,7 +52,9 @@ class RecommendService:
         clock: Clock,
         deadline_ms: float = 100.0,
         on_hand: Callable[[], NDArray[np.float32]] | None = None,
+        allows: Callable[[int], bool] = lambda _: True,
     ) -> None:
+        self._allows = allows
         self._catalog = catalog
         self._users = users
         self._items = items
@@ -58,7 +63,7 @@ class RecommendService:
         self._pipeline = Pipeline(features, catalog, items, Binder(models, catalog.ids), on_hand)
 
     def recommend(self, request: RecRequest) -> RecResponse:
-        """A slate; an unknown user gets what sells. Raises Invalid (scenario, bounds, filters), NotFound (model)."""
+        """A slate; a stranger gets what sells. Raises Invalid (scenario, bounds, filters), NotFound (model)."""
         started = time.perf_counter()
         place = scenario(request.scenario)
         if not 1 <= request.n_recommendations <= MOST:
@@ -67,9 +72,8 @@ class RecommendService:
                 code="out_of_bounds",
                 field="n_recommendations",
             )
-        user = self._users.row(request.user_id)
         wish = Wish(
-            user=-1 if user is None else user,
+            user=self._known(request.user_id),
             now=self._clock.now(),
             n=request.n_recommendations,
             scenario=place,
@@ -123,6 +127,11 @@ class RecommendService:
     def scenarios(self) -> list[dict[str, Any]]:
         """All scenarios, in the shape of the API."""
         return [each.facts() for each in BUILT_IN.values()]
+
+    def _known(self, user_id: str) -> int:
+        """The row of a user, -1 for a stranger and for one who does not agree to personalisation."""
+        row = self._users.row(user_id)
+        return row if row is not None and self._allows(row) else -1
 
     def _about(self, context: Mapping[str, Any]) -> NDArray[np.int32]:
         """Rows of `context.item_id` and `context.item_ids`; ids that the shop does not know are passed over."""
