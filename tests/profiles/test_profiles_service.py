@@ -215,15 +215,14 @@ def test_who_enters_while_we_look_has_a_time(world: World) -> None:
 def test_defaults_are_seeded_once_and_all_run(world: World) -> None:
     world.profiles.seed_defaults()
     assert world.profiles.rulebook.problems() == {}
-    assert [rule.name for rule in world.profiles.rulebook.all()] == [
-        "at_risk_churn",
-        "bulk_buyer",
-        "high_value",
-        "loyal",
-    ]
+    scoring = [rule.name for rule, _ in world.profiles.rulebook.compiled()]
+    assert scoring == ["at_risk_churn", "bulk_buyer", "high_value", "loyal"]
+    suggesting = [rule.name for rule, _ in world.profiles.rulebook.strategies()]
+    assert suggesting == ["first_purchase", "volume_price", "win_back"]
+    assert len(world.profiles.rulebook.all()) == 7
     world.profiles.rulebook.delete("loyal").result()
     world.profiles.seed_defaults()
-    assert len(world.profiles.rulebook.all()) == 3
+    assert len(world.profiles.rulebook.all()) == 6
     assert {segment.name for segment in world.profiles.segments()} >= {"champions", "at_risk", "lost"}
 
 

@@ -1,6 +1,6 @@
-"""What a shop begins with: four rules with weights, and segments. Amounts are in the shop's currency.
+"""What a shop begins with: four rules with weights, three strategies, and segments. Amounts are in the shop's currency.
 
-Weights are logits: +1 makes the odds of a good customer 2.7 times as high.
+Weights are logits: +1 makes the odds of a good customer 2.7 times as high. A strategy has an action and no weight.
 """
 
 from __future__ import annotations
@@ -33,6 +33,32 @@ RULES = (
         description="came back before, and is now away for twice the usual time and over 90 days",
     ),
 )
+
+STRATEGIES = (
+    Rule(
+        name="first_purchase",
+        weight=0.0,
+        condition="orders == 0",
+        description="has not bought anything yet",
+        action="send a coupon for the first purchase",
+    ),
+    Rule(
+        name="win_back",
+        weight=0.0,
+        condition="orders >= 2 and days_since_order > max(90, 2 * days_between_orders)",
+        description="came back before, and is now away for twice the usual time and over 90 days",
+        action="send an offer to win the customer back",
+    ),
+    Rule(
+        name="volume_price",
+        weight=0.0,
+        condition="pieces / order_lines >= 25 and spend in 180 days >= 500",
+        description="buys by the case, and still does",
+        action="offer a price for larger quantities",
+    ),
+)
+OTHERWISE = "keep in touch: nothing special is called for now"
+"""What to do for whom no strategy matches."""
 
 SEGMENTS = (
     Segment(

@@ -1,4 +1,4 @@
-"""The rules and fields of a telecom shop: high value, loyal, digital, about to leave."""
+"""The rules and fields of a telecom shop: high value, loyal, digital, about to leave; and what to suggest to whom."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ class DefaultRule:
     weight: float
     condition: str
     description: str
+    action: str = ""
 
 
 TELECOM_FIELDS = (
@@ -53,3 +54,23 @@ TELECOM_RULES = (
         "hardly seen, on a low fee, and could leave",
     ),
 )
+
+TELECOM_STRATEGIES = (
+    DefaultRule("upgrade_to_5g", 0.0, "monthly_fee < 100", "pays a low fee", "suggest an upgrade to a 5G plan"),
+    DefaultRule(
+        "data_pack",
+        0.0,
+        "event_counts.get('app_use', 0) > 5",
+        "uses the app a lot",
+        "suggest a data pack",
+    ),
+    DefaultRule(
+        "first_purchase",
+        0.0,
+        "event_counts.get('order', 0) == 0",
+        "has not ordered anything yet",
+        "send a coupon for the first purchase",
+    ),
+)
+TELECOM_OTHERWISE = "keep the present plan"
+"""What to suggest to whom no strategy matches."""

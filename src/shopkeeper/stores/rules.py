@@ -1,42 +1,72 @@
 """Rules and all their versions. A version is never changed: an update adds one, a deletion adds one that says so.
 
 Reads are safe from any thread; writes go through the writer and return a future. `changes` grows with every durable
-write, so that whoever keeps compiled rules knows when to read them again.
+write, so that whoever keeps compiled rules knows when to look again. The present rules are kept in memory: a change
+costs no reading of all the others.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+import threading
+from collections.abc import Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, func, insert, select
 
 from shopkeeper.core.clock import Clock, micros, moment
-from shopkeeper.core.errors import Invalid, NotFound
+from shopkeeper.core.errors import Conflict, Invalid, NotFound, ShopkeeperError
 from shopkeeper.core.ids import check_label
 from shopkeeper.core.records import Rule
 from shopkeeper.stores.etags import check_match, later
 from shopkeeper.stores.schema import rules as table
 from shopkeeper.stores.sql import Database
 
+MOST_RULES = 10_000
+"""Rules of one shop; what was deleted does not count."""
 _DESCRIPTION = 1000
 _WEIGHT = 1000.0
+_EXACT_WITHIN = 1000
+"""So near the bound the rules are counted in the transaction: as many writes may share one before they are known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A durable version of a rule; `deleted`: the name is free again."""
+
+    rule: Rule
+    deleted: bool = False
 
 
 class RuleStore:
-    """Conditions are kept as they were written; whoever writes here has checked them against the schema."""
+    """Conditions are kept as they were written; whoever writes here has checked them against the schema.
 
-    def __init__(self, db: Database, clock: Clock) -> None:
+    One store a database: the rules in memory follow what is written here.
+    """
+
+    def __init__(self, db: Database, clock: Clock, *, most: int = MOST_RULES) -> None:
         self._db = db
         self._clock = clock
+        self._most = most
+        self._lock = threading.Lock()
+        self._present: dict[str, Rule] | None = None  # by name; None: not read yet
         self.changes = 0
 
     def all(self) -> list[Rule]:
         """The present rules by name."""
-        with self._db.read() as connection:
-            return [_rule(row) for row in connection.execute(_newest().order_by(table.c.name)) if not row.deleted]
+        with self._lock:
+            if self._present is None:
+                self._present = self._read()
+            return [self._present[name] for name in sorted(self._present)]
+
+    def reload(self) -> int:
+        """Reads the rules anew from the database; gives how many there are."""
+        with self._lock:
+            self._present = self._read()
+            self.changes += 1
+            return len(self._present)
 
     def get(self, name: str, version: int | None = None) -> Rule:
         """The present rule, or one of its versions. Raises NotFound."""
@@ -62,13 +92,25 @@ class RuleStore:
         """Raises Invalid for a bad name or weight, and by the future when the name is taken."""
         _check(rule)
 
-        def write(connection: Connection) -> Rule:
-            row = _last(connection, rule.name)
-            if row is not None and not row.deleted:
-                raise Invalid(f"rule {rule.name!r} exists already; change it with PUT", code="exists", field="name")
-            return self._add(connection, rule, row, by)
+        return self._db.writer.submit(lambda connection: self._create(connection, rule, by), after=self._added)
 
-        return self._submit(write)
+    def create_many(self, rules: Sequence[Rule], *, by: str = "") -> Future[list[Rule | ShopkeeperError]]:
+        """All in one transaction; one that cannot be made leaves its error in its place, and the others are made."""
+
+        def write(connection: Connection) -> list[Rule | ShopkeeperError]:
+            found: list[Rule | ShopkeeperError] = []
+            for rule in rules:
+                try:
+                    _check(rule)
+                    found.append(self._create(connection, rule, by))
+                except ShopkeeperError as error:  # raised before anything of this rule is written
+                    found.append(error)
+            return found
+
+        def after(made: list[Rule | ShopkeeperError]) -> None:
+            self._changed(*(Change(one) for one in made if isinstance(one, Rule)))
+
+        return self._db.writer.submit(write, after=after)
 
     def update(
         self,
@@ -96,7 +138,7 @@ class RuleStore:
             _check(new)
             return self._add(connection, new, _last(connection, name), by)
 
-        return self._submit(write)
+        return self._db.writer.submit(write, after=self._added)
 
     def delete(self, name: str, *, if_match: str | None = None, by: str = "") -> Future[Rule]:
         """Gives the rule as it was. By the future: NotFound, Stale."""
@@ -107,19 +149,40 @@ class RuleStore:
             self._add(connection, old, _last(connection, name), by, deleted=True)
             return old
 
-        return self._submit(write)
+        return self._db.writer.submit(write, after=lambda old: self._changed(Change(old, deleted=True)))
 
     def add_missing(self, rules: list[Rule], *, by: str = "") -> Future[int]:
         """Adds those whose name was never used (deleted counts as used). Gives how many."""
 
+        added: list[Rule] = []
+
         def write(connection: Connection) -> int:
             used = set(connection.execute(select(table.c.name).distinct()).scalars())
-            new = [rule for rule in rules if rule.name not in used]
-            for rule in new:
-                self._add(connection, rule, None, by)
-            return len(new)
+            added.extend(self._add(connection, rule, None, by) for rule in rules if rule.name not in used)
+            return len(added)
 
-        return self._db.writer.submit(write, after=self._changed)
+        return self._db.writer.submit(write, after=lambda _: self._changed(*map(Change, added)))
+
+    def _create(self, connection: Connection, rule: Rule, by: str) -> Rule:
+        row = _last(connection, rule.name)
+        if row is not None and not row.deleted:
+            raise Invalid(f"rule {rule.name!r} exists already; change it with PUT", code="exists", field="name")
+        self._check_room(connection)
+        return self._add(connection, rule, row, by)
+
+    def _check_room(self, connection: Connection) -> None:
+        present = self._present
+        if present is not None and len(present) + _EXACT_WITHIN < self._most:
+            return
+        if connection.execute(_count()).scalar_one() >= self._most:
+            raise Conflict(
+                f"there are {self._most:,} rules already, which is as many as a shop may have; remove one first",
+                code="too_many_rules",
+            )
+
+    def _read(self) -> dict[str, Rule]:
+        with self._db.read() as connection:
+            return {row.name: _rule(row) for row in connection.execute(_newest()) if not row.deleted}
 
     def _add(
         self, connection: Connection, rule: Rule, last: Row[Any] | None, by: str, *, deleted: bool = False
@@ -141,11 +204,35 @@ class RuleStore:
         assert added is not None
         return _rule(added)
 
-    def _submit(self, write: Callable[[Connection], Rule]) -> Future[Rule]:
-        return self._db.writer.submit(write, after=self._changed)
+    def _added(self, rule: Rule) -> None:
+        self._changed(Change(rule))
 
-    def _changed(self, _: Rule | int) -> None:
-        self.changes += 1
+    def _changed(self, *changes: Change) -> None:
+        """Called after the commit, in the order of the writes."""
+        if not changes:
+            return
+        with self._lock:
+            if self._present is not None:  # else the next reading sees it
+                for change in changes:
+                    self._keep(self._present, change)
+            self.changes += 1
+
+    @staticmethod
+    def _keep(present: dict[str, Rule], change: Change) -> None:
+        """A reading may have been quicker and seen a later version already."""
+        name, known = change.rule.name, present.get(change.rule.name)
+        if known is not None and known.version > change.rule.version:
+            return
+        if change.deleted:
+            present.pop(name, None)
+        else:
+            present[name] = change.rule
+
+
+def _count() -> Select[Any]:
+    """How many rules there are."""
+    newest = select(table.c.deleted, func.max(table.c.version)).group_by(table.c.name).subquery()
+    return select(func.count()).select_from(newest).where(~newest.c.deleted)
 
 
 def _newest() -> Select[Any]:
