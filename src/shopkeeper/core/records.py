@@ -72,6 +72,19 @@ class Consent(Record, kw_only=True):
     updated_at: datetime | None = None
 
 
+class UserProfile(Record, kw_only=True):
+    """`features`: the record's attributes and computed numbers; `preferences`: `{stated, learned}`; `behavior_history`:
+    the last 50 events, newest first; `embedding`: `{space, version}` of the published vectors, null when there are none.
+    """
+
+    user_id: str
+    features: dict[str, Any] = field(default_factory=dict)
+    preferences: dict[str, Any] = field(default_factory=dict)
+    behavior_history: list[dict[str, Any]] = field(default_factory=list)
+    last_updated: datetime | None = None
+    embedding: dict[str, Any] | None = None
+
+
 class Item(Record, kw_only=True):
     """`price` is the current list price in the shop's currency; an inactive item is never suggested."""
 
@@ -144,8 +157,22 @@ class RuleTrace(Record, kw_only=True):
     what_would_change: str | None = None
 
 
+class Audit(Record, kw_only=True):
+    """The same game played by another library; `largest_difference` from `shap_values` of the explanation."""
+
+    library: str
+    explainer: str
+    shap_values: dict[str, float]
+    base_value: float
+    largest_difference: float
+
+
 class Explanation(Record, kw_only=True):
-    """base_value + sum(shap_values) = final_score, exactly. Scores are logits; `probability` is their sigmoid."""
+    """base_value + sum(shap_values) = final_score, exactly. Scores are logits; `probability` is their sigmoid.
+
+    `level` and `game` say who the players are and what is shared out, see docs/explanations.md. `rule_details` holds
+    every rule that matches and the nearest that do not, of `rules_total`.
+    """
 
     user_id: str
     final_score: float
@@ -159,6 +186,11 @@ class Explanation(Record, kw_only=True):
     base_value: float
     probability: float
     versions: dict[str, str | None]
+    level: str = "groups"
+    game: str = "rules"
+    sentences: list[str] = field(default_factory=list)
+    rules_total: int = 0
+    audit: Audit | None = None
 
 
 # -- recommendation ------------------------------------------------------------------------------------------

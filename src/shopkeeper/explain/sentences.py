@@ -2,34 +2,63 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from shopkeeper.core.language import Lang
 from shopkeeper.core.records import Explanation, RuleTrace
+from shopkeeper.explain.phrases import PHRASES, Phrases
 
 
-def sentences(explanation: Explanation, k: int = 3) -> list[str]:
-    """First the score, then up to k rules that raised it, up to k that lowered it, and what would change it most."""
-    traces = {trace.name: trace for trace in explanation.rule_details}
-    lines = [_headline(explanation)]
-    lines += [_because(name, value, traces.get(name), "raised") for name, value in explanation.top_positive[:k]]
-    lines += [_because(name, value, traces.get(name), "lowered") for name, value in explanation.top_negative[:k]]
-    missed = _nearest_miss(explanation.rule_details)
+def sentences(
+    explanation: Explanation, k: int = 3, lang: Lang = "en", reasons: Mapping[str, str] | None = None
+) -> list[str]:
+    """First the score, then up to k that raised it, up to k that lowered it, and what would change it most.
+
+    `reasons` says why a player stands as it does; without it the traces of the rules do. Write traces and reasons in
+    `lang` beforehand.
+    """
+    words = PHRASES[lang]
+    why = {trace.name: trace.why for trace in explanation.rule_details} if reasons is None else reasons
+    lines = [_headline(explanation, words), *_beginnings(explanation, words)]
+    for verb, strongest in ((words.raised, explanation.top_positive), (words.lowered, explanation.top_negative)):
+        for player, value in strongest[:k]:
+            because = words.because.format(why=why[player]) if player in why else ""
+            lines.append(verb.format(name=label(player, explanation, words), value=abs(value), because=because))
+    missed = _nearest_miss(explanation.rule_details, words)
     return lines if missed is None else [*lines, missed]
 
 
-def _headline(explanation: Explanation) -> str:
+def label(player: str, explanation: Explanation, words: Phrases) -> str:
+    """A player as a reader knows it: `rules:spending` -> Rules on spending, `item:MUG` -> Having bought MUG. Where each
+    rule is a player it bears the rule's own name."""
+    if explanation.game == "rules" and explanation.level in ("groups", "inputs"):
+        return player
+    if player in words.players:
+        return words.players[player]
+    kind, _, name = player.partition(":")
+    return words.kinds[kind].format(name)
+
+
+def _headline(explanation: Explanation, words: Phrases) -> str:
     matched = sum(trace.matched for trace in explanation.rule_details)
+    total = explanation.rules_total or len(explanation.rule_details)
     score, chance = explanation.final_score, explanation.probability
-    return f"Score {score:+.2f} (probability {chance:.0%}): {matched} of {len(explanation.rule_details)} rules match."
+    return words.headline.format(score=score, chance=chance, matched=matched, total=total)
 
 
-def _because(name: str, value: float, trace: RuleTrace | None, verb: str) -> str:
-    why = f" because {trace.why}" if trace is not None else ""
-    return f"{name} {verb} it by {abs(value):.2f}{why}."
+def _beginnings(explanation: Explanation, words: Phrases) -> list[str]:
+    """What the numbers are measured from, where a model has a say."""
+    if explanation.game == "rules":
+        return []
+    shares = words.shares.format(f_rule=explanation.f_rule, f_nn=explanation.f_nn, gate=explanation.gate)
+    compared = words.frozen if explanation.game == "gate frozen" else words.compared
+    return [shares, compared.format(base=explanation.base_value)]
 
 
-def _nearest_miss(traces: list[RuleTrace]) -> str | None:
+def _nearest_miss(traces: list[RuleTrace], words: Phrases) -> str | None:
     """The heaviest rule that does not match, and what is missing."""
     missed = [trace for trace in traces if not trace.matched and trace.what_would_change and trace.weight]
     if not missed:
         return None
     heaviest = max(missed, key=lambda trace: abs(trace.weight))
-    return f"{heaviest.name} ({heaviest.weight:+.2f}) would match with {heaviest.what_would_change}."
+    return words.miss.format(name=heaviest.name, weight=heaviest.weight, change=heaviest.what_would_change)

@@ -10,12 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shopkeeper.core.errors import Invalid
+from shopkeeper.core.language import Lang
 from shopkeeper.rules.columns import Columns, compile_columns
 from shopkeeper.rules.one import compile_one
 from shopkeeper.rules.parser import parse
 from shopkeeper.rules.schema import Schema
 from shopkeeper.rules.trace import Trace, trace
 from shopkeeper.rules.tree import Node, fields
+
+
+# The problem itself is written in English only: it is left out of the other language.
+_CANNOT_RUN: Mapping[Lang, tuple[str, str]] = {
+    "en": ("cannot run: {}", "correct the rule"),
+    "zh": ("无法运行：规则与现有字段不符", "请改正规则"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +36,11 @@ class Condition:
     many: Callable[[Columns], NDArray[np.bool_]]
     problem: str | None = None
 
-    def trace(self, row: Mapping[str, Any]) -> Trace:
+    def trace(self, row: Mapping[str, Any], lang: Lang = "en") -> Trace:
         if self.tree is None:
-            return Trace(False, f"cannot run: {self.problem}", "correct the rule", (), ())
-        return trace(self.tree, row)
+            why, change = _CANNOT_RUN[lang]
+            return Trace(False, why.format(self.problem), change, (), ())
+        return trace(self.tree, row, lang)
 
 
 def compiled(text: str, schema: Schema) -> Condition:

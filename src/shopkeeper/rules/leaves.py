@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from shopkeeper.rules.one import compile_one, compile_value
+from shopkeeper.rules.phrases import PHRASES, Phrases
 from shopkeeper.rules.tree import Compare, Constant, Contains, HasKey, IsNone, Node, OneOf, Ref
 from shopkeeper.rules.unparse import quoted, unparse
 
@@ -31,23 +32,23 @@ class Leaf:
     fixed: bool = False
 
 
-def read(node: Node, row: Row, wanted: bool) -> Leaf:
+def read(node: Node, row: Row, wanted: bool, words: Phrases = PHRASES["en"]) -> Leaf:
     """The leaf; `wanted` False when it stands under `not`."""
     holds = compile_one(node)(row) is wanted
     if isinstance(node, Compare) and node.left.type == "number":
-        return _number(node, row, wanted, holds)
+        return _number(node, row, wanted, holds, words)
     if isinstance(node, Constant):
-        says = "always true" if holds else "never true"
-        return Leaf(unparse(node), holds, says, "nothing: the rule says so itself", None, 1.0, fixed=True)
-    target, opposite = _texts(node)
+        says = words.always if holds else words.never
+        return Leaf(unparse(node), holds, says, words.nothing, None, 1.0, fixed=True)
+    target, opposite = _texts(node, words)
     now, then = (target, opposite) if (holds is wanted) else (opposite, target)
-    return Leaf(unparse(node), holds, f"{_value(node, row)}{now}", f"{_subject(node)}{then}", None, 1.0)
+    return Leaf(unparse(node), holds, f"{_value(node, row, words)}{now}", f"{_subject(node)}{then}", None, 1.0)
 
 
-def shown(value: Any) -> str:
-    """A value as a reader wants it: 1,234.5; 'text'; missing."""
+def shown(value: Any, words: Phrases = PHRASES["en"]) -> str:
+    """A value as a reader wants it: 1,234.5; 'text'; missing. Numbers look the same in every language."""
     if value is None or value != value:
-        return "missing"
+        return words.missing
     if isinstance(value, str):
         return quoted(value if len(value) <= 60 else value[:57] + "...")
     if abs(value) >= 1e15:
@@ -55,37 +56,35 @@ def shown(value: Any) -> str:
     return f"{value:,.2f}".rstrip("0").rstrip(".") if abs(value) >= 0.01 or value == 0 else f"{value:.3g}"
 
 
-def _number(node: Compare, row: Row, wanted: bool, holds: bool) -> Leaf:
+def _number(node: Compare, row: Row, wanted: bool, holds: bool, words: Phrases) -> Leaf:
     left, right = compile_value(node.left)(row), compile_value(node.right)(row)
     op = node.op if compile_one(node)(row) else _OPPOSITE[node.op]
-    name, bound = unparse(node.left), _bound(node.right, right)
+    name, bound = unparse(node.left), _bound(node.right, right, words)
     if left != left or right != right:
         lacking = name if left != left else unparse(node.right)
         goal = f"{name} {node.op if wanted else _OPPOSITE[node.op]} {bound}"
-        return Leaf(unparse(node), holds, f"{lacking} is missing", f"{lacking} known and {goal}", None, 2.0)
+        says = words.lacks.format(lacking)
+        return Leaf(unparse(node), holds, says, words.known_and.format(lacking, goal), None, 2.0)
     gap = right - left
-    says = f"{_named(name, left, node.left)} ({op} {bound})"
-    would = f"{name} {_OPPOSITE[op]} {bound} (now {shown(left)}{_away(op, gap)})"
+    stands = name if isinstance(node.left, Constant) else words.stands.format(name, shown(left, words))
+    says = words.compares.format(stands, op, bound)
+    would = words.would.format(name, _OPPOSITE[op], bound, shown(left, words), _away(op, gap, words))
     effort = abs(gap) / (abs(left) + abs(right) + 1e-9)
     fixed = isinstance(node.left, Constant) and isinstance(node.right, Constant)
     return Leaf(unparse(node), holds, says, would, abs(gap), effort, fixed)
 
 
-def _named(name: str, value: float, node: Node) -> str:
-    return name if isinstance(node, Constant) else f"{name} is {shown(value)}"
+def _bound(node: Node, value: float, words: Phrases) -> str:
+    return shown(value, words) if isinstance(node, Constant) else f"{unparse(node)} = {shown(value, words)}"
 
 
-def _bound(node: Node, value: float) -> str:
-    return shown(value) if isinstance(node, Constant) else f"{unparse(node)} = {shown(value)}"
-
-
-def _away(op: str, gap: float) -> str:
+def _away(op: str, gap: float, words: Phrases) -> str:
     """How far the left side is from turning `op`."""
     if op == "==":
         return ""
     if gap == 0:
-        return ", exactly on the bound"
-    return f", {shown(abs(gap))} {'more' if gap > 0 else 'less'} needed"
+        return words.on_bound
+    return (words.more if gap > 0 else words.less).format(shown(abs(gap), words))
 
 
 def _subject(node: Node) -> str:
@@ -101,32 +100,34 @@ def _subject(node: Node) -> str:
     return unparse(node)
 
 
-def _value(node: Node, row: Row) -> str:
+def _value(node: Node, row: Row, words: Phrases) -> str:
     """The subject with its present value."""
     match node:
         case OneOf(inner=inner) | Contains(whole=inner) | Compare(left=inner):
-            now = compile_value(inner)(row)
-            return f"{_subject(node)} is {shown(now)}:" if not isinstance(inner, Constant) else _subject(node)
+            now = shown(compile_value(inner)(row), words)
+            return words.now.format(_subject(node), now) if not isinstance(inner, Constant) else _subject(node)
     return _subject(node)
 
 
-def _texts(node: Node) -> tuple[str, str]:
+def _texts(node: Node, words: Phrases) -> tuple[str, str]:
     """What follows the subject when the condition is true, and when it is not."""
     match node:
         case OneOf(values=values, negated=negated):
-            options = ", ".join(shown(value) for value in values[:8]) + (", ..." if len(values) > 8 else "")
-            pair = (f" one of {options}", f" none of {options}")
-            return (pair[1], pair[0]) if negated else pair
+            options = words.comma.join([shown(value, words) for value in values[:8]] + ["..."] * (len(values) > 8))
+            return _either(words.one_of, words.none_of, negated, options)
         case Contains(part=part, negated=negated):
-            pair = (f" contains {unparse(part)}", f" does not contain {unparse(part)}")
-            return (pair[1], pair[0]) if negated else pair
+            return _either(words.contains, words.contains_not, negated, unparse(part))
         case HasKey(key=key, negated=negated):
-            pair = (f" has {quoted(key)}", f" has no {quoted(key)}")
-            return (pair[1], pair[0]) if negated else pair
+            return _either(words.has, words.has_not, negated, quoted(key))
         case IsNone(negated=negated):
-            return (" is known", " is missing") if negated else (" is missing", " is known")
+            return _either(words.absent, words.known, negated, "")
         case Compare(op=op, right=right):
             return f" {op} {unparse(right)}", f" {_OPPOSITE[op]} {unparse(right)}"
         case Ref():
-            return " is true", " is false"
+            return words.true, words.false
     raise AssertionError(f"no sentence for {type(node).__name__}")
+
+
+def _either(yes: str, no: str, negated: bool, slot: str) -> tuple[str, str]:
+    pair = yes.format(slot), no.format(slot)
+    return (pair[1], pair[0]) if negated else pair

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from shopkeeper.core.language import Lang
 from shopkeeper.rules.leaves import Leaf, Row, read
+from shopkeeper.rules.phrases import PHRASES, Phrases
 from shopkeeper.rules.tree import And, Compare, Node, Not, Or
 
 _MANY = 6
@@ -27,14 +29,15 @@ class Trace:
     changes: tuple[Leaf, ...]
 
 
-def trace(rule: Node, row: Row) -> Trace:
+def trace(rule: Node, row: Row, lang: Lang = "en") -> Trace:
     """`row` comes from `Schema.row`."""
-    tree = _read(rule, row)
+    words = PHRASES[lang]
+    tree = _read(rule, row, words)
     changes = _turn(tree)
     return Trace(
         matched=tree.holds,
-        why=_sentence([leaf.says for leaf in _deciding(tree)]),
-        what_would_change=_sentence([leaf.would for leaf in changes]),
+        why=_sentence([leaf.says for leaf in _deciding(tree)], words),
+        what_would_change=_sentence([leaf.would for leaf in changes], words),
         leaves=tuple(_leaves(tree)),
         changes=tuple(changes),
     )
@@ -49,24 +52,26 @@ class _Branch:
     parts: tuple[_Branch | Leaf, ...]
 
 
-def _read(node: Node, row: Row, wanted: bool = True) -> _Branch | Leaf:
+def _read(node: Node, row: Row, words: Phrases, wanted: bool = True) -> _Branch | Leaf:
     """`wanted` False under an odd number of negations: `not (a and b)` is read as `not a or not b`."""
     match node:
         case Not(inner=inner):
-            return _read(inner, row, not wanted)
+            return _read(inner, row, words, not wanted)
         case And(parts=nodes) | Or(parts=nodes):
-            parts = tuple(_read(part, row, wanted) for part in nodes)
+            parts = tuple(_read(part, row, words, wanted) for part in nodes)
             all_needed = isinstance(node, And) is wanted
             holds = all(p.holds for p in parts) if all_needed else any(p.holds for p in parts)
             return _Branch(holds, all_needed, parts)
         case Compare(op=op, left=left, right=right) if left.type == "bool":
-            return _read_same(left, right, row, (op == "==") is wanted)
-    return read(node, row, wanted)
+            return _read_same(left, right, row, words, (op == "==") is wanted)
+    return read(node, row, wanted, words)
 
 
-def _read_same(left: Node, right: Node, row: Row, wanted: bool) -> _Branch:
+def _read_same(left: Node, right: Node, row: Row, words: Phrases, wanted: bool) -> _Branch:
     """`left == right` of conditions reads as both or neither; unequal as one of the two."""
-    ways = tuple(_both(_read(left, row, this), _read(right, row, this is wanted)) for this in (True, False))
+    ways = tuple(
+        _both(_read(left, row, words, this), _read(right, row, words, this is wanted)) for this in (True, False)
+    )
     return _Branch(any(way.holds for way in ways), False, ways)
 
 
@@ -99,8 +104,8 @@ def _cost(leaves: list[Leaf]) -> tuple[bool, int, float]:
     return any(leaf.fixed for leaf in leaves), len(leaves), sum(leaf.effort for leaf in leaves)
 
 
-def _sentence(parts: list[str]) -> str:
+def _sentence(parts: list[str], words: Phrases) -> str:
     unique = list(dict.fromkeys(parts))
     shown = unique[:_MANY]
     rest = len(unique) - len(shown)
-    return " and ".join(shown) + (f" and {rest} more" if rest else "")
+    return words.joined.join(shown) + (words.and_more.format(rest) if rest else "")
