@@ -183,7 +183,9 @@ class Shop:
         self.imports.hook_into(self.jobs)
 
         self.consents = ConsentStore(db, self.vocab, clock, default=settings.consent_default)
-        self.profiles = ProfileService(db, clock, self.features, consents=self.consents)
+        self.profiles = ProfileService(
+            db, clock, self.features, consents=self.consents, catalog=self.catalog, models=self.serving
+        )
         self.recommend = RecommendService(
             features=self.features,
             catalog=self.catalog,

@@ -6,10 +6,12 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from shopkeeper.core.clock import DAY, StoppedClock, moment
-from shopkeeper.core.records import Event, User
+from shopkeeper.core.records import Event, Item, User
 from shopkeeper.features.state import FeatureState
 from shopkeeper.profiles.service import ProfileService
+from shopkeeper.stores.catalog import Catalog
 from shopkeeper.stores.events import EventLog
+from shopkeeper.stores.items import ItemStore
 from shopkeeper.stores.sql import open_database, sqlite_url
 from shopkeeper.stores.users import UserStore
 from shopkeeper.stores.vocabulary import Vocabularies
@@ -26,7 +28,9 @@ class World:
         self.users = UserStore(self.db, self.vocabularies, self.clock)
         self.features = FeatureState(ZoneInfo("Europe/London"), self.vocabularies.event_types)
         self.log.subscribe(lambda batch, _: self.features.apply(batch))
-        self.profiles = ProfileService(self.db, self.clock, self.features, **options)
+        self.catalog = Catalog(self.db, self.vocabularies)
+        self.items = ItemStore(self.db, self.vocabularies, self.clock, self.catalog)
+        self.profiles = ProfileService(self.db, self.clock, self.features, **{"catalog": self.catalog, **options})
 
     def order(self, user: str, days_ago: float, item: str = "mug", quantity: float = 1, price: float = 10.0) -> None:
         self.event(user, "order", days_ago, item, quantity, price)
@@ -50,6 +54,9 @@ class World:
 
     def user(self, user_id: str, **attributes: object) -> None:
         self.users.put(User(user_id=user_id, attributes=attributes)).result()
+
+    def item(self, item_id: str, category: str | None = None) -> None:
+        self.items.put(Item(item_id=item_id, name=item_id, category=category)).result()
 
     def close(self) -> None:
         self.db.close()

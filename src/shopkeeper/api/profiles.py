@@ -16,7 +16,7 @@ doors = Doors("Profiles")
 class Profile(msgspec.Struct):
     """`profile` as older clients know it; beside it what is computed: attributes, scores, segments, windows.
 
-    Who refuses profiling has no scores (null), and attributes, segments and windows are empty.
+    Who refuses profiling has no scores and no preferences (null); attributes, segments, windows and recent are empty.
     """
 
     user_id: str
@@ -25,6 +25,8 @@ class Profile(msgspec.Struct):
     scores: dict[str, Any] | None
     segments: list[Any]
     windows: dict[str, Any]
+    preferences: dict[str, Any] | None
+    recent: list[dict[str, Any]]
     consent: Consent | None = None
 
 

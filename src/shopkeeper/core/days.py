@@ -20,11 +20,17 @@ def day_of(us: int, zone: ZoneInfo) -> int:
 
 def days_of(us: NDArray[np.int64], zone: ZoneInfo) -> NDArray[np.int32]:
     """The local days of many moments. Offsets are looked up once per UTC hour: no zone changes within one."""
-    hours, where = np.unique(us // HOUR, return_inverse=True)
-    offsets = np.array([_offset_us(int(hour) * HOUR, zone) for hour in hours], dtype=np.int64)
-    if not len(hours):
-        return np.empty(0, dtype=np.int32)
-    return ((us + offsets[where]) // DAY).astype(np.int32)
+    return (_local(us, zone) // DAY).astype(np.int32)
+
+
+def hours_of(us: NDArray[np.int64], zone: ZoneInfo) -> NDArray[np.int32]:
+    """The local hours of many moments, 0 to 23."""
+    return (_local(us, zone) % DAY // HOUR).astype(np.int32)
+
+
+def weekdays_of(days: NDArray[np.int32]) -> NDArray[np.int32]:
+    """The weekdays of days, 0 Monday to 6 Sunday."""
+    return (days + 3) % 7  # day 0 was a Thursday
 
 
 def day_start(day: int, zone: ZoneInfo) -> int:
@@ -39,6 +45,13 @@ def date_of(day: int) -> date:
 
 def day_number(value: date) -> int:
     return (value - _EPOCH).days
+
+
+def _local(us: NDArray[np.int64], zone: ZoneInfo) -> NDArray[np.int64]:
+    """What the clocks show, as if they showed UTC."""
+    hours, where = np.unique(us // HOUR, return_inverse=True)
+    offsets = np.array([_offset_us(int(hour) * HOUR, zone) for hour in hours], dtype=np.int64)
+    return us + offsets[where] if len(hours) else us
 
 
 def _offset_us(us: int, zone: ZoneInfo) -> int:

@@ -16,6 +16,7 @@ from shopkeeper.features.arrivals import MICRO
 from shopkeeper.features.history import UserHistories
 from shopkeeper.features.kinds import EventKinds, Role
 from shopkeeper.features.past import NOTHING_FOLDED, WINDOWS, Folded
+from shopkeeper.features.trails import Trail
 
 NEVER = np.iinfo(np.int64).max
 """A time (us) that does not come."""
@@ -59,6 +60,7 @@ class UserColumns:
         self, histories: UserHistories, kinds: EventKinds, now: int | NDArray[np.int64], rows: Rows, flat: Flat | None
     ) -> None:
         self.now = now
+        self.rows = rows
         self.users = len(rows)
         self._kinds = kinds
         self.flat = Flat(histories, kinds, rows) if flat is None else flat
@@ -156,6 +158,21 @@ class UserColumns:
         for recency in (self.days_since_event, self.days_since_order, self.tenure_days):
             columns[recency.__name__] = recency()
         return columns
+
+    def trail(self) -> Trail:
+        """The kept events themselves."""
+        flat, past = self.flat, self._past
+        return Trail(
+            rows=self.rows,
+            now=np.broadcast_to(np.asarray(self.now, dtype=np.int64), (self.users,)),
+            user=flat.user[past],
+            time=flat.time[past],
+            role=flat.role[past],
+            item=flat.item[past],
+            value=flat.value[past],
+            quantity=flat.quantity[past],
+            folded=flat.folded,
+        )
 
     @cached_property
     def _last_bought(self) -> tuple[NDArray[np.int32], NDArray[np.int64]]:

@@ -13,7 +13,16 @@ from numpy.typing import NDArray
 
 from shopkeeper.features.arrivals import Arrivals, run_starts
 from shopkeeper.features.kinds import EventKinds, Role
-from shopkeeper.features.past import NOTHING_FOLDED, Folded, Past, added, distinct, touches
+from shopkeeper.features.past import (
+    NOTHING_FOLDED,
+    Folded,
+    Past,
+    added,
+    distinct,
+    earlier,
+    sessions_after,
+    touches,
+)
 
 if TYPE_CHECKING:
     from shopkeeper.features.state import FeatureState
@@ -65,6 +74,7 @@ class History:
         is_order = roles == Role.ORDER
         before = self.folded
         order_times = old_times[is_order]
+        begun, within = sessions_after(before.last_time, old_times)
         self.folded = Folded(
             counts=added(before.counts, np.bincount(old["type"])),
             orders=before.orders + distinct(order_times) - touches(before.last_order, order_times),
@@ -74,6 +84,9 @@ class History:
             first_time=int(old_times[0]) if before.first_time < 0 else min(before.first_time, int(old_times[0])),
             last_time=max(before.last_time, int(old_times[-1])),
             last_order=max(before.last_order, int(order_times[-1]) if len(order_times) else -1),
+            first_order=earlier(before.first_order, int(order_times[0]) if len(order_times) else -1),
+            sessions=before.sessions + begun,
+            session_time=before.session_time + within,
         )
         self._times = self._times[count : self.size].copy()
         self._rows = self._rows[count : self.size].copy()

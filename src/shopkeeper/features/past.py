@@ -8,16 +8,21 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from shopkeeper.core.clock import DAY, HOUR
+from shopkeeper.core.clock import DAY, HOUR, MINUTE
 from shopkeeper.features.arrivals import MICRO
 from shopkeeper.features.kinds import EventKinds, Role
 
 WINDOWS: dict[str, int | None] = {"1h": HOUR, "24h": DAY, "7d": 7 * DAY, "30d": 30 * DAY, "all": None}
+SESSION_GAP = 30 * MINUTE
+"""A session goes on until so much time passes without an event."""
 
 
 @dataclass
 class Folded:
-    """What is left of a user's events that are older than the kept ones. Amounts in micros, times in us, -1: none."""
+    """What is left of a user's events that are older than the kept ones. Amounts in micros, times in us, -1: none.
+
+    `session_time` (us) is the time between events of one session, summed.
+    """
 
     counts: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     orders: int = 0
@@ -27,6 +32,9 @@ class Folded:
     first_time: int = -1
     last_time: int = -1
     last_order: int = -1
+    first_order: int = -1
+    sessions: int = 0
+    session_time: int = 0
 
 
 NOTHING_FOLDED = Folded()
@@ -59,7 +67,7 @@ class Past:
         self._kinds = kinds
         self._windows: dict[int | None, Window] = {}
         ordered = self.roles == Role.ORDER
-        self._orders = times[ordered], rows[ordered]
+        self.orders = times[ordered], rows[ordered]
 
     def start(self, span: int | None) -> int:
         """Position of the first event of the last `span` us; 0 for None."""
@@ -103,7 +111,7 @@ class Past:
 
     @property
     def last_order(self) -> int:
-        times = self._orders[0]
+        times = self.orders[0]
         return int(times[-1]) if len(times) else self.folded.last_order
 
     def recent_items(self, n: int, span: int | None, *, role: int | None = None) -> NDArray[np.int32]:
@@ -120,7 +128,7 @@ class Past:
         return np.array(list(found)[:n], dtype=np.int32)
 
     def _read(self, span: int | None) -> Window:
-        times, rows = self._orders
+        times, rows = self.orders
         start = 0 if span is None else int(np.searchsorted(times, self.before - span))
         times, rows = times[start:], rows[start:]
         first = self.start(span)
@@ -155,6 +163,24 @@ def _distinct_items(items: NDArray[np.int32]) -> int:
 def touches(last_order: int, times: NDArray[np.int64]) -> int:
     """1 when the folded part ends within the basket with which `times` begins: that one is counted already."""
     return int(len(times) > 0 and last_order == int(times[0]))
+
+
+def sessions_after(last: int, times: NDArray[np.int64]) -> tuple[int, int]:
+    """(sessions that begin, us within sessions) at sorted times that follow on `last`; -1: on nothing.
+
+    What is older than `last` counts as part of the sessions before it.
+    """
+    times = times[times >= last]
+    if not len(times):
+        return 0, 0
+    gaps = np.diff(times, prepend=times[0] if last < 0 else last)
+    within = gaps <= SESSION_GAP
+    return int(np.count_nonzero(~within)) + (last < 0), int(gaps[within].sum())
+
+
+def earlier(a: int, b: int) -> int:
+    """The earlier of two times of which either may be -1: none."""
+    return max(a, b) if a < 0 or b < 0 else min(a, b)
 
 
 def added(a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.int64]:

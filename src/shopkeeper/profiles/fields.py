@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from shopkeeper.profiles.surroundings import Surroundings
 from shopkeeper.rules.schema import Field, Schema, writable
 from shopkeeper.rules.tree import Type
 
@@ -45,11 +46,21 @@ DERIVED = (
 STANDARD = (*FACTS, *MEASURES, *DERIVED)
 
 
-def schema_of(attributes: Iterable[Mapping[str, Any]], extra: Iterable[Field] = ()) -> Schema:
+class ProfileSchema(Schema):
+    """Fields, and what else than a user's own events and record they are read from; None: such fields are missing."""
+
+    def __init__(self, fields: Iterable[Field], surroundings: Surroundings | None = None) -> None:
+        super().__init__(fields)
+        self.surroundings = surroundings
+
+
+def schema_of(
+    attributes: Iterable[Mapping[str, Any]], extra: Iterable[Field] = (), surroundings: Surroundings | None = None
+) -> ProfileSchema:
     """The standard fields, then `extra`, then what the users' attributes hold. A name taken earlier stays as it is."""
     fields = {field.name: field for field in (*STANDARD, *extra)}
     found = {**{f.name: f for f in attribute_fields(attributes) if f.name not in fields}}
-    return Schema([*fields.values(), *found.values()])
+    return ProfileSchema([*fields.values(), *found.values()], surroundings)
 
 
 def attribute_fields(attributes: Iterable[Mapping[str, Any]]) -> list[Field]:

@@ -7,17 +7,19 @@ from typing import Any
 
 from shopkeeper.profiles.fields import schema_of
 from shopkeeper.profiles.people import People
+from shopkeeper.profiles.surroundings import Surroundings
 from shopkeeper.rules.schema import Field, Schema
 
 
 class LiveSchema:
     """`extra` are fields that rules may read before any user has such an attribute."""
 
-    def __init__(self, people: People, extra: Iterable[Field] = ()) -> None:
+    def __init__(self, people: People, extra: Iterable[Field] = (), surroundings: Surroundings | None = None) -> None:
         self._people = people
         self._extra = tuple(extra)
+        self._surroundings = surroundings
         self._read = -1
-        self._schema = schema_of([], self._extra)
+        self._schema = schema_of([], self._extra, surroundings)
         self.version = 0
 
     def refresh(self) -> Schema:
@@ -29,7 +31,7 @@ class LiveSchema:
         """As of the last reading of the users' records. `version` grows when a field came, went or changed."""
         if self._read != self._people.version:
             self._read = self._people.version
-            found = schema_of((person.attributes for person in self._people.all()), self._extra)
+            found = schema_of((person.attributes for person in self._people.all()), self._extra, self._surroundings)
             if found.types != self._schema.types:
                 self._schema = found
                 self.version += 1

@@ -21,6 +21,7 @@ from shopkeeper.profiles.fields import DERIVED
 from shopkeeper.profiles.live_schema import LiveSchema
 from shopkeeper.profiles.membership import UNKNOWN
 from shopkeeper.profiles.people import People, Person
+from shopkeeper.profiles.preferences import learned, recent
 from shopkeeper.profiles.preview import Work, preview
 from shopkeeper.profiles.rulebook import RuleBook
 from shopkeeper.profiles.scoring import contributions, explanation
@@ -28,6 +29,7 @@ from shopkeeper.profiles.segmentbook import SegmentBook
 from shopkeeper.profiles.snapshot import Snapshot, take_snapshot
 from shopkeeper.profiles.sources import Many, One
 from shopkeeper.profiles.strategies import suggestions
+from shopkeeper.profiles.surroundings import Models, Shelf, Surroundings
 from shopkeeper.profiles.table import ProfileTable
 from shopkeeper.rules.parser import parse
 from shopkeeper.rules.schema import Field
@@ -52,6 +54,8 @@ class ProfileService:
         features: FeatureState,
         *,
         consents: ConsentStore | None = None,
+        catalog: Shelf | None = None,
+        models: Models | None = None,
         extra_fields: Iterable[Field] = (),
         otherwise: str = OTHERWISE,
         max_age_s: float = 5.0,
@@ -61,7 +65,8 @@ class ProfileService:
         self._consents = consents
         self._otherwise = otherwise
         self.people = People(db)
-        self.schema = LiveSchema(self.people, extra_fields)
+        self._catalog = catalog
+        self.schema = LiveSchema(self.people, extra_fields, Surroundings(features, catalog, models))
         self.rulebook = RuleBook(db, clock, self.schema)
         self.segmentbook = SegmentBook(db, clock, self.schema)
         self._max_age = int(max_age_s * SECOND)
@@ -75,13 +80,14 @@ class ProfileService:
     # -- one user --------------------------------------------------------------------------------------------
 
     def profile(self, user_id: str) -> dict[str, Any]:
-        """`{user_id, profile: {user, event_counts, last_event_at}, attributes, scores, segments, windows, consent}`.
+        """`{user_id, profile: {user, event_counts, last_event_at}, attributes, scores, segments, windows, preferences,
+        recent, consent}`: preferences see `preferences.learned`, recent the last 20 events, newest first.
 
         A user known from events only has a profile too. Who refuses profiling has record and consent, no scores (None),
         and nothing that is worked out. Raises NotFound.
         """
         person, table = self._look_up(user_id)
-        now = table.source.now
+        now = int(table.source.now)
         windows = self._features.user_windows(person.row, now)
         last = windows["recency"]["last_event"]
         private = self._refuses(person.row)
@@ -96,6 +102,8 @@ class ProfileService:
             "scores": None if private else self._scores(table),
             "segments": [] if private else self._segments_of(table),
             "windows": {} if private else windows,
+            "preferences": None if private else learned(self._features, self._catalog, person.row, now),
+            "recent": [] if private else recent(self._features, self._catalog, person.row),
             "consent": None if self._consents is None else self._consents.of(person.row),
         }
 

@@ -11,6 +11,8 @@ from shopkeeper.core.clock import DAY, SECOND
 from shopkeeper.features.columns import UserColumns
 from shopkeeper.features.kinds import EventKinds, Role
 from shopkeeper.features.state import FeatureState
+from shopkeeper.features.trails import Trail
+from shopkeeper.profiles.rfm import moments
 from shopkeeper.rules.vectors import MapColumn, Numbers
 
 # Field of a rule -> name in features/columns.py and in features/history.py.
@@ -45,6 +47,10 @@ class Source(Protocol):
         """`days_since_event`, `days_since_order` or `tenure_days`."""
         ...
 
+    def trail(self) -> Trail:
+        """The kept events themselves."""
+        ...
+
 
 class Many:
     """Users as columns. `rows` int64 (n,) are their rows, each may have a `now` of its own."""
@@ -76,6 +82,9 @@ class Many:
         column: Numbers = getattr(self._columns, name)()
         return column
 
+    def trail(self) -> Trail:
+        return self._columns.trail()
+
     def next_change(self, name: str, days: float) -> NDArray[np.int64]:
         """When (us) a window of `name` next loses an event."""
         return self._columns.next_change(days, _COUNTS.get(name, Role.ORDER))
@@ -91,6 +100,7 @@ class One:
     def __init__(self, state: FeatureState, row: int, now: int) -> None:
         self.n = 1
         self.now = now
+        self._row = row
         self._past = state.past(row, now)
         self._since = {
             "days_since_event": self._past.last_time,
@@ -110,10 +120,13 @@ class One:
         time = self._since[name]
         return np.array([np.nan if time < 0 else (self.now - time) / DAY])
 
+    def trail(self) -> Trail:
+        return Trail.of_one(self._row, self.now, self._past)
+
 
 def last_event_seconds(source: Source) -> Numbers:
     """Seconds since 1970 of the last event (n,)."""
-    return (source.now - source.days_since("days_since_event") * DAY) / SECOND
+    return moments(source.days_since("days_since_event"), source.now) / SECOND
 
 
 def _span(days: float | None) -> int | None:

@@ -1,0 +1,63 @@
+"""What fields are read from beside a user's own events: the products, and the models that serve."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shopkeeper.core.records import Version
+from shopkeeper.features.state import FeatureState
+
+
+class Shelf(Protocol):
+    """Ids and categories by item row: `stores.catalog.Catalog`."""
+
+    @property
+    def ids(self) -> Sequence[str]: ...
+
+    @property
+    def category(self) -> Sequence[str | None]: ...
+
+    def __len__(self) -> int: ...
+
+
+class Served(Protocol):
+    """One loaded version."""
+
+    @property
+    def version(self) -> Version: ...
+
+    @property
+    def model(self) -> Any: ...
+
+
+class Models(Protocol):
+    """Where versions come from: `lifecycle.serving.Serving`."""
+
+    def peek(self, model: str, ref: str = "champion", scope: str = "all") -> Served | None:
+        """The version in memory, or None; never waits."""
+        ...
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """`features` tells what was bought and the shop's zone. What is None is not there: its fields are missing."""
+
+    features: FeatureState
+    catalog: Shelf | None = None
+    models: Models | None = None
+
+    def champion(self, name: str) -> Any:
+        """The model that serves under a name; None: none does."""
+        served = None if self.models is None else self.models.peek(name)
+        return None if served is None else served.model
+
+
+def categories_of(catalog: Shelf, items: NDArray[np.int32]) -> list[str | None]:
+    """The category of each item row (n,); None: it has none."""
+    known = len(catalog)
+    return [catalog.category[item] if 0 <= item < known else None for item in items.tolist()]
