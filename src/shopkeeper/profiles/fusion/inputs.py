@@ -215,13 +215,26 @@ def rule_summary(
         negative += np.minimum(value, 0.0)
         matched += value != 0
         strongest, weakest = np.maximum(strongest, value), np.minimum(weakest, value)
+    sums = np.stack([total, positive, negative, matched], axis=1)
+    return total, summarised(sums, np.stack([strongest, weakest], axis=1), counted, possible)
+
+
+def matches(rules: Sequence[tuple[Rule, Condition]], columns: Columns) -> dict[str, int]:
+    """How many of the n users each rule matches, by its name."""
+    return {rule.name: int(np.count_nonzero(condition.many(columns))) for rule, condition in rules}
+
+
+def summarised(
+    sums: NDArray[np.float64], strength: NDArray[np.float64], counted: int, possible: float
+) -> NDArray[np.float64]:
+    """(n, len(SUMMARY)) from `sums` (n, 4): of all, positive and negative matched weights, and how many matched;
+    `strength` (n, 2): the greatest and the least matched weight, 0 where there is none; of `counted` rules whose
+    weights without their signs add up to `possible`."""
+    positive, negative, matched = sums[:, 1], sums[:, 2], sums[:, 3]
     shares = matched / max(counted, 1), (positive - negative) / (possible or 1.0)
-    strength = strongest, weakest
-    summary = np.stack(
-        [*map(_squeezed, (total, positive, negative, matched)), *shares, *map(_squeezed, strength)], axis=1
-    )
+    summary = np.column_stack([_squeezed(sums), *shares, _squeezed(strength)])
     assert summary.shape[1] == len(SUMMARY)
-    return total, summary
+    return summary
 
 
 def _squeezed(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -11,7 +11,8 @@ Rules enter by their sum and by a summary of fixed size, so a rule may come, cha
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -121,7 +122,10 @@ class ItemSpace:
 
 @dataclass(frozen=True)
 class FusionModel:
-    """`activity_mean`, `activity_scale` (a,) standardise ACTIVITY of inputs.py, see `standardised`."""
+    """`activity_mean`, `activity_scale` (a,) standardise ACTIVITY of inputs.py, see `standardised`.
+
+    `rule_rates`: the share of the training rows that each rule of then matched, by its name.
+    """
 
     items: ItemSpace
     activity_names: tuple[str, ...]
@@ -138,6 +142,7 @@ class FusionModel:
     baseline: FusionInputs
     horizon_days: int = 30
     half_life_days: float = 180.0
+    rule_rates: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def feature_names(self) -> tuple[str, ...]:
@@ -213,7 +218,8 @@ class FusionModel:
         }
         head = {name: getattr(self.head, name) for name in _HEAD}
         facts = {name: getattr(self, name) for name in _NUMBERS}
-        named = {"item_ids": self.items.item_ids, "activity_names": self.activity_names}
+        named: dict[str, Any] = {"item_ids": self.items.item_ids, "activity_names": self.activity_names}
+        named["rule_rates"] = dict(self.rule_rates)
         facts |= {**named, "net_out_bias": self.net.out_bias, "spend": head}
         np.savez(folder / _ARRAYS, allow_pickle=False, **arrays)
         (folder / _FACTS).write_text(json.dumps(facts), encoding="utf-8")
@@ -235,6 +241,7 @@ class FusionModel:
                 net=Net(a["net_hidden"], a["net_hidden_bias"], a["net_out"], facts["net_out_bias"]),
                 head=SpendHead(a["spend_w_embedding"], a["spend_w_activity"], **facts["spend"]),
                 baseline=FusionInputs(**{f.name: a[f"baseline_{f.name}"] for f in fields(FusionInputs)}),
+                rule_rates=facts["rule_rates"],
                 **{name: facts[name] for name in _NUMBERS},
             )
         except (KeyError, TypeError) as error:
