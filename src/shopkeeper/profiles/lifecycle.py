@@ -19,7 +19,7 @@ import numpy as np
 from shopkeeper.rules.vectors import Numbers, TextColumn
 
 STAGES = ("prospect", "new", "lost", "active", "cooling", "lapsed")
-_NEW, _LOST, _ACTIVE, _COOLING = 30.0, 365.0, 30.0, 90.0
+NEW_DAYS, LOST_DAYS, ACTIVE_DAYS, COOLING_DAYS = 30.0, 365.0, 30.0, 90.0
 
 
 def stages(orders: Numbers, days_since_order: Numbers, tenure_days: Numbers, interval: Numbers) -> TextColumn:
@@ -27,10 +27,10 @@ def stages(orders: Numbers, days_since_order: Numbers, tenure_days: Numbers, int
     usual = np.nan_to_num(interval, nan=0.0)
     rules = (
         ~(orders > 0) | np.isnan(days_since_order),
-        tenure_days <= _NEW,
-        days_since_order > _LOST,
-        days_since_order <= np.maximum(_ACTIVE, 1.5 * usual),
-        days_since_order <= np.maximum(_COOLING, 3.0 * usual),
+        tenure_days <= NEW_DAYS,
+        days_since_order > LOST_DAYS,
+        days_since_order <= np.maximum(ACTIVE_DAYS, 1.5 * usual),
+        days_since_order <= np.maximum(COOLING_DAYS, 3.0 * usual),
     )
     codes = np.select(rules, range(len(rules)), default=len(rules)).astype(np.int32)
     return TextColumn(codes, STAGES)

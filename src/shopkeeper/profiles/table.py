@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from shopkeeper.core.clock import DAY
 from shopkeeper.profiles.fields import DAY_HOURS, MEASURES
 from shopkeeper.profiles.lifecycle import stages
 from shopkeeper.profiles.people import Person
@@ -29,7 +30,7 @@ class ProfileTable(Mapping[str, Column]):
         self.source = source
         self.people = people
         self.scale = scale
-        self._windows = {
+        self.windows = {
             window_name(field.name, hours): (field.name, hours / DAY_HOURS)
             for field in schema.fields.values()
             for hours in field.windows
@@ -69,7 +70,7 @@ class ProfileTable(Mapping[str, Column]):
     # -- fields ----------------------------------------------------------------------------------------------
 
     def _compute(self, name: str) -> Column:
-        base, days = self._windows.get(name, (name, None))
+        base, days = self.windows.get(name, (name, None))
         if base in _MEASURES:
             return self.source.measure(base, days)
         if base == "event_counts":
@@ -91,8 +92,10 @@ class ProfileTable(Mapping[str, Column]):
             case "return_rate":
                 return _ratio(self.number("returned"), self.number("spend"))
             case "days_between_orders":
-                between = self.number("tenure_days") - self.number("days_since_order")
-                return _ratio(between, self.number("orders") - 1)
+                # From whole moments: the difference of two growing numbers would tremble with the clock.
+                now = self.source.now
+                last, first = (moments(self.number(name), now) for name in ("days_since_order", "tenure_days"))
+                return _ratio((last - first) / DAY, self.number("orders") - 1)
             case "lifecycle":
                 names = ("orders", "days_since_order", "tenure_days", "days_between_orders")
                 return stages(*(self.number(name) for name in names))
