@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from shopkeeper.core.clock import Clock, ReplayClock, SystemClock
 from shopkeeper.core.errors import Conflict, Invalid
+from shopkeeper.core.ids import ulid
 from shopkeeper.core.protocols import Report, silent
 from shopkeeper.core.records import Job
 from shopkeeper.core.schedules import Schedule
@@ -41,12 +42,15 @@ from shopkeeper.lifecycle.serving import Serving
 from shopkeeper.lifecycle.sourcing import SourceAccess
 from shopkeeper.lifecycle.stacking import Stacks
 from shopkeeper.lifecycle.traffic import Traffic
+from shopkeeper.operations.destinations import Destinations
 from shopkeeper.operations.import_rows import Targets
 from shopkeeper.operations.imports import Imports
 from shopkeeper.operations.livestream import LiveStream, shop_clock
 from shopkeeper.operations.opening import is_open, open_retail
 from shopkeeper.operations.scheduled import works
 from shopkeeper.operations.uploads import Uploads
+from shopkeeper.operations.webhooks import Messenger
+from shopkeeper.profiles.personal import Personal
 from shopkeeper.profiles.service import ProfileService
 from shopkeeper.recommend.service import RecommendService
 from shopkeeper.settings import Settings
@@ -60,11 +64,13 @@ from shopkeeper.stores.following import Following
 from shopkeeper.stores.home import Home
 from shopkeeper.stores.items import ItemStore
 from shopkeeper.stores.meta import Meta
+from shopkeeper.stores.preferences import PreferenceStore
 from shopkeeper.stores.shops import ShopStore
 from shopkeeper.stores.sql import Database, open_database
 from shopkeeper.stores.stock import StockStore
 from shopkeeper.stores.users import UserStore
 from shopkeeper.stores.vocabulary import Vocabularies
+from shopkeeper.stores.webhooks import WebhookStore
 
 SHOPS = ("retail", "empty")
 LIGHT_JOBS = ("release", "upload")
@@ -186,6 +192,20 @@ class Shop:
         self.profiles = ProfileService(
             db, clock, self.features, consents=self.consents, catalog=self.catalog, models=self.serving
         )
+        self.preferences = PreferenceStore(db, self.vocab, clock)
+        self.personal = Personal(
+            db,
+            clock,
+            profiles=self.profiles,
+            features=self.features,
+            users=self.users,
+            ids=self.vocab.users,
+            preferences=self.preferences,
+            consents=self.consents,
+            log=self.log,
+            shelf=self.catalog,
+            embedded=lambda: None if (served := self.serving.peek("fusion")) is None else served.version,
+        )
         self.recommend = RecommendService(
             features=self.features,
             catalog=self.catalog,
@@ -237,6 +257,7 @@ class Shop:
         await asyncio.to_thread(self.jobs.start)
         if schedules:
             self.schedules.start()
+            self.messenger.start()
         if self.live is not None:
             self._streaming = asyncio.create_task(self.live.run(), name="live stream")
 
@@ -247,6 +268,7 @@ class Shop:
             await asyncio.wait([self._streaming])
         await asyncio.to_thread(self.schedules.stop)
         await asyncio.to_thread(self.jobs.stop)
+        await asyncio.to_thread(self.messenger.stop)
         self.following.detach()
         await asyncio.to_thread(self._held.close)
 

@@ -77,6 +77,10 @@ class ProfileService:
         self.rulebook.seed([*RULES, *STRATEGIES])
         self.segmentbook.seed(SEGMENTS)
 
+    def computed(self) -> frozenset[str]:
+        """Names of the fields that are worked out and shown beside the attributes."""
+        return frozenset(_SHOWN)
+
     # -- one user --------------------------------------------------------------------------------------------
 
     def profile(self, user_id: str) -> dict[str, Any]:

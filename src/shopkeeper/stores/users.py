@@ -72,7 +72,7 @@ class UserStore:
         def write(connection: Connection) -> tuple[User, bool]:
             return self._put(connection, user, if_match)
 
-        return self._db.writer.submit(write, after=lambda result: self._tell([result[0].user_id]))
+        return self._db.writer.submit(write, after=lambda result: self.tell([result[0].user_id]))
 
     def put_many(self, users: Sequence[User]) -> Future[PutMany]:
         """Replaces many records in one transaction; a bad one is rejected alone."""
@@ -81,7 +81,7 @@ class UserStore:
         def write(connection: Connection) -> PutMany:
             return self.put_in(connection, good, rejected)
 
-        return self._db.writer.submit(write, after=lambda _: self._tell([user.user_id for user in good]))
+        return self._db.writer.submit(write, after=lambda _: self.tell([user.user_id for user in good]))
 
     def put_in(self, connection: Connection, users: Sequence[User], rejected: Sequence[Rejection] = ()) -> PutMany:
         """`put_many` of checked users inside a write of the caller's. Listeners are not told."""
@@ -100,11 +100,17 @@ class UserStore:
             gone = update(schema.users).where(_C.row == stored.row)
             connection.execute(gone.values(listed=False, attributes={}, updated_at=now))
 
-        return self._db.writer.submit(write, after=lambda _: self._tell([user_id]))
+        return self._db.writer.submit(write, after=lambda _: self.tell([user_id]))
 
     def subscribe(self, listener: Listener) -> None:
         """`listener(rows)` after records changed, on the writer's thread; it must not wait."""
         self._listeners = (*self._listeners, listener)
+
+    def tell(self, user_ids: Sequence[str]) -> None:
+        """After a commit, on the writer's thread: records of these changed in a write of the caller's."""
+        rows = [int(row) for row in self._vocabularies.users.rows(user_ids)]
+        for listener in self._listeners:
+            listener(rows)
 
     def _put(self, connection: Connection, user: User, if_match: str | None) -> tuple[User, bool]:
         row = self._rows.users(connection, [user.user_id])[user.user_id]
@@ -115,11 +121,6 @@ class UserStore:
         change = update(schema.users).where(_C.row == row)
         connection.execute(change.values(attributes=user.attributes, listed=True, created_at=born, updated_at=now))
         return msgspec.structs.replace(user, created_at=moment(born), updated_at=moment(now)), not stored.listed
-
-    def _tell(self, user_ids: Sequence[str]) -> None:
-        rows = [int(row) for row in self._vocabularies.users.rows(user_ids)]
-        for listener in self._listeners:
-            listener(rows)
 
 
 def _listed() -> Select[Any]:
