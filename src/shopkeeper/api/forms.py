@@ -42,6 +42,30 @@ class RuleChange(Struct):
     action: Text | UnsetType = UNSET
 
 
+class RevertForm(Struct):
+    version: Annotated[int, Meta(ge=1, le=2**31 - 1)]
+
+
+class RulesForm(Struct):
+    """`rules`: `{name, condition, description?, weight?, action?}` or a rule or segment as Unomi writes it, each with a
+    condition tree."""
+
+    rules: Annotated[list[dict[str, Any]], Meta(min_length=1, max_length=1000)]
+    format: Literal["unomi"] = "unomi"
+
+
+class PreviewForm(Struct):
+    """`name`: the rule that would be replaced, if there is one of that name."""
+
+    condition: Text
+    weight: Weight = 1.0
+    name: Name | None = None
+
+
+class ConditionForm(Struct):
+    condition: Text
+
+
 class SegmentForm(Struct):
     name: Name
     condition: Text

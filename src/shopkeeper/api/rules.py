@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
-from fastapi import Request, Response
+from fastapi import Query, Request, Response
 from msgspec import UNSET
 
 from shopkeeper.api.body import read
-from shopkeeper.api.door import CallerDep, Doors, Id, ShopDep, reply
-from shopkeeper.api.forms import RuleChange, RuleForm
+from shopkeeper.api.door import CallerDep, Cursor, Doors, Id, Limit, Page, ShopDep, reply
+from shopkeeper.api.forms import RevertForm, RuleChange, RuleForm, RulesForm
+from shopkeeper.api.page import cut
 from shopkeeper.api.users import IfMatch
 from shopkeeper.core.records import Rule
+from shopkeeper.profiles.importing import read_unomi
 from shopkeeper.stores.etags import etag
 
 doors = Doors("Rules")
@@ -26,6 +28,33 @@ class Rules(msgspec.Struct):
 class RuleDone(msgspec.Struct):
     message: str
     rule: Rule
+
+
+class RuleRejected(msgspec.Struct):
+    """`index`: place in the body. `reason` begins with the place in the rule."""
+
+    index: int
+    name: str
+    reason: str
+
+
+class Imported(msgspec.Struct):
+    created: list[Rule]
+    rejected: list[RuleRejected]
+
+
+class RuleField(msgspec.Struct):
+    """`windows`: lengths in hours for which `name in N hours` can be written."""
+
+    name: str
+    type: str
+    unit: str
+    help: str
+    windows: list[int]
+
+
+class Told(msgspec.Struct):
+    message: str
 
 
 @doors.add("GET", "/api/v1/rules", scope="r", answer=Rules)
@@ -68,3 +97,55 @@ async def delete_rule(shop: ShopDep, caller: CallerDep, name: Id, if_match: IfMa
     """Removes a rule"""
     await asyncio.wrap_future(shop.profiles.rulebook.delete(name, if_match=if_match, by=caller.name))
     return Response(status_code=204)
+
+
+@doors.add("GET", "/api/v1/rules/{name}", scope="r", answer=Rule, errors=(404,))
+async def get_rule(
+    shop: ShopDep, name: Id, version: Annotated[int | None, Query(ge=1, le=2**31 - 1)] = None
+) -> Response:
+    """One rule, or one of its versions"""
+    rule = shop.profiles.rulebook.get(name, version)
+    return reply(rule, headers={"etag": etag(rule.updated_at)})
+
+
+@doors.add("GET", "/api/v1/rules/{name}/versions", scope="r", answer=Page[Rule], errors=(404,))
+async def rule_versions(shop: ShopDep, name: Id, limit: Limit = 50, cursor: Cursor = None) -> Response:
+    """All versions of a rule, newest first"""
+    return reply(cut(shop.profiles.rulebook.versions(name), limit, cursor))
+
+
+@doors.add("POST", "/api/v1/rules/{name}/revert", scope="o", body=RevertForm, answer=RuleDone, errors=(404, 412, 429))
+async def revert_rule(
+    request: Request, shop: ShopDep, caller: CallerDep, name: Id, if_match: IfMatch = None
+) -> Response:
+    """Adds a version that says what an earlier one said"""
+    form = await read(request, RevertForm)
+    made = shop.profiles.rulebook.revert(name, form.version, if_match=if_match, by=caller.name)
+    stored = await asyncio.wrap_future(made)
+    message = f"rule {name!r} says again what version {form.version} said"
+    return reply(RuleDone(message, stored), 200, {"etag": etag(stored.updated_at)})
+
+
+@doors.add("POST", "/api/v1/rules/import", scope="o", body=RulesForm, answer=Imported, errors=(429,))
+async def import_rules(request: Request, shop: ShopDep, caller: CallerDep) -> Response:
+    """Makes rules of condition trees; one that cannot be said here is rejected alone, with the place and the reason"""
+    form = await read(request, RulesForm)
+    profiles = shop.profiles
+    segments = {name: segment.condition for name, (segment, _) in profiles.segmentbook.compiled().items()}
+    found = await asyncio.to_thread(read_unomi, form.rules, profiles.schema.refresh(), segments)
+    made = await asyncio.wrap_future(profiles.rulebook.create_many(found.rules, by=caller.name))
+    created, rejected = found.done(made)
+    return reply(Imported(created, [RuleRejected(*one) for one in rejected]))
+
+
+@doors.add("GET", "/api/v1/rule-fields", scope="r", answer=list[RuleField])
+async def rule_fields(shop: ShopDep) -> Response:
+    """The fields that a rule can read now"""
+    return reply(shop.profiles.schema.fields())
+
+
+@doors.add("POST", "/api/v1/operations/rules/refresh", scope="o", answer=Told)
+async def refresh_rules(shop: ShopDep) -> Response:
+    """Reads the rules and the users' records again"""
+    count = shop.profiles.rulebook.refresh()
+    return reply(Told(f"{count} rules and the records of {len(shop.profiles.people.all())} users are read again"))
