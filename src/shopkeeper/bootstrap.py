@@ -218,6 +218,9 @@ class Shop:
             allows=lambda row: self.consents.allows(row, "personalization"),
         )
         self.forecast = ForecastService(self.panel, clock, self.serving, self.vocab.stores)
+        destinations = Destinations(settings.webhook_servers(), loopback=settings.api_key is None)
+        self.webhooks = WebhookStore(db, clock, shop=meta.get("shop.id") or "", check_url=destinations.check)
+        self.messenger = Messenger(db, self.webhooks, clock, destinations, keep_days=settings.keep_days)
         self.live = self._stream()
         self._streaming: asyncio.Task[None] | None = None
 
@@ -298,6 +301,8 @@ def open_shop(
         stack.callback(db.close)
         meta = Meta(db)
         _furnish(db, meta, settings, shop, report)
+        if meta.get("shop.id") is None:
+            meta.set("shop.id", ulid()).result()  # by which those who are told things know it from other shops
         opened = Shop(settings, home, db, meta, clock or _clock(meta, settings), held := ExitStack())
         if meta.get("profiles.seeded") is None:
             opened.profiles.seed_defaults()

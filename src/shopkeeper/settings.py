@@ -119,6 +119,12 @@ class Settings(BaseSettings):
         "Servers that training data may come from beside those of these settings: host, host:port or patterns with *, "
         "comma between; none: all while there is no API key, no other behind one",
     )
+    webhook_hosts: str | None = _setting(
+        "WEBHOOK_HOSTS",
+        None,
+        "Servers that webhooks may reach though their address is not a public one: host, host:port or patterns with *, "
+        "comma between; none: loopback while there is no API key, no other",
+    )
     mysql_host: str | None = _setting("MYSQL_HOST", None, "Server of training data in MySQL", "MYSQL_HOST")
     mysql_port: int | None = _setting("MYSQL_PORT", None, "Its port; none: 3306", "MYSQL_PORT", ge=1, le=65535)
     mysql_user: str | None = _setting("MYSQL_USER", None, "Who reads there", "MYSQL_USER")
@@ -159,7 +165,11 @@ class Settings(BaseSettings):
         """Servers that training data may come from; None: all."""
         if self.source_hosts is None:
             return () if self.api_key else None
-        return tuple(host.strip() for host in self.source_hosts.split(",") if host.strip())
+        return _listed(self.source_hosts)
+
+    def webhook_servers(self) -> tuple[str, ...]:
+        """Servers that webhooks may reach whatever their address."""
+        return _listed(self.webhook_hosts or "")
 
     def connection(self, source: Mapping[str, Any]) -> dict[str, Any]:
         """What these settings know of the server of a training source, its password with it."""
@@ -193,6 +203,10 @@ def settings() -> Settings:
         wrong = error.errors()
         told = "; ".join(_told(_variable(str(one["loc"][0])), one["input"], one["msg"]) for one in wrong)
         raise Invalid(told, code="bad_setting", field=_variable(str(wrong[0]["loc"][0]))) from error
+
+
+def _listed(hosts: str) -> tuple[str, ...]:
+    return tuple(host.strip() for host in hosts.split(",") if host.strip())
 
 
 def _variable(name: str) -> str:

@@ -47,6 +47,7 @@ from shopkeeper.api import (
     traffic,
     trainings,
     users,
+    webhooks,
 )
 from shopkeeper.api.access import Access
 from shopkeeper.api.door import Doors, needs
@@ -84,6 +85,7 @@ NOUNS: tuple[Doors, ...] = (
     products.doors,
     jobs.doors,
     schedules.doors,
+    webhooks.doors,
     datasets.doors,
     imports.doors,
     operations.doors,

@@ -13,6 +13,7 @@ from shopkeeper.client.archives import ArchiveDoors
 from shopkeeper.client.models import ModelDoors
 from shopkeeper.client.schedules import ScheduleDoors
 from shopkeeper.client.traffic import TrafficDoors
+from shopkeeper.client.webhooks import WebhookDoors
 from shopkeeper.client.wire import Page, decoded, escaped
 from shopkeeper.core.ids import ulid
 from shopkeeper.core.records import (
@@ -41,7 +42,7 @@ class Similar(msgspec.Struct):
     versions: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
-class ShopkeeperClient(ModelDoors, ArchiveDoors, TrafficDoors, ScheduleDoors):
+class ShopkeeperClient(ModelDoors, ArchiveDoors, TrafficDoors, ScheduleDoors, WebhookDoors):
     """A shop, seen through its HTTP doors. Safe to share between threads; close it, or use it in a `with`."""
 
     # -- health and operations

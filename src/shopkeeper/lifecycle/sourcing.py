@@ -9,7 +9,6 @@ access.forget(ticket)
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any, TypeAlias
 
 from shopkeeper import plugins
 from shopkeeper.core.errors import Invalid, NotFound, Refused, Unavailable
+from shopkeeper.core.hosts import matches
 from shopkeeper.core.ids import ulid
 from shopkeeper.sources.tables import kind_of, options_of, reach_of
 
@@ -28,8 +28,6 @@ SECRETS = ("password", "access_key", "secret_key", "session_token")
 _PLACE = ("host", "port", "endpoint")
 _STYLE = ("region", "addressing")
 _WHO = ("user", *SECRETS)
-_NUMBERS = re.compile(r"[0-9*]+(\.[0-9*]+)+")
-_PORT = re.compile(r"(?P<host>[^:]*|\[.*\]):(?P<port>\d{1,5})")
 
 
 class SourceAccess:
@@ -89,7 +87,7 @@ class SourceAccess:
             )
 
     def _allowed(self, server: str) -> bool:
-        return self._hosts is None or any(_matches(server, pattern) for pattern in self._hosts)
+        return self._hosts is None or any(matches(server, pattern) for pattern in self._hosts)
 
     # -- secrets
 
@@ -158,15 +156,3 @@ def secrets_of(source: Source) -> tuple[str, ...]:
         return (*SECRETS, *kind_of(source).secrets)
     except (Invalid, Unavailable):
         return SECRETS
-
-
-def _matches(server: str, pattern: str) -> bool:
-    host, _, port = server.rpartition(":")
-    wanted = pattern.strip().lower().rstrip(".")
-    if (found := _PORT.fullmatch(wanted)) is not None:
-        if found["port"] != port:
-            return False
-        wanted = found["host"]
-    parts = map(re.escape, wanted.strip("[]").split("*"))
-    some = "[0-9]*" if _NUMBERS.fullmatch(wanted) else ".*"  # 10.0.0.* is no name such as 10.0.0.example.com
-    return re.fullmatch(some.join(parts), host.strip("[]").lower().rstrip(".")) is not None

@@ -11,7 +11,7 @@ from shopkeeper.stores.sql import Database
 
 
 class Meta:
-    """Keys: shop.kind, shop.timezone, shop.currency, shop.shift_weeks, clock.position, live.released, ..."""
+    """Keys: shop.id, shop.kind, shop.timezone, shop.currency, shop.shift_weeks, clock.position, live.released, ..."""
 
     def __init__(self, db: Database) -> None:
         self._db = db

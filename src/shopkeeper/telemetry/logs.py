@@ -41,3 +41,5 @@ def configure(level: str = "info", stream: TextIO | None = None) -> None:
     root.handlers[:] = [handler]
     root.setLevel(LEVELS[level.lower()])
     logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells every plug-in it finds
+    for name in ("httpx", "httpcore"):  # they tell whole addresses and headers: secrets of webhooks among them
+        logging.getLogger(name).setLevel(logging.WARNING)

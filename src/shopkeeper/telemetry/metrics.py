@@ -41,6 +41,9 @@ event_visible_seconds = _histogram(
     "event_visible_seconds", "From an event's commit until every follower has applied it"
 )
 follower_broken = _gauge("follower_broken", "1: this follower of the log failed and is out of date", "follower")
+accumulator_out_of_date = _gauge(
+    "accumulator_out_of_date", "1: what this one keeps of users could not be merged or forgotten", "accumulator"
+)
 write_queue_depth = _gauge("write_queue_depth", "Writes that wait for the disk")
 write_group_size = _histogram("write_group_size", "Writes that share one commit", buckets=_GROUP)
 write_commit_seconds = _histogram("write_commit_seconds", "Time of one group: statements and commit")
@@ -73,6 +76,12 @@ forecast_seconds = _histogram("forecast_seconds", "Time to make one forecast")
 forecast_fallback_total = _counter("forecast_fallback_total", "Forecasts that a simpler model made", "reason")
 import_rows_total = _counter("import_rows_total", "Imported rows", "kind", "outcome")
 live_lag_seconds = _gauge("live_lag_seconds", "How far the live stream is behind the shop clock, shop seconds")
+
+# -- webhooks
+webhook_deliveries_total = _counter(
+    "webhook_deliveries_total", "Attempts to tell a webhook (delivered, retried, failed) and what was dropped", "outcome"
+)
+webhook_post_seconds = _histogram("webhook_post_seconds", "Time of one attempt", buckets=_PREDICT)
 
 
 def exposition() -> bytes:
