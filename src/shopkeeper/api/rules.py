@@ -38,7 +38,7 @@ class RuleRejected(msgspec.Struct):
     reason: str
 
 
-class Imported(msgspec.Struct):
+class RulesImported(msgspec.Struct):
     created: list[Rule]
     rejected: list[RuleRejected]
 
@@ -63,7 +63,7 @@ async def list_rules(shop: ShopDep) -> Response:
     return reply(Rules(shop.profiles.rulebook.all()))
 
 
-@doors.add("POST", "/api/v1/rules", scope="o", status=201, body=RuleForm, answer=RuleDone, errors=(429,))
+@doors.add("POST", "/api/v1/rules", scope="o", status=201, body=RuleForm, answer=RuleDone, errors=(409, 429))
 async def create_rule(request: Request, shop: ShopDep, caller: CallerDep) -> Response:
     """Makes a rule; it counts at once"""
     form = await read(request, RuleForm)
@@ -126,7 +126,7 @@ async def revert_rule(
     return reply(RuleDone(message, stored), 200, {"etag": etag(stored.updated_at)})
 
 
-@doors.add("POST", "/api/v1/rules/import", scope="o", body=RulesForm, answer=Imported, errors=(429,))
+@doors.add("POST", "/api/v1/rules/import", scope="o", body=RulesForm, answer=RulesImported, errors=(429,))
 async def import_rules(request: Request, shop: ShopDep, caller: CallerDep) -> Response:
     """Makes rules of condition trees; one that cannot be said here is rejected alone, with the place and the reason"""
     form = await read(request, RulesForm)
@@ -135,7 +135,7 @@ async def import_rules(request: Request, shop: ShopDep, caller: CallerDep) -> Re
     found = await asyncio.to_thread(read_unomi, form.rules, profiles.schema.refresh(), segments)
     made = await asyncio.wrap_future(profiles.rulebook.create_many(found.rules, by=caller.name))
     created, rejected = found.done(made)
-    return reply(Imported(created, [RuleRejected(*one) for one in rejected]))
+    return reply(RulesImported(created, [RuleRejected(*one) for one in rejected]))
 
 
 @doors.add("GET", "/api/v1/rule-fields", scope="r", answer=list[RuleField])
