@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeAlias, runtime_checkable
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from shopkeeper.core.batch import EventBatch
 from shopkeeper.core.records import Gate, Progress
@@ -156,6 +158,19 @@ class RowScorer(Protocol):
         ...
 
 
+@runtime_checkable
+class ItemVectors(Protocol):
+    """A model with a learned vector for each of its items; another may build on them (algorithm fusion, `space`)."""
+
+    @property
+    def item_ids(self) -> Sequence[str]: ...
+
+    @property
+    def item_vectors(self) -> NDArray[np.float32]:
+        """float32 (items, d), in the order of `item_ids`."""
+        ...
+
+
 class LegacyMeta(msgspec.Struct, kw_only=True):
     """`feature_columns` in the model's order; `scaler` {column: {mean, std}} where the model wants scaled values."""
 
@@ -197,6 +212,7 @@ JobFunction: TypeAlias = Callable[[JobContext], dict[str, Any]]
 __all__ = [
     "Family",
     "Follower",
+    "ItemVectors",
     "JobContext",
     "JobFunction",
     "Labelled",

@@ -50,6 +50,19 @@ def grouped_auc(label: Numbers, score: Numbers, group: NDArray[np.int64]) -> flo
     return float(np.average((sums - n_pos * (n_pos + 1) / 2.0) / (n_pos * n_neg), weights=sizes))
 
 
+def average_precision(label: Numbers, score: Numbers) -> float:
+    """Area under precision against recall, step by step; rows of equal score are taken together. NaN without a 1."""
+    positive = label > 0
+    n_pos = int(positive.sum())
+    if not n_pos:
+        return float("nan")
+    order = np.argsort(-score, kind="stable")
+    hits = np.cumsum(positive[order])
+    last = np.r_[score[order][1:] != score[order][:-1], True]
+    found, shown = hits[last], np.flatnonzero(last) + 1
+    return float(np.sum(np.diff(found, prepend=0) / n_pos * found / shown))
+
+
 def logloss(label: Numbers, probability: Numbers, *, eps: float = 1e-7) -> float:
     """Mean negative log likelihood in nats; probabilities are kept `eps` away from 0 and 1."""
     if not len(label):

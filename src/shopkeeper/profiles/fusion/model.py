@@ -142,6 +142,9 @@ class FusionModel:
     baseline: FusionInputs
     horizon_days: int = 30
     half_life_days: float = 180.0
+    samples: int = 0
+    epochs: int = 0
+    final_loss: float = 0.0
     rule_rates: Mapping[str, float] = field(default_factory=dict)
 
     @property
@@ -272,5 +275,5 @@ def sigmoid(logits: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(logits >= 0, 1.0, small) / (1.0 + small)
 
 
-_NUMBERS = ("alpha", "beta", "bias", "kappa", "horizon_days", "half_life_days")
+_NUMBERS = ("alpha", "beta", "bias", "kappa", "horizon_days", "half_life_days", "samples", "epochs", "final_loss")
 _HEAD = ("w_score", "bias", "lowest", "highest", "scale")

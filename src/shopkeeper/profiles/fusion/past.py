@@ -1,0 +1,97 @@
+"""The shop's past as a training sees it: the log in order of time, the people, and the rules of today."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shopkeeper.core.batch import EventBatch
+from shopkeeper.core.clock import StoppedClock
+from shopkeeper.core.errors import Conflict
+from shopkeeper.core.protocols import Report, TrainingContext
+from shopkeeper.core.records import Rule
+from shopkeeper.profiles.conditions import Condition
+from shopkeeper.profiles.live_schema import LiveSchema
+from shopkeeper.profiles.people import People, Person
+from shopkeeper.profiles.rulebook import RuleBook
+from shopkeeper.rules.schema import Schema
+from shopkeeper.stores.consents import ConsentStore
+from shopkeeper.stores.events import EventLog
+from shopkeeper.stores.meta import Meta
+from shopkeeper.stores.sql import open_database
+from shopkeeper.stores.vocabulary import Vocabularies, Vocabulary
+
+CONSENT_DEFAULT = "consent.default"
+"""Where the shop leaves word for its trainings what counts for users who were never asked: `yes` or `no`."""
+_SLICE = 200_000
+
+
+@dataclass(frozen=True)
+class ShopPast:
+    """`events` up to the context's `now` in order of time. Rules and attributes are those of today: a shop keeps no
+    history of attributes. `refused` are the rows of users who do not agree to be profiled: nothing is learned of
+    them."""
+
+    events: EventBatch
+    items: Vocabulary
+    types: Vocabulary
+    people: People
+    schema: Schema
+    rules: Sequence[tuple[Rule, Condition]]
+    refused: frozenset[int]
+
+    def person(self, row: int) -> Person | None:
+        """The record of a row; None for an anonymous visitor."""
+        return self._by_row.get(row)
+
+    def are(self, event_type: str) -> NDArray[np.bool_]:
+        """Which events are of a type, bool (events,)."""
+        row = self.types.row(event_type)
+        found: NDArray[np.bool_] = self.events.type == (-1 if row is None else row)
+        return found
+
+    @cached_property
+    def _by_row(self) -> dict[int, Person]:
+        return {person.row: person for person in self.people.all()}
+
+    def fingerprint(self) -> str:
+        """SHA-256 over events and rules."""
+        digest = hashlib.sha256()
+        for column in (self.events.user, self.events.item, self.events.type, self.events.time):
+            digest.update(column.tobytes())
+        for rule, _ in self.rules:
+            digest.update(f"{rule.name}/{rule.weight}/{rule.condition}\n".encode())
+        return digest.hexdigest()
+
+
+def read_past(context: TrainingContext, report: Report) -> ShopPast:
+    """Reads log, people and rules, read-only. Raises Conflict when there are no events."""
+    db = open_database(context.sql_url, read_only=True)
+    try:
+        names = Vocabularies.load(db)
+        log = EventLog(db, names, StoppedClock(context.now))
+        slices: list[EventBatch] = []
+        after, last = 0, log.last_seq
+        while after < last and len(batch := log.read(after, _SLICE)):
+            slices.append(batch)
+            after = int(batch.seq[-1])
+            report(after, last, message="reading the log")
+        people = People(db)
+        schema = LiveSchema(people)
+        fields = schema.refresh()
+        given = Meta(db).get(CONSENT_DEFAULT) != "no"
+        consents = ConsentStore(db, names, StoppedClock(context.now), default=given)
+        refused = consents.refused("profiling")
+        rules = RuleBook(db, StoppedClock(context.now), schema).compiled()
+    finally:
+        db.close()
+    events = EventBatch.join(slices)
+    events = events.take(events.time <= context.now).by_time()
+    if not len(events):
+        raise Conflict("the shop has no events yet: import orders first, then train", code="needs_data")
+    return ShopPast(events, names.items, names.event_types, people, fields, rules, refused)
