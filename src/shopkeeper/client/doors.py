@@ -11,6 +11,7 @@ import msgspec
 
 from shopkeeper.client.archives import ArchiveDoors
 from shopkeeper.client.models import ModelDoors
+from shopkeeper.client.rules import RuleDoors
 from shopkeeper.client.schedules import ScheduleDoors
 from shopkeeper.client.traffic import TrafficDoors
 from shopkeeper.client.webhooks import WebhookDoors
@@ -27,7 +28,6 @@ from shopkeeper.core.records import (
     RecItem,
     RecRequest,
     RecResponse,
-    Rule,
     Segment,
     StoredEvent,
     User,
@@ -42,7 +42,7 @@ class Similar(msgspec.Struct):
     versions: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
-class ShopkeeperClient(ModelDoors, ArchiveDoors, TrafficDoors, ScheduleDoors, WebhookDoors):
+class ShopkeeperClient(ModelDoors, ArchiveDoors, TrafficDoors, ScheduleDoors, WebhookDoors, RuleDoors):
     """A shop, seen through its HTTP doors. Safe to share between threads; close it, or use it in a `with`."""
 
     # -- health and operations
@@ -156,20 +156,6 @@ class ShopkeeperClient(ModelDoors, ArchiveDoors, TrafficDoors, ScheduleDoors, We
     def explain(self, user_id: str, k: int = 5) -> Explanation:
         return self.get(f"{_V1}/explain/{escaped(user_id)}", Explanation, {"k": k})
 
-    def rules(self) -> list[Rule]:
-        return self.get(f"{_V1}/rules", dict[str, list[Rule]])["rules"]
-
-    def create_rule(self, name: str, condition: str, *, weight: float = 1.0, description: str = "") -> Rule:
-        body = {"name": name, "condition": condition, "weight": weight, "description": description}
-        return _rule(self.call("POST", f"{_V1}/rules", dict[str, Any], body))
-
-    def update_rule(self, name: str, **changes: Any) -> Rule:
-        """`changes`: condition, weight, description."""
-        return _rule(self.call("PUT", f"{_V1}/rules/{escaped(name)}", dict[str, Any], changes))
-
-    def delete_rule(self, name: str) -> None:
-        self.send_request("DELETE", f"{_V1}/rules/{escaped(name)}")
-
     def segments(self) -> list[Segment]:
         return self.get(f"{_V1}/segments", dict[str, list[Segment]])["segments"]
 
@@ -255,7 +241,3 @@ class ShopkeeperClient(ModelDoors, ArchiveDoors, TrafficDoors, ScheduleDoors, We
     def import_rejects(self, import_id: str) -> str:
         """CSV: row, reason, raw columns."""
         return self.send_request("GET", f"{_V1}/data/imports/{escaped(import_id)}/rejects", repeat=True).text
-
-
-def _rule(answer: dict[str, Any]) -> Rule:
-    return msgspec.convert(answer["rule"], Rule)
