@@ -6,6 +6,10 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
+from shopkeeper.core.records import Explanation
+
 
 @dataclass(frozen=True)
 class Contributions:
@@ -19,6 +23,12 @@ class Contributions:
     base_value: float = 0.0
     data: tuple[Any, ...] = field(default=())
 
+    @classmethod
+    def of(cls, explanation: Explanation) -> Contributions:
+        """Those of an answer, for instance of one that came through the client."""
+        names, values = tuple(explanation.shap_values), tuple(explanation.shap_values.values())
+        return cls(names, values, explanation.base_value)
+
     @property
     def total(self) -> float:
         return self.base_value + sum(self.values)
@@ -31,6 +41,15 @@ class Contributions:
         sign = 1.0 if positive else -1.0
         pairs = [(name, value) for name, value in zip(self.names, self.values, strict=True) if value * sign > 0]
         return sorted(pairs, key=lambda pair: -abs(pair[1]))[:k]
+
+    def to_shap(self) -> Any:
+        """The same as a `shap.Explanation`, for the plots of that library. Raises Unavailable when it is missing."""
+        from shopkeeper.explain.audit import shap_library
+
+        data = np.array(self.data, dtype=object) if self.data else None
+        return shap_library().Explanation(
+            values=np.array(self.values), base_values=self.base_value, data=data, feature_names=list(self.names)
+        )
 
 
 def probability(logit: float) -> float:

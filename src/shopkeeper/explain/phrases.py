@@ -28,7 +28,7 @@ PHRASES: Mapping[Lang, Phrases] = {
     "en": Phrases(
         headline="Score {score:+.2f} (probability {chance:.0%}): {matched} of {total} rules match.",
         compared="It is compared with the average customer of the training, who scores {base:+.2f}.",
-        shares="The rules alone say {f_rule:+.2f}, behaviour and purchases {f_nn:+.2f}; the rules carry {gate:.0%} of it.",
+        shares="The rules alone say {f_rule:+.2f}, purchases and behaviour {f_nn:+.2f}; the rules carry {gate:.0%}.",
         frozen="That share is held fixed here; the average customer scores {base:+.2f} with it.",
         raised="{name} raised it by {value:.2f}{because}.",
         lowered="{name} lowered it by {value:.2f}{because}.",

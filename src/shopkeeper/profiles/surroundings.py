@@ -14,10 +14,13 @@ from shopkeeper.features.state import FeatureState
 
 
 class Shelf(Protocol):
-    """Ids and categories by item row: `stores.catalog.Catalog`."""
+    """Ids, names and categories by item row: `stores.catalog.Catalog`."""
 
     @property
     def ids(self) -> Sequence[str]: ...
+
+    @property
+    def names(self) -> Sequence[str]: ...
 
     @property
     def category(self) -> Sequence[str | None]: ...
