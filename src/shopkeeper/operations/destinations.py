@@ -10,7 +10,7 @@ import re
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 
 from shopkeeper.core.errors import Invalid
 from shopkeeper.core.hosts import matches
@@ -23,7 +23,11 @@ _URL = re.compile(
 )
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _NAT64 = IPv6Network("64:ff9b::/96")
-_AZURE = IPv4Address("168.63.129.16")  # the machine's own host, at a public address
+# What no release of the library, or not every one, counts as special: protocol use, relays, old site-local addresses,
+# and the machine's own host that a cloud puts at a public address.
+_SPECIAL = tuple(
+    map(ip_network, ("192.0.0.0/24", "192.88.99.0/24", "168.63.129.16/32", "fec0::/10", "64:ff9b:1::/48", "2001::/23"))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +115,7 @@ def is_public(address: IPv4Address | IPv6Address) -> bool:
     """Not private, shared, link-local, loopback, multicast or reserved: an address of the internet at large."""
     address = _real(address)
     special = address.is_private or address.is_multicast or address.is_reserved or address.is_link_local
-    return address.is_global and not special and address != _AZURE
+    return address.is_global and not special and not any(address in network for network in _SPECIAL)
 
 
 def _real(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:

@@ -1,8 +1,6 @@
 """One post to a webhook: signed, to an address that was judged, within a time limit, never led elsewhere.
 
-    X-Shopkeeper-Signature: t=1764150000,v1=<HMAC-SHA256 of "1764150000." and the body, hexadecimal>
-
-httpx is imported inside: a shop without webhooks does not need it.
+X-Shopkeeper-Signature: t=1764150000,v1=<HMAC-SHA256 of "1764150000." and the body, hexadecimal>
 """
 
 from __future__ import annotations
@@ -10,12 +8,14 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import logging
+import os
 import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+import httpx
 import msgspec
 
 from shopkeeper import __version__
@@ -24,9 +24,7 @@ from shopkeeper.core.webhooks import Delivery
 from shopkeeper.operations.destinations import Place, parse
 from shopkeeper.stores.webhooks import Hook
 
-if TYPE_CHECKING:
-    import httpx
-
+log = logging.getLogger(__name__)
 _TRIES = 3  # addresses of one server
 _BODY = 64 * 1024  # of an answer that is read, so that the connection can be used again
 _BODY_S = 1.0
@@ -44,8 +42,6 @@ class Post:
     """Posts to one webhook, one after another, over one connection where the receiver keeps it."""
 
     def __init__(self, hook: Hook, tls: ssl.SSLContext, addresses: Callable[[Place], Awaitable[list[str]]]) -> None:
-        import httpx
-
         self._hook = hook
         self._addresses = addresses
         self._sent = 0
@@ -57,8 +53,6 @@ class Post:
 
     async def send(self, told: Delivery, *, at: int, timeout_s: float) -> Answer:
         """`at`: seconds since 1970, for the signature. Raises nothing but cancellation."""
-        import httpx
-
         try:
             async with asyncio.timeout(timeout_s):
                 return await self._send(told, at)
@@ -70,10 +64,11 @@ class Post:
             return Answer(error=f"the connection is not safe: {error.reason or 'TLS failed'}")
         except (httpx.HTTPError, OSError) as error:
             return Answer(error=_words(error))
+        except Exception as error:  # the edge: what nobody foresaw is a failed attempt, not one without end
+            log.exception("webhook %s: delivery %s could not be sent", told.webhook_id, told.delivery_id)
+            return Answer(error=_words(error))
 
     async def _send(self, told: Delivery, at: int) -> Answer:
-        import httpx
-
         place = parse(self._hook.url)
         body = msgspec.json.encode(told.payload)
         headers = {
@@ -103,8 +98,6 @@ class Post:
 
     async def _once(self, request: httpx.Request) -> Answer:
         """A connection that the receiver had kept may be closed by the time it is used: then once more."""
-        import httpx
-
         try:
             answer = await self._http.send(request, stream=True)
         except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
@@ -116,6 +109,11 @@ class Post:
         return _judged(answer.status_code)
 
 
+def tls_context() -> ssl.SSLContext:
+    """Certificates are checked against the usual authorities, or those of the file that SSL_CERT_FILE names."""
+    return httpx.create_ssl_context()
+
+
 def signature(secret: str, body: bytes, at: int) -> str:
     """The value of X-Shopkeeper-Signature. `at`: seconds since 1970, so that an old post cannot be sent again later."""
     mac = hmac.new(secret.encode(), f"{at}.".encode() + body, hashlib.sha256)
@@ -124,8 +122,6 @@ def signature(secret: str, body: bytes, at: int) -> str:
 
 async def _finish(answer: httpx.Response) -> None:
     """Leaves the body unread beyond a bound: the status has said everything."""
-    import httpx
-
     with suppress(httpx.HTTPError, TimeoutError):
         async with asyncio.timeout(_BODY_S):
             size = 0
@@ -146,15 +142,14 @@ def _judged(status: int) -> Answer:
 
 def _words(error: Exception) -> str:
     """What went wrong, without the address: that may hold what only the two sides should know."""
-    import httpx
-
     if isinstance(error, httpx.ConnectError | ConnectionError):
         cause = error.__cause__ or error.__context__ or error
         while (deeper := cause.__cause__ or cause.__context__) is not None:
             cause = deeper
         if isinstance(cause, ssl.SSLError):
             return f"the connection is not safe: {getattr(cause, 'verify_message', '') or cause.reason or 'TLS failed'}"
-        return f"cannot be connected to: {getattr(cause, 'strerror', None) or 'no connection'}"
+        number = cause.errno if isinstance(cause, OSError) else None
+        return f"cannot be connected to: {os.strerror(number) if number else 'no connection'}"
     if isinstance(error, httpx.RemoteProtocolError | httpx.ReadError | httpx.WriteError):
         return "the connection broke before an answer"
     return f"could not be sent: {type(error).__name__}"

@@ -30,7 +30,7 @@ from shopkeeper.core.clock import DAY, SECOND, Clock, micros, moment
 from shopkeeper.core.errors import ShopkeeperError
 from shopkeeper.core.webhooks import TEST, Delivery
 from shopkeeper.operations.destinations import Destinations, Place
-from shopkeeper.operations.posting import Answer, Post
+from shopkeeper.operations.posting import Answer, Post, tls_context
 from shopkeeper.stores import deliveries
 from shopkeeper.stores.sql import Database
 from shopkeeper.stores.webhooks import WEBHOOKS, Hook, WebhookStore
@@ -178,13 +178,13 @@ class Messenger:
     def _until(self, head: Delivery, now: int) -> float:
         """Seconds until it may be tried. A time further ahead than any wait is one of a clock that was set back."""
         left = 0.0 if head.next_try is None else (micros(head.next_try) - now) / SECOND
-        return left if left <= 1.2 * max(self._waits) else 0.0
+        return left if left <= 1.2 * max(self._waits, default=0.0) else 0.0
 
     async def _tell(self, hook: Hook, line: _Line, found: list[Delivery]) -> None:
         """Sends in order until one fails."""
         try:
             if self._tls is None:
-                self._tls = await asyncio.to_thread(_tls)
+                self._tls = await asyncio.to_thread(tls_context)
             post = Post(hook, self._tls, self._addresses)
             try:
                 await self._send(hook, line, found, post)
@@ -262,9 +262,3 @@ class Messenger:
         if await asyncio.wrap_future(self._db.writer.submit(write)) >= _TIDY_ROWS:
             self._tidy_at = 0.0
             self._call.set()
-
-
-def _tls() -> ssl.SSLContext:
-    import httpx
-
-    return httpx.create_ssl_context()
