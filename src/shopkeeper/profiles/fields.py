@@ -43,7 +43,17 @@ DERIVED = (
     Field("rfm", "text", "", "the three scores as digits: '555' is best"),
     Field("lifecycle", "text", "", "prospect, new, active, cooling, lapsed or lost"),
 )
-STANDARD = (*FACTS, *MEASURES, *DERIVED)
+BEHAVIOUR = (
+    Field("sessions", "number", "sessions", "visits; one ends after 30 minutes without an event", WINDOWS),
+    Field("session_minutes", "number", "minutes", "mean length of the sessions; missing without one"),
+    Field("preferred_category", "text", "", "the category with most order lines"),
+    Field("category_share", "map", "share", "share of the order lines by category; .get('Mugs', 0)"),
+    Field("order_surprise", "number", "deviations", "last order against the earlier ones; missing below 5 orders"),
+    Field("activity_surprise", "number", "", "-log10 of the chance of so busy a day; 0 when not unusual"),
+    Field("churn_risk", "number", "0-1", "chance that the customer has left for good; missing without an order"),
+    Field("cluster", "text", "", "name of the customers who behave alike; missing without an order"),
+)
+STANDARD = (*FACTS, *MEASURES, *DERIVED, *BEHAVIOUR)
 
 
 class ProfileSchema(Schema):

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shopkeeper.core.clock import DAY
+from shopkeeper.profiles.behaviour import STEPPING
 from shopkeeper.profiles.lifecycle import ACTIVE_DAYS, COOLING_DAYS, LOST_DAYS, NEW_DAYS
 from shopkeeper.profiles.rfm import moments
 from shopkeeper.profiles.sources import Many
@@ -17,7 +18,7 @@ from shopkeeper.rules.schema import Schema, window_name
 from shopkeeper.rules.vectors import Numbers
 
 GROWING = ("days_since_event", "days_since_order", "tenure_days")
-_STEPPING = ("lifecycle",)
+_STEPPING = ("lifecycle", *STEPPING)
 _A_DAY = Motion(slope=1.0 / DAY)
 
 
@@ -37,6 +38,8 @@ def _motion(table: ProfileTable, source: Many, name: str) -> Motion:
         return _A_DAY
     if name == "lifecycle":
         return Motion(until=_next_stage(table))
+    if name in STEPPING:
+        return Motion(until=table.behaviour.until(name))
     base, days = table.windows[name]
     return Motion(until=source.next_change(base, days))
 

@@ -28,7 +28,7 @@ _READS = {
 
 
 # The role whose events a measure counts; None: those of every type.
-_COUNTS = {"total_events": None, "event_counts": None, "returned": Role.RETURN}
+_COUNTS = {"total_events": None, "event_counts": None, "sessions": None, "returned": Role.RETURN}
 
 
 class Source(Protocol):

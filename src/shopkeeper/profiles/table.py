@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from shopkeeper.core.clock import DAY
-from shopkeeper.profiles.fields import DAY_HOURS, MEASURES
+from shopkeeper.features.trails import Trail
+from shopkeeper.profiles.behaviour import Behaviour
+from shopkeeper.profiles.clusters.field import clustered
+from shopkeeper.profiles.fields import BEHAVIOUR, DAY_HOURS, MEASURES, ProfileSchema
 from shopkeeper.profiles.lifecycle import stages
 from shopkeeper.profiles.people import Person
 from shopkeeper.profiles.rfm import RfmScale, digits, moments
 from shopkeeper.profiles.sources import Source, last_event_seconds
+from shopkeeper.profiles.surroundings import Surroundings
 from shopkeeper.rules.columns import Column, Columns
 from shopkeeper.rules.schema import Schema, clean_map, clean_number, clean_text, window_name
 from shopkeeper.rules.vectors import MapColumn, Numbers, TextColumn
 
 _MEASURES = frozenset(field.name for field in MEASURES)
+_BEHAVIOUR = frozenset(field.name for field in BEHAVIOUR)
 
 
 class ProfileTable(Mapping[str, Column]):
@@ -67,6 +73,19 @@ class ProfileTable(Mapping[str, Column]):
         assert isinstance(found, np.ndarray)
         return found.astype(np.float64, copy=False)
 
+    @property
+    def surroundings(self) -> Surroundings | None:
+        return self.schema.surroundings if isinstance(self.schema, ProfileSchema) else None
+
+    @cached_property
+    def trail(self) -> Trail:
+        """The events of the n users."""
+        return self.source.trail()
+
+    @cached_property
+    def behaviour(self) -> Behaviour:
+        return Behaviour(self.trail, self.surroundings)
+
     # -- fields ----------------------------------------------------------------------------------------------
 
     def _compute(self, name: str) -> Column:
@@ -75,6 +94,8 @@ class ProfileTable(Mapping[str, Column]):
             return self.source.measure(base, days)
         if base == "event_counts":
             return self.source.counts(days)
+        if base in _BEHAVIOUR:
+            return clustered(self, self.surroundings) if base == "cluster" else self.behaviour.column(base, days)
         if name in ("days_since_event", "days_since_order", "tenure_days"):
             return self.source.days_since(name)
         if name == "last_event_at":
