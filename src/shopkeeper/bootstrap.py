@@ -43,6 +43,7 @@ from shopkeeper.lifecycle.sourcing import SourceAccess
 from shopkeeper.lifecycle.stacking import Stacks
 from shopkeeper.lifecycle.traffic import Traffic
 from shopkeeper.operations.destinations import Destinations
+from shopkeeper.operations.identities import Identities
 from shopkeeper.operations.import_rows import Targets
 from shopkeeper.operations.imports import Imports
 from shopkeeper.operations.livestream import LiveStream, shop_clock
@@ -51,6 +52,7 @@ from shopkeeper.operations.scheduled import works
 from shopkeeper.operations.uploads import Uploads
 from shopkeeper.operations.webhooks import Messenger
 from shopkeeper.profiles.personal import Personal
+from shopkeeper.profiles.segments import Segments
 from shopkeeper.profiles.service import ProfileService
 from shopkeeper.recommend.service import RecommendService
 from shopkeeper.settings import Settings
@@ -62,6 +64,7 @@ from shopkeeper.stores.consents import ConsentStore
 from shopkeeper.stores.events import EventLog
 from shopkeeper.stores.following import Following
 from shopkeeper.stores.home import Home
+from shopkeeper.stores.identities import IdentityStore
 from shopkeeper.stores.items import ItemStore
 from shopkeeper.stores.meta import Meta
 from shopkeeper.stores.preferences import PreferenceStore
@@ -148,7 +151,6 @@ class Shop:
         zone = ZoneInfo(self.zone)
         self.features = FeatureState(zone, self.vocab.event_types)
         self.panel = SalesPanel(zone, self.vocab.items, self.vocab.event_types)
-        self.following = Following(self.log, [self.features, self.panel])
 
         self.registry = Registry(db, ArtifactStore(home.artifacts), clock)
         self.serving = Serving(self.registry)
@@ -190,8 +192,21 @@ class Shop:
 
         self.consents = ConsentStore(db, self.vocab, clock, default=settings.consent_default)
         self.profiles = ProfileService(
-            db, clock, self.features, consents=self.consents, catalog=self.catalog, models=self.serving
+            db,
+            clock,
+            self.features,
+            self.vocab.users,
+            consents=self.consents,
+            catalog=self.catalog,
+            models=self.serving,
         )
+        tracker = self.profiles.tracker
+        self.segments = Segments(self.profiles.segmentbook, tracker, self.vocab.users, clock, consents=self.consents)
+        self.following = Following(self.log, [self.features, self.panel, tracker])
+        known = IdentityStore(db, self.vocab, clock, self.log, self.consents)
+        self.identities = Identities(known, self.following, self.features)
+        self.identities.subscribe(tracker.moved)
+        self.users.subscribe(tracker.touch)
         self.preferences = PreferenceStore(db, self.vocab, clock)
         self.personal = Personal(
             db,
@@ -221,8 +236,10 @@ class Shop:
         destinations = Destinations(settings.webhook_servers(), loopback=settings.api_key is None)
         self.webhooks = WebhookStore(db, clock, shop=meta.get("shop.id") or "", check_url=destinations.check)
         self.messenger = Messenger(db, self.webhooks, clock, destinations, keep_days=settings.keep_days)
+        tracker.tell(self.webhooks.announce, self.messenger.wake)
         self.live = self._stream()
         self._streaming: asyncio.Task[None] | None = None
+        self._watching: asyncio.Task[None] | None = None
 
     def first_models(self) -> tuple[FirstModel, ...]:
         """What this shop trains by itself; while it has sold nothing, only what learns from the sample table."""
@@ -256,6 +273,8 @@ class Shop:
         self.unpinned = await asyncio.to_thread(pin, self.registry, _pins(self.settings))
         await asyncio.to_thread(self.serving.sync)
         await asyncio.to_thread(self.traffic.warm)
+        self.profiles.tracker.load()
+        self._watching = asyncio.create_task(self.profiles.tracker.run(), name="segments")
         self.recommend.warm()  # here and not in a thread: it reads the followers' state
         await asyncio.to_thread(self.jobs.start)
         if schedules:
@@ -266,13 +285,17 @@ class Shop:
 
     async def stop(self) -> None:
         """Ends stream, jobs and followers, finishes the writes, and gives the home back. A second call does nothing."""
-        if self._streaming is not None:
-            self._streaming.cancel()
-            await asyncio.wait([self._streaming])
+        tasks = [task for task in (self._streaming, self._watching) if task is not None]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
         await asyncio.to_thread(self.schedules.stop)
         await asyncio.to_thread(self.jobs.stop)
         await asyncio.to_thread(self.messenger.stop)
         self.following.detach()
+        if self._watching is not None:
+            await asyncio.to_thread(self.profiles.tracker.save)
         await asyncio.to_thread(self._held.close)
 
     def _stream(self) -> LiveStream | None:

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from shopkeeper.core.clock import DAY, StoppedClock, moment
 from shopkeeper.core.records import Event, Item, User
 from shopkeeper.features.state import FeatureState
+from shopkeeper.profiles.segments import Segments
 from shopkeeper.profiles.service import ProfileService
 from shopkeeper.stores.catalog import Catalog
 from shopkeeper.stores.events import EventLog
@@ -30,7 +31,13 @@ class World:
         self.log.subscribe(lambda batch, _: self.features.apply(batch))
         self.catalog = Catalog(self.db, self.vocabularies)
         self.items = ItemStore(self.db, self.vocabularies, self.clock, self.catalog)
-        self.profiles = ProfileService(self.db, self.clock, self.features, **{"catalog": self.catalog, **options})
+        users = self.vocabularies.users
+        options = {"catalog": self.catalog, **options}
+        self.profiles = ProfileService(self.db, self.clock, self.features, users, **options)
+        self.tracker = self.profiles.tracker
+        self.segments = Segments(self.profiles.segmentbook, self.tracker, users, self.clock)
+        self.log.subscribe(lambda batch, _: self.tracker.apply(batch))
+        self.users.subscribe(self.tracker.touch)
 
     def order(self, user: str, days_ago: float, item: str = "mug", quantity: float = 1, price: float = 10.0) -> None:
         self.event(user, "order", days_ago, item, quantity, price)

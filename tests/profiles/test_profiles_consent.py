@@ -16,7 +16,7 @@ Asked: TypeAlias = tuple[ProfileService, ConsentStore]
 def asked(world: World) -> Asked:
     """Profiles that look at consent, of a shop with a rule and a segment that match everybody who orders."""
     consents = ConsentStore(world.db, world.vocabularies, world.clock)
-    profiles = ProfileService(world.db, world.clock, world.features, consents=consents)
+    profiles = ProfileService(world.db, world.clock, world.features, world.vocabularies.users, consents=consents)
     profiles.rulebook.create("buys", "orders >= 1", weight=2.0).result()
     profiles.segmentbook.create("buyers", "orders >= 1").result()
     world.user("anna", city="Ulm")

@@ -173,17 +173,17 @@ def test_segments_with_members_and_pages(world: World) -> None:
     world.user("quiet")
     made = world.profiles.segmentbook.create("recent", "days_since_order <= 30", description="d").result()
     assert made.version == 1
-    assert [(s.name, s.size) for s in world.profiles.segments()] == [("recent", 4)]
-    page, cursor, total = world.profiles.segment_members("recent", limit=3)
+    assert [(s.name, s.size) for s in world.segments.all()] == [("recent", 4)]
+    page, cursor, total = world.segments.members("recent", limit=3)
     assert ([row["user_id"] for row in page], total) == (["u0", "u1", "u2"], 4)
-    page, cursor, total = world.profiles.segment_members("recent", limit=3, cursor=cursor)
+    page, cursor, total = world.segments.members("recent", limit=3, cursor=cursor)
     assert ([row["user_id"] for row in page], cursor) == (["u3"], None)
     assert world.profiles.segments_of("u3") == ["recent"]
     assert world.profiles.profile("u4")["segments"] == []
     with pytest.raises(NotFound):
-        world.profiles.segment_members("nothing")
+        world.segments.members("nothing")
     with pytest.raises(Invalid, match="cursor"):
-        world.profiles.segment_members("recent", cursor="!!")
+        world.segments.members("recent", cursor="!!")
     with pytest.raises(Conflict):
         world.profiles.segmentbook.create("recent", "orders > 1").result()
 
@@ -195,7 +195,7 @@ def test_visitors_and_removed_users_are_no_members(world: World) -> None:
     world.users.delete("gone").result()
     world.user("quiet")
     world.profiles.segmentbook.create("all", "total_events >= 0").result()
-    members, _, _ = world.profiles.segment_members("all")
+    members, _, _ = world.segments.members("all")
     assert [row["user_id"] for row in members] == ["quiet"]
 
 
@@ -204,12 +204,11 @@ def test_who_enters_while_we_look_has_a_time(world: World) -> None:
     world.profiles.segmentbook.create("twice", "orders >= 2").result()
     world.order("bob", 2)
     world.order("bob", 1)
-    assert world.profiles.segment_members("twice")[0] == [{"user_id": "bob", "entered_at": None}]
-    world.order("ada", 0)
+    assert world.segments.members("twice")[0] == [{"user_id": "bob", "entered_at": "2023-11-14T22:13:20.000000Z"}]
     world.clock.advance(6 * SECOND)
-    entered = {row["user_id"]: row["entered_at"] for row in world.profiles.segment_members("twice")[0]}
-    assert entered["bob"] is None
-    assert entered["ada"] == "2023-11-14T22:13:26.000000Z"
+    world.order("ada", 0)
+    entered = {row["user_id"]: row["entered_at"] for row in world.segments.members("twice")[0]}
+    assert entered == {"bob": "2023-11-14T22:13:20.000000Z", "ada": "2023-11-14T22:13:26.000000Z"}
 
 
 def test_defaults_are_seeded_once_and_all_run(world: World) -> None:
@@ -223,7 +222,7 @@ def test_defaults_are_seeded_once_and_all_run(world: World) -> None:
     world.profiles.rulebook.delete("loyal").result()
     world.profiles.seed_defaults()
     assert len(world.profiles.rulebook.all()) == 6
-    assert {segment.name for segment in world.profiles.segments()} >= {"champions", "at_risk", "lost"}
+    assert {segment.name for segment in world.segments.all()} >= {"champions", "at_risk", "lost"}
 
 
 def test_every_rule_says_the_same_of_one_user_and_of_all(world: World) -> None:
@@ -242,7 +241,7 @@ def test_every_rule_says_the_same_of_one_user_and_of_all(world: World) -> None:
         "counts", "(event_counts in 30 days).get('order', 0) > 1 or 'return' in event_counts"
     ).result()
     inside = {
-        s.name: {row["user_id"] for row in world.profiles.segment_members(s.name)[0]} for s in world.profiles.segments()
+        s.name: {row["user_id"] for row in world.segments.members(s.name)[0]} for s in world.segments.all()
     }
     for k in range(12):
         mine = {name for name, members in inside.items() if f"u{k}" in members}

@@ -72,6 +72,14 @@ class SegmentForm(Struct):
     description: Text = ""
 
 
+class SegmentChange(Struct):
+    """What is left out stays as it is. `name` may be given, and is that of the path."""
+
+    name: Name | UnsetType = UNSET
+    condition: Text | UnsetType = UNSET
+    description: Text | UnsetType = UNSET
+
+
 Column = Annotated[str, Meta(min_length=1, max_length=256)]
 Columns = Annotated[list[Column], Meta(max_length=2000)]
 Secret = Annotated[str, Meta(max_length=4096, extra_json_schema={"format": "password", "writeOnly": True})]

@@ -34,6 +34,7 @@ async def list_users(
     """Registered users by id; `q` is a part of the id. With `segment`: its members, `q` is not looked at"""
     del sort  # there is this one only
     if segment is not None:
+        await shop.segments.settle()
         return reply(_of_segment(shop, segment, limit, cursor))
     return reply(Page(*await asyncio.to_thread(shop.users.list, q, limit, cursor)))
 
@@ -72,7 +73,7 @@ async def delete_user(shop: ShopDep, user_id: Id, if_match: IfMatch = None) -> R
 
 def _of_segment(shop: Shop, segment: str, limit: int, cursor: str | None) -> Page[User]:
     """Members with their records; one known from events only has an empty one."""
-    members, after, total = shop.profiles.segment_members(segment, limit, cursor)
+    members, after, total = shop.segments.members(segment, limit, cursor)
     rows = [int(row) for row in shop.vocab.users.rows([one["user_id"] for one in members])]
     found = shop.users.attributes(rows)
     users = [

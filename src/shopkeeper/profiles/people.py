@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +12,11 @@ from sqlalchemy import Row, Select, select
 
 from shopkeeper.core.clock import MINUTE
 from shopkeeper.stores import schema
+from shopkeeper.stores.identities import final_row
 from shopkeeper.stores.sql import Database
 
 _C = schema.users.c
+_CHUNK = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +44,34 @@ class People:
         since = self._read_up_to - MINUTE
         with self._db.read() as connection:
             rows = connection.execute(_users().where(_C.updated_at >= since)).all()
+        self._take(rows)
+        self._read_up_to = max([self._read_up_to, *(row.updated_at for row in rows)])
+
+    def reread(self, rows: Iterable[int]) -> None:
+        """Reads these rows again."""
+        wanted = sorted(rows)
+        with self._db.read() as connection:
+            for start in range(0, len(wanted), _CHUNK):
+                part = _users().where(_C.row.in_(wanted[start : start + _CHUNK]))
+                self._take(connection.execute(part).all())
+
+    def at(self, row: int) -> Person | None:
+        """As of the last reading; None: a visitor, or known from events only and not read yet."""
+        return self._people.get(row)
+
+    def _take(self, rows: Sequence[Row[Any]]) -> None:
         for row in rows:
             person = _person(row)
             if self._people.get(person.row) != person:
                 self._people[person.row] = person
                 self.version += 1
-            self._read_up_to = max(self._read_up_to, row.updated_at)
 
     def find(self, user_id: str) -> Person | None:
-        """The record as it is now; None for an id that nothing has named."""
+        """The record as it is now; of a merged id the other user's. None for an id that nothing has named."""
         with self._db.read() as connection:
             row = connection.execute(_users().where(_C.user_id == user_id)).first()
+            if row is not None and _person(row).removed:  # deleted, or merged
+                row = connection.execute(_users().where(_C.row == final_row(connection, row.row))).one()
         return None if row is None else _person(row)
 
     def all(self) -> list[Person]:

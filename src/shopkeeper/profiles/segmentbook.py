@@ -45,6 +45,18 @@ class SegmentBook:
         parse(condition, self._schema.refresh())
         return self._store.create(Segment(name=name, condition=condition, description=description))
 
+    def update(
+        self, name: str, *, condition: str | None = None, description: str | None = None, if_match: str | None = None
+    ) -> Future[Segment]:
+        """None leaves as it is. Raises Invalid; NotFound and Stale come by the future."""
+        if condition is not None:
+            parse(condition, self._schema.refresh())
+        return self._store.update(name, condition=condition, description=description, if_match=if_match)
+
+    def delete(self, name: str, *, if_match: str | None = None) -> Future[Segment]:
+        """NotFound, Stale, and Conflict while a webhook listens to it, come by the future."""
+        return self._store.delete(name, if_match=if_match)
+
     def seed(self, segments: Sequence[Segment]) -> None:
         """Adds those whose name is free. Returns when they are durable."""
         self._store.add_missing(list(segments)).result()

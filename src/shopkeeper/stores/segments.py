@@ -1,4 +1,4 @@
-"""Segments by name: what people belong to them is computed (`profiles/segments.py`), only the condition is kept."""
+"""Segments by name: what people belong to them is computed (`profiles/tracker.py`), only the condition is kept."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from shopkeeper.core.ids import check_label
 from shopkeeper.core.records import Segment
 from shopkeeper.stores.etags import check_match, later
 from shopkeeper.stores.schema import segments as table
+from shopkeeper.stores.schema import webhooks
 from shopkeeper.stores.sql import Database
 
 _DESCRIPTION = 1000
@@ -68,11 +69,13 @@ class SegmentStore:
         return self._db.writer.submit(write, after=self._changed)
 
     def delete(self, name: str, *, if_match: str | None = None) -> Future[Segment]:
-        """Gives the segment as it was. By the future: NotFound, Stale."""
+        """Gives the segment as it was. By the future: NotFound, Stale, Conflict while a webhook listens to it."""
 
         def write(connection: Connection) -> Segment:
             old = _present(connection, name)
             check_match(if_match, changed_at(old), f"segment {name!r}")
+            if connection.execute(select(webhooks.c.url).where(webhooks.c.segment == name)).first() is not None:
+                raise Conflict(f"a webhook listens to segment {name!r}; delete or change it first", code="in_use")
             connection.execute(delete(table).where(table.c.name == name))
             return old
 
