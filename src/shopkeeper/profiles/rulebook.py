@@ -12,6 +12,8 @@ from shopkeeper.core.records import Rule
 from shopkeeper.profiles.conditions import Condition, compiled
 from shopkeeper.profiles.live_schema import LiveSchema
 from shopkeeper.rules.parser import parse
+from shopkeeper.rules.schema import Schema
+from shopkeeper.rules.tree import Type
 from shopkeeper.stores.rules import RuleStore
 from shopkeeper.stores.sql import Database
 
@@ -25,6 +27,7 @@ class RuleBook:
         self._all: list[tuple[Rule, Condition]] = []
         self._scoring: list[tuple[Rule, Condition]] = []
         self._compiled_for = (-1, -1)
+        self._types: dict[str, Type] = {}
 
     @property
     def changes(self) -> int:
@@ -65,7 +68,7 @@ class RuleBook:
         wanted = (self._store.changes, self._schema.version)
         if self._compiled_for == wanted:
             return
-        kept = {rule.condition: c for rule, c in self._all} if self._compiled_for[1] == wanted[1] else {}
+        kept = self._still_valid(schema)
         found: list[tuple[Rule, Condition]] = []
         for rule in self._store.all():
             condition = kept.get(rule.condition)
@@ -74,7 +77,16 @@ class RuleBook:
             found.append((rule, condition))
         self._all = found
         self._scoring = [one for one in found if one[0].weight or not one[0].action]
-        self._compiled_for = wanted
+        self._compiled_for, self._types = wanted, schema.types
+
+    def _still_valid(self, schema: Schema) -> dict[str, Condition]:
+        """What was compiled, by text, but for what a change of the fields may have touched."""
+        kept = {rule.condition: condition for rule, condition in self._all}
+        if self._compiled_for[1] == self._schema.version:
+            return kept
+        old, new = self._types, schema.types
+        moved = {name for name in old.keys() | new.keys() if old.get(name) != new.get(name)}
+        return {text: c for text, c in kept.items() if c.problem is None and moved.isdisjoint(c.fields)}
 
     def get(self, name: str, version: int | None = None) -> Rule:
         """The present rule or one of its versions. Raises NotFound."""

@@ -29,7 +29,7 @@ MOST_RULES = 10_000
 _DESCRIPTION = 1000
 _WEIGHT = 1000.0
 _EXACT_WITHIN = 1000
-"""So near the bound the rules are counted in the transaction: as many writes may share one before they are known."""
+"""So near the bound the rules are counted in the transaction: so many writes may share one before memory has them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +57,8 @@ class RuleStore:
     def all(self) -> list[Rule]:
         """The present rules by name."""
         with self._lock:
-            if self._present is None:
-                self._present = self._read()
-            return [self._present[name] for name in sorted(self._present)]
+            present = self._kept()
+            return [present[name] for name in sorted(present)]
 
     def reload(self) -> int:
         """Reads the rules anew from the database; gives how many there are."""
@@ -92,17 +91,22 @@ class RuleStore:
         """Raises Invalid for a bad name or weight, and by the future when the name is taken."""
         _check(rule)
 
-        return self._db.writer.submit(lambda connection: self._create(connection, rule, by), after=self._added)
+        def write(connection: Connection) -> Rule:
+            return self._create(connection, rule, by, self._room(connection))
+
+        return self._db.writer.submit(write, after=self._added)
 
     def create_many(self, rules: Sequence[Rule], *, by: str = "") -> Future[list[Rule | ShopkeeperError]]:
         """All in one transaction; one that cannot be made leaves its error in its place, and the others are made."""
 
         def write(connection: Connection) -> list[Rule | ShopkeeperError]:
             found: list[Rule | ShopkeeperError] = []
+            room = self._room(connection)
             for rule in rules:
                 try:
                     _check(rule)
-                    found.append(self._create(connection, rule, by))
+                    found.append(self._create(connection, rule, by, room))
+                    room -= 1
                 except ShopkeeperError as error:  # raised before anything of this rule is written
                     found.append(error)
             return found
@@ -163,22 +167,28 @@ class RuleStore:
 
         return self._db.writer.submit(write, after=lambda _: self._changed(*map(Change, added)))
 
-    def _create(self, connection: Connection, rule: Rule, by: str) -> Rule:
+    def _create(self, connection: Connection, rule: Rule, by: str, room: int) -> Rule:
         row = _last(connection, rule.name)
         if row is not None and not row.deleted:
             raise Invalid(f"rule {rule.name!r} exists already; change it with PUT", code="exists", field="name")
-        self._check_room(connection)
-        return self._add(connection, rule, row, by)
-
-    def _check_room(self, connection: Connection) -> None:
-        present = self._present
-        if present is not None and len(present) + _EXACT_WITHIN < self._most:
-            return
-        if connection.execute(_count()).scalar_one() >= self._most:
+        if room <= 0:
             raise Conflict(
                 f"there are {self._most:,} rules already, which is as many as a shop may have; remove one first",
                 code="too_many_rules",
             )
+        return self._add(connection, rule, row, by)
+
+    def _room(self, connection: Connection) -> int:
+        """How many rules can be added yet, at most; exact when few."""
+        with self._lock:
+            left = self._most - len(self._kept())
+        return left if left > _EXACT_WITHIN else self._most - int(connection.execute(_count()).scalar_one())
+
+    def _kept(self) -> dict[str, Rule]:
+        """The rules in memory, read when they are not; hold the lock."""
+        if self._present is None:
+            self._present = self._read()
+        return self._present
 
     def _read(self) -> dict[str, Rule]:
         with self._db.read() as connection:
