@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,7 +76,6 @@ def cutoffs(first: int, now: int) -> Cutoffs:
 def blocks(
     past: ShopPast,
     at: Cutoffs,
-    zone: ZoneInfo,
     *,
     sample_size: int,
     seed: int,
@@ -89,12 +87,13 @@ def blocks(
     """
     random = np.random.default_rng(seed)
     cuts = (*at.training, at.validation, at.holdout)
-    share = -(-sample_size // len(at.training))
+    share, rest = divmod(sample_size, len(at.training))
+    early = len(at.training) - rest
     made: list[Block] = []
-    for number, (cutoff, state) in enumerate(_replayed(past, cuts, zone)):
+    for number, (cutoff, state) in enumerate(_replayed(past, cuts)):
         report(number, len(cuts), message="looking at past months")
         scale, customers = _as_of(past, state, cutoff)
-        most = share if cutoff in at.training else MOST_HELD
+        most = share + (number >= early) if number < len(at.training) else MOST_HELD
         chosen = customers if len(customers) <= most else np.sort(random.choice(customers, most, replace=False))
         made.append(_block(past, state, scale, cutoff, chosen))
     training = [block for block in made[:-2] if len(block) >= min(LEAST_BLOCK, share)]
@@ -122,8 +121,8 @@ def _as_of(past: ShopPast, state: FeatureState, cutoff: int) -> tuple[RfmScale |
 
 
 def _block(past: ShopPast, state: FeatureState, scale: RfmScale | None, cutoff: int, rows: NDArray[np.int64]) -> Block:
-    people = {person.row: person for person in past.people.all()}
-    table = ProfileTable(past.schema, Many.some(state, rows, cutoff), [people.get(row) for row in rows.tolist()], scale)
+    people = [past.person(row) for row in rows.tolist()]
+    table = ProfileTable(past.schema, Many.some(state, rows, cutoff), people, scale)
     known = facts(table, past.rules, state, rows)
     ordered, spend = outcome(past, cutoff, rows)
     return Block(cutoff, rows, known, ordered, spend, matches(past.rules, table.columns()))
@@ -142,10 +141,9 @@ def outcome(past: ShopPast, cutoff: int, rows: NDArray[np.int64]) -> tuple[NDArr
     return ordered[rows], spend[rows]
 
 
-def _replayed(past: ShopPast, cuts: tuple[int, ...], zone: ZoneInfo) -> Iterator[tuple[int, FeatureState]]:
+def _replayed(past: ShopPast, cuts: tuple[int, ...]) -> Iterator[tuple[int, FeatureState]]:
     """Each moment with the state that holds what lies up to and including it."""
-    state = FeatureState(zone, past.types)
-    done = 0
+    state, done = past.state, 0
     for moment in cuts:
         end = int(np.searchsorted(past.events.time, moment, side="right"))
         state.apply(past.events.take(slice(done, end)))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, ClassVar
-from zoneinfo import ZoneInfo
 
 import numpy as np
 
@@ -42,7 +41,6 @@ class FusionFamily:
         training, validation, held = blocks(
             past,
             at,
-            ZoneInfo(context.zone),
             sample_size=wanted.sample_size,
             seed=context.seed,
             report=within(report, 40, 100),

@@ -24,6 +24,7 @@ from shopkeeper.profiles.fusion.activity import ACTIVITY, activity
 from shopkeeper.profiles.fusion.model import SUMMARY, FusionInputs, FusionModel
 from shopkeeper.profiles.table import ProfileTable
 from shopkeeper.rules.columns import Columns
+from shopkeeper.rules.vectors import Bools, Numbers
 
 _LEAST = 1e-100
 _MASS = np.zeros(4)
@@ -67,7 +68,9 @@ class Frame:
 
 
 def frame_of(model: FusionModel, shop: ItemIds) -> Frame:
-    """Binds a model to the rows of this shop. Raises Invalid when it was trained with other activity numbers."""
+    """Binds a model to the rows of this shop. Raises Invalid when it is none, or trained with other activity numbers."""
+    if not isinstance(model, FusionModel):
+        raise Invalid(f"a {type(model).__name__} is no fusion model", code="wrong_model")
     if model.activity_names != ACTIVITY:
         raise Invalid("this fusion model was trained with other activity numbers; train it again", code="bad_artifact")
     return Frame(
@@ -191,6 +194,15 @@ def gather(
     return facts(table, rules, state, rows).inputs(frame)
 
 
+def gather_one(
+    frame: Frame, table: ProfileTable, weights: Numbers, matched: Bools, state: FeatureState, row: int
+) -> FusionInputs:
+    """The same as `gather` for one user, of whom is known which rules match: `weights` and `matched` (rules,)."""
+    score, summary = summary_of(weights, matched)
+    interest = Interest.of(state, np.array([row], dtype=np.int64), table.source.now)
+    return Facts(score, summary, activity(table), interest).inputs(frame)
+
+
 def parts(frame: Frame, state: FeatureState, rows: NDArray[np.int64], now: int | NDArray[np.int64]) -> Taken:
     """What the users at `rows` (n,) took up to `now` (us), and with what weight it stands in their embedding."""
     return Interest.of(state, rows, now).taken(frame.places, frame.half_life_days)
@@ -217,6 +229,15 @@ def rule_summary(
         strongest, weakest = np.maximum(strongest, value), np.minimum(weakest, value)
     sums = np.stack([total, positive, negative, matched], axis=1)
     return total, summarised(sums, np.stack([strongest, weakest], axis=1), counted, possible)
+
+
+def summary_of(weights: Numbers, matched: Bools) -> tuple[Numbers, Numbers]:
+    """`rule_summary` of one user, `(score (1,), summary (1, len(SUMMARY)))`, from `weights` and `matched` (rules,)."""
+    value = np.where(matched, weights, 0.0)
+    positive, negative = np.maximum(value, 0.0), np.minimum(value, 0.0)
+    sums = np.array([[value.sum(), positive.sum(), negative.sum(), np.count_nonzero(value)]], dtype=np.float64)
+    strength = np.array([[positive.max(initial=0.0), negative.min(initial=0.0)]])
+    return sums[:, 0], summarised(sums, strength, int(np.count_nonzero(weights)), float(np.abs(weights).sum()))
 
 
 def matches(rules: Sequence[tuple[Rule, Condition]], columns: Columns) -> dict[str, int]:

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +16,14 @@ from shopkeeper.core.clock import StoppedClock
 from shopkeeper.core.errors import Conflict
 from shopkeeper.core.protocols import Report, TrainingContext
 from shopkeeper.core.records import Rule
+from shopkeeper.features.state import FeatureState
 from shopkeeper.profiles.conditions import Condition
 from shopkeeper.profiles.live_schema import LiveSchema
 from shopkeeper.profiles.people import People, Person
 from shopkeeper.profiles.rulebook import RuleBook
+from shopkeeper.profiles.surroundings import Surroundings
 from shopkeeper.rules.schema import Schema
+from shopkeeper.stores.catalog import Catalog
 from shopkeeper.stores.consents import ConsentStore
 from shopkeeper.stores.events import EventLog
 from shopkeeper.stores.meta import Meta
@@ -34,13 +38,17 @@ _SLICE = 200_000
 @dataclass(frozen=True)
 class ShopPast:
     """`events` up to the context's `now` in order of time. Rules and attributes are those of today: a shop keeps no
-    history of attributes. `refused` are the rows of users who do not agree to be profiled: nothing is learned of
-    them."""
+    history of attributes. `refused` are the rows of users who do not agree to be profiled: nothing is learned of them.
+
+    `state` is empty: whoever replays the events fills it, once. Fields that another model gives (churn risk, cluster)
+    are missing, as the models of today know what came later.
+    """
 
     events: EventBatch
     items: Vocabulary
     types: Vocabulary
     people: People
+    state: FeatureState
     schema: Schema
     rules: Sequence[tuple[Rule, Condition]]
     refused: frozenset[int]
@@ -82,7 +90,8 @@ def read_past(context: TrainingContext, report: Report) -> ShopPast:
             after = int(batch.seq[-1])
             report(after, last, message="reading the log")
         people = People(db)
-        schema = LiveSchema(people)
+        state = FeatureState(ZoneInfo(context.zone), names.event_types)
+        schema = LiveSchema(people, surroundings=Surroundings(state, Catalog(db, names)))
         fields = schema.refresh()
         given = Meta(db).get(CONSENT_DEFAULT) != "no"
         consents = ConsentStore(db, names, StoppedClock(context.now), default=given)
@@ -94,4 +103,4 @@ def read_past(context: TrainingContext, report: Report) -> ShopPast:
     events = events.take(events.time <= context.now).by_time()
     if not len(events):
         raise Conflict("the shop has no events yet: import orders first, then train", code="needs_data")
-    return ShopPast(events, names.items, names.event_types, people, fields, rules, refused)
+    return ShopPast(events, names.items, names.event_types, people, state, fields, rules, refused)
