@@ -8,7 +8,7 @@ time alone moves a score too.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -22,7 +22,7 @@ from shopkeeper.features.state import FeatureState
 from shopkeeper.profiles.answers import Learned, Question
 from shopkeeper.profiles.conditions import Condition, fields_of
 from shopkeeper.profiles.families import field_of
-from shopkeeper.profiles.fusing import Fuser, Fusing
+from shopkeeper.profiles.fusing import Fusing
 from shopkeeper.profiles.fusion.activity import activity
 from shopkeeper.profiles.fusion.inputs import Taken, parts
 from shopkeeper.profiles.fusion.model import FusionModel
@@ -70,21 +70,21 @@ class Asked:
 
 
 class Explaining:
-    """Used on one thread, as the profiles are."""
+    """Used on one thread, as the profiles are. `fusing` gives the model that has a say now, or None."""
 
     def __init__(
         self,
         features: FeatureState,
         rulebook: RuleBook,
         catalog: Shelf | None,
-        fuser: Fuser,
+        fusing: Callable[[], Fusing | None],
         *,
         most_kept: int = MOST_KEPT,
     ) -> None:
         self._features = features
         self._rulebook = rulebook
         self._catalog = catalog
-        self._fuser = fuser
+        self._fusing = fusing
         self._answers: cachetools.LRUCache[Key, Kept] = cachetools.LRUCache(most_kept, getsizeof=_lines)
         self._rules: Sequence[tuple[Rule, Condition]] = ()
         self._rules_version = rules_version([])
@@ -92,7 +92,7 @@ class Explaining:
 
     def ask(self, person: Person, table: ProfileTable, k: int, level: Level, lang: Lang) -> Asked:
         """`table`: the one user's, at the moment of the question."""
-        rules, fusing, now = self._compiled(), self._fuser.current(), int(table.source.now)
+        rules, fusing, now = self._compiled(), self._fusing(), int(table.source.now)
         state = (self._features.version, self._editions, None if fusing is None else fusing.version)
         key = (person.row, level, lang, k, *state, now // (FRESH_S * SECOND))
         kept = self._answers.get(key)
@@ -122,9 +122,10 @@ class Explaining:
         self._answers.clear()
         return had
 
-    def forget(self, row: int) -> None:
-        """Forgets what was said of one user."""
-        for key in [key for key in self._answers if key[0] == row]:
+    def forget(self, rows: Iterable[int]) -> None:
+        """Forgets what was said of these users."""
+        gone = frozenset(rows)
+        for key in [key for key in self._answers if key[0] in gone]:
             del self._answers[key]
 
     def _compiled(self) -> Sequence[tuple[Rule, Condition]]:

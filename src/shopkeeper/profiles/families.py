@@ -11,7 +11,16 @@ from collections.abc import Iterable
 
 FAMILIES: dict[str, tuple[str, ...]] = {
     "spending": ("spend", "net_spend", "average_order", "monetary_score", "returned", "return_rate"),
-    "orders": ("orders", "order_lines", "distinct_items", "pieces", "frequency_score"),
+    "orders": (
+        "orders",
+        "order_lines",
+        "distinct_items",
+        "pieces",
+        "frequency_score",
+        "order_surprise",
+        "preferred_category",
+        "category_share",
+    ),
     "recency": (
         "days_since_event",
         "days_since_order",
@@ -21,8 +30,9 @@ FAMILIES: dict[str, tuple[str, ...]] = {
         "recency_score",
         "lifecycle",
         "rfm",
+        "churn_risk",
     ),
-    "activity": ("total_events", "event_counts"),
+    "activity": ("total_events", "event_counts", "sessions", "session_minutes", "activity_surprise", "cluster"),
     "attributes": (),
 }
 _OF = {field: family for family, fields in FAMILIES.items() for field in fields}

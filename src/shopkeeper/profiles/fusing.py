@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
-from shopkeeper.core.errors import Invalid
+from shopkeeper.core.errors import ShopkeeperError
 from shopkeeper.profiles.fusion.inputs import Frame, frame_of
 from shopkeeper.profiles.fusion.model import FusionModel
 from shopkeeper.profiles.surroundings import Models, Served, Shelf
@@ -22,28 +23,31 @@ class Fusing:
 
 
 class Fuser:
-    """Until a model is trained, and while one serves that was made for other inputs, the rules are the whole score."""
+    """Binds a version once and keeps it as long as it serves."""
 
     def __init__(self, models: Models | None, catalog: Shelf | None) -> None:
         self._models = models
-        self._catalog = catalog
+        self._items = None if catalog is None else _Items(catalog)
         self._served: Served | None = None
         self._fusing: Fusing | None = None
 
     def current(self) -> Fusing | None:
-        served = None if self._models is None or self._catalog is None else self._models.peek(NAME)
+        """None: no champion, or one that was made for other inputs; then the rules are the whole score."""
+        served = None if self._models is None else self._models.peek(NAME)
         if served is not self._served:
             self._served = served
             self._fusing = None if served is None else self._bound(served)
         return self._fusing
 
     def _bound(self, served: Served) -> Fusing | None:
-        assert self._catalog is not None
-        try:
-            frame = frame_of(served.model, _Items(self._catalog))
-        except Invalid:
+        version = f"{NAME}/{served.version.version}"
+        if self._items is None or not isinstance(served.model, FusionModel):
             return None
-        return Fusing(served.model, frame, f"{NAME}/{served.version.version}")
+        try:
+            return Fusing(served.model, frame_of(served.model, self._items), version)
+        except ShopkeeperError as error:
+            logging.getLogger(__name__).warning("%s has no say: %s", version, error.message)
+            return None
 
 
 class _Items:

@@ -11,7 +11,8 @@ from shopkeeper.explain.audit import audit
 from shopkeeper.explain.contributions import Contributions
 from shopkeeper.explain.shapley import shapley
 from shopkeeper.profiles.fusion.model import Fused
-from shopkeeper.profiles.players import Game, Players
+from shopkeeper.profiles.game import Game
+from shopkeeper.profiles.players import Players
 
 Level: TypeAlias = Literal["two", "groups", "inputs", "audit"]
 LEVELS: tuple[Level, ...] = get_args(Level)
@@ -27,7 +28,7 @@ def shared_out(players: Players, level: Level, fused: Fused) -> tuple[Contributi
         return Contributions(("rules", "neural"), tuple(values.tolist()), base), None
     base, values = shapley(game.worth, len(game.names))
     found = Contributions(game.names, tuple(values.tolist()), base)
-    return found, audit(game.worth, found) if level == "audit" else None
+    return found, audit(game.asked, found) if level == "audit" else None
 
 
 def frozen(players: Players, gate: float) -> Contributions:

@@ -1,4 +1,4 @@
-"""The parts of one user's fused score, as players of an exact game: rule families, what was bought, activity windows.
+"""The parts of one user's fused score: what the rules say, what was bought, and the activity.
 
 Each part can stand at the user's own value or at that of the average customer of the training. All sums of parts are
 the user's inputs when every part is the user's, and the average customer's when none is.
@@ -13,12 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shopkeeper.core.records import Rule
-from shopkeeper.profiles.families import FAMILIES, TERMS, family_of, term_of
+from shopkeeper.profiles.families import FAMILIES, family_of
 from shopkeeper.profiles.fusion.inputs import summarised
 from shopkeeper.profiles.fusion.model import FusionInputs, FusionModel
 from shopkeeper.rules.vectors import Numbers
 
-MOST_PLAYERS = 12
 _OTHER, _NONE = "other items", "no items"
 
 
@@ -168,54 +167,6 @@ class Players:
         ranked = sorted(weight, key=lambda category: (-weight[category], category))
         fits = len(ranked) <= most and None not in self.basket.category
         return ranked if fits else ranked[: most - 1]
-
-
-@dataclass(frozen=True)
-class Game:
-    """`worth` of coalitions bool (m, n) of the named players: the fused score (m,), gate included."""
-
-    names: tuple[str, ...]
-    players: Players
-    n_families: int
-    item_group: NDArray[np.int64]
-    n_items: int
-    term: NDArray[np.int64]
-
-    @classmethod
-    def of(cls, players: Players) -> Game:
-        """Rule families, groups of items, and terms of activity: at most `MOST_PLAYERS`."""
-        terms = [term_of(field) for field in players.fields]
-        present = tuple(term for term in TERMS if term in terms)
-        families = tuple(f"rules:{family}" for family in players.rules.families)
-        items, group = players.item_groups(min(5, MOST_PLAYERS - len(families) - len(present)))
-        names = (*families, *items, *(f"activity:{term}" for term in present))
-        at = np.array([present.index(term) for term in terms], dtype=np.int64)
-        return cls(names, players, len(families), group, len(items), at)
-
-    def worth(self, members: NDArray[np.bool_]) -> Numbers:
-        """In one call of the model."""
-        family, item, term = np.split(members, [self.n_families, self.n_families + self.n_items], axis=1)
-        return self.players.model.fuse(self._inputs(family.astype(np.float64), item.astype(np.float64), term)).score
-
-    def _inputs(self, family: Numbers, item: Numbers, term: NDArray[np.bool_]) -> FusionInputs:
-        p, own, base = self.players, self.players.own, self.players.base
-        rules, shares = p.rules, np.bincount(self.item_group, p.item_shares(), self.n_items)
-        parts = np.zeros((self.n_items, p.model.dims))
-        np.add.at(parts, self.item_group, p.item_parts())
-        there = item @ shares
-        absent = 1.0 - there
-        return FusionInputs(
-            score=base.score + family @ rules.by_family(rules.gains),
-            rules=rules.summary(family) + (1.0 - family @ rules.shares())[:, None] * base.rules,
-            embedding=item @ parts + absent[:, None] * base.embedding,  # type: ignore[arg-type]
-            activity=np.where(term[:, self.term], own.activity, base.activity),
-            seen=there * own.seen + absent * base.seen,  # type: ignore[arg-type]
-        )
-
-    def two(self, members: NDArray[np.bool_]) -> Numbers:
-        """The same game of two: the rules as one, all else as the other."""
-        width = [self.n_families, len(self.names) - self.n_families]
-        return self.worth(np.repeat(members, width, axis=1))
 
 
 def _portions(values: Numbers) -> Numbers:
