@@ -63,6 +63,18 @@ class User(Record, kw_only=True):
     updated_at: datetime | None = None
 
 
+class Identity(Record, kw_only=True):
+    """Who a user is besides its id: visitors bound to it, users merged into it (through others too), sorted.
+
+    `moved_events`: how many events the change that is answered gave to the user.
+    """
+
+    user_id: str
+    anonymous_ids: list[str] = field(default_factory=list)
+    merged_from: list[str] = field(default_factory=list)
+    moved_events: int = 0
+
+
 class Consent(Record, kw_only=True):
     """What a user agrees to. `updated_at` null: never asked, the shop's default counts."""
 

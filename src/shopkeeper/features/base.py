@@ -6,10 +6,10 @@ what a request reads from it at a moment. A file of this room holds both, or nam
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,33 @@ class Accumulator(Protocol):
     def __init__(self, kinds: EventKinds, /) -> None: ...
 
     def apply(self, events: Arrivals, state: FeatureState, /) -> None: ...
+
+
+@runtime_checkable
+class Merging(Protocol):
+    """An accumulator that can join two users, and forget one. One that cannot is out of date until the next start."""
+
+    def merge(self, source: int, target: int, events: Arrivals, state: FeatureState, /) -> Iterator[None] | None:
+        """What was of the user `source` is of `target` from now on, as if its events had named `target`.
+
+        `events` are all that both had, in log order, as they were applied. What takes longer than a moment is given
+        back as an iterator and run in pieces, between requests.
+        """
+        ...
+
+    def forget(self, user: int, state: FeatureState, /) -> None:
+        """Nothing is kept of this user any more; what is counted by item may stay until the next start."""
+        ...
+
+
+class ByItem:
+    """An accumulator that keeps nothing by user: merging and forgetting users changes nothing in it."""
+
+    def merge(self, _source: int, _target: int, _events: Arrivals, _state: FeatureState, /) -> None:
+        """Nothing to do."""
+
+    def forget(self, _user: int, _state: FeatureState, /) -> None:
+        """Nothing to do."""
 
 
 @dataclass

@@ -7,6 +7,7 @@ table, touched as pairs occur. A line is paired with at most 1,000 neighbours in
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -29,6 +30,7 @@ RECENT_ITEMS = 8
 RECENT = 30 * DAY
 _CELLS = 1 << 24
 _CHUNK = 1 << 20
+_PIECE = 1 << 17  # pairs that a merge counts at a time: some ten milliseconds
 _ONE = np.uint32(1)  # of the table's own type: numpy counts ten times as fast without a cast
 
 
@@ -46,6 +48,15 @@ class CoPurchases:
         histories = state.part(UserHistories)
         parts = [self._lines(user, where[sold[where]], events, histories) for user, where in by_user(events)]
         self._pair([part for part in parts if part is not None])
+
+    def merge(self, source: int, _target: int, events: Arrivals, _state: FeatureState, /) -> Iterator[None]:
+        """Counts the pairs of a line of the one and a line of the other, in pieces; the others are counted already."""
+        sold = np.flatnonzero(events.is_order & (events.item >= 0))
+        sold = sold[np.argsort(events.time[sold], kind="stable")]
+        return self._pair_across(events.time[sold], events.item[sold], events.user[sold] == source)
+
+    def forget(self, _user: int, _state: FeatureState, /) -> None:
+        """Pairs bear no user: they stay until the next start."""
 
     def counts(self, items: NDArray[np.int32], others: NDArray[np.int32]) -> NDArray[np.uint32]:
         """How often items (n,) and others (m,) were ordered together, (n, m); 0 for an item with itself."""
@@ -88,6 +99,24 @@ class CoPurchases:
             counted = (new[left] | new[right]) & (items[left] != items[right])
             np.add.at(self._table, _cells(items[left[counted]], items[right[counted]]), _ONE)
 
+    def _pair_across(
+        self, times: NDArray[np.int64], items: NDArray[np.int32], side: NDArray[np.bool_]
+    ) -> Iterator[None]:
+        """Lines (n,) in order of time, each on one of two sides."""
+        few = np.flatnonzero(side if 2 * np.count_nonzero(side) <= len(side) else ~side)
+        if not len(few):
+            return
+        first = np.maximum(np.searchsorted(times, times[few] - TOGETHER), few - NEIGHBOURS)
+        after = np.minimum(np.searchsorted(times, times[few] + TOGETHER, "right"), few + NEIGHBOURS + 1)
+        number = after - first
+        for a, b in _chunks(np.cumsum(number), _PIECE):
+            count = number[a:b]
+            one = np.repeat(few[a:b], count)
+            other = np.arange(len(one)) - np.repeat(np.cumsum(count) - count - first[a:b], count)
+            counted = (side[one] != side[other]) & (items[one] != items[other])
+            np.add.at(self._table, _cells(items[one[counted]], items[other[counted]]), _ONE)
+            yield
+
 
 def _side_by_side(parts: list[NDArray[np.int64]]) -> NDArray[np.int64]:
     """Users' times on one axis, so far apart that no two users are within 24 hours of each other."""
@@ -97,11 +126,11 @@ def _side_by_side(parts: list[NDArray[np.int64]]) -> NDArray[np.int64]:
     return np.concatenate([times - times[0] + offset for times, offset in zip(parts, np.cumsum(spans), strict=True)])
 
 
-def _chunks(total: NDArray[np.int64]) -> list[tuple[int, int]]:
-    """Ranges of lines with about _CHUNK pairs each; `total` is the running number of pairs."""
-    if total[-1] <= _CHUNK:
+def _chunks(total: NDArray[np.int64], size: int = _CHUNK) -> list[tuple[int, int]]:
+    """Ranges of lines with about `size` pairs each; `total` is the running number of pairs."""
+    if total[-1] <= size:
         return [(0, len(total))]
-    cuts = np.searchsorted(total, np.arange(_CHUNK, int(total[-1]) + _CHUNK, _CHUNK), "left") + 1
+    cuts = np.searchsorted(total, np.arange(size, int(total[-1]) + size, size), "left") + 1
     ends = np.unique(np.minimum(cuts, len(total))).tolist()
     return list(zip([0, *ends[:-1]], ends, strict=True))
 

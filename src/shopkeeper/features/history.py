@@ -6,6 +6,7 @@ totals only, so "all" stays exact while a 30-day window counts at most `KEPT` ev
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -112,6 +113,16 @@ class UserHistories:
             rows["item"] = events.item[where]
             rows["type"] = events.type[where]
             self._at(user).add(events.time[where], rows, self._kinds)
+
+    def merge(self, source: int, target: int, events: Arrivals, state: FeatureState, /) -> None:
+        """The target's history is written anew: what was folded away could not be taken apart again."""
+        for user in (source, target):
+            self.forget(user, state)
+        self.apply(replace(events, user=np.full(len(events), target, dtype=np.int32)), state)
+
+    def forget(self, user: int, _state: FeatureState, /) -> None:
+        if 0 <= user < len(self._users):
+            self._users[user] = None
 
     def get(self, user: int) -> History | None:
         return self._users[user] if 0 <= user < len(self._users) else None

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from shopkeeper.core.clock import DAY
 from shopkeeper.features.arrivals import Arrivals
-from shopkeeper.features.base import Accumulator, Ask, Reading, grown
+from shopkeeper.features.base import Accumulator, Ask, ByItem, Reading, grown
 from shopkeeper.features.kinds import EventKinds
 from shopkeeper.features.purchases import NEVER_DAYS, Purchases
 
@@ -26,7 +26,7 @@ _FUTURE = np.iinfo(np.int64).max
 _NEVER = np.iinfo(np.int64).min
 
 
-class ItemFacts:
+class ItemFacts(ByItem):
     """All (n_items,), us and currency. An item without a sale: `last_sale` and `priced_at` at the least int64."""
 
     def __init__(self, _kinds: EventKinds, /) -> None:

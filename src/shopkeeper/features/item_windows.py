@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from shopkeeper.core.clock import HOUR
 from shopkeeper.core.errors import Invalid
 from shopkeeper.features.arrivals import Arrivals, run_starts
-from shopkeeper.features.base import Accumulator, Ask, Reading, grown
+from shopkeeper.features.base import Accumulator, Ask, ByItem, Reading, grown
 from shopkeeper.features.kinds import EventKinds, Role
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def _count(row: NDArray[np.int32], items: NDArray[np.int32]) -> None:
         np.add.at(row, items, 1)
 
 
-class ItemWindows:
+class ItemWindows(ByItem):
     """Sales (order lines) and interest (views, clicks, carts, likes ...) by item over the last hours and days."""
 
     def __init__(self, _kinds: EventKinds, /) -> None:

@@ -5,7 +5,7 @@ Writes: one entry of 16 bytes for each (user, item) that was ever ordered; no wi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -87,6 +87,16 @@ class Purchases:
         first = np.flatnonzero(changed)
         after = np.append(first[1:], len(user))
         self._add(user[first], item[first], (after - first).astype(np.int32), time[after - 1])
+
+    def merge(self, source: int, target: int, events: Arrivals, state: FeatureState, /) -> None:
+        for user in (source, target):
+            self.forget(user, state)
+        self.apply(replace(events, user=np.full(len(events), target, dtype=np.int32)), state)
+
+    def forget(self, user: int, _state: FeatureState, /) -> None:
+        basket = self._users.pop(user, self._nobody)
+        self.buyers[basket.items] -= 1
+        self.repeaters[basket.items[basket.times >= 2]] -= 1
 
     def of(self, user: int) -> Basket:
         """What a user has bought; empty for one that nobody has met."""

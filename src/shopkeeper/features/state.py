@@ -6,7 +6,9 @@ time. Users' windows are exact for any moment; item windows and purchases are th
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import itertools
+import logging
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple, TypeVar, cast
 from zoneinfo import ZoneInfo
 
@@ -17,7 +19,7 @@ from shopkeeper.core.batch import EventBatch
 from shopkeeper.core.clock import DAY
 from shopkeeper.core.errors import Unavailable
 from shopkeeper.features.arrivals import MICRO, arrivals
-from shopkeeper.features.base import Accumulator, Feature
+from shopkeeper.features.base import Accumulator, Feature, Merging
 from shopkeeper.features.columns import UserColumns
 from shopkeeper.features.copurchase import CoPurchases
 from shopkeeper.features.history import UserHistories
@@ -27,7 +29,9 @@ from shopkeeper.features.kinds import EventKinds, TypeNames
 from shopkeeper.features.past import WINDOWS, Past, Window
 from shopkeeper.features.purchases import Purchases
 from shopkeeper.features.registry import registered
+from shopkeeper.telemetry import metrics
 
+_LOGGER = logging.getLogger(__name__)
 A = TypeVar("A", bound=Accumulator)
 
 # In the order in which they are applied: co-purchases pair what arrives with what the histories hold already.
@@ -46,7 +50,10 @@ class RecentEvent(NamedTuple):
 
 
 class FeatureState:
-    """Follows the log. `types` is the vocabulary of event types; `features` add accumulators to the built-in ones."""
+    """Follows the log. `types` is the vocabulary of event types; `features` add accumulators to the built-in ones.
+
+    `out_of_date` names accumulators that could not join or forget a user: they go on, and are right after a restart.
+    """
 
     name = "features"
 
@@ -57,6 +64,7 @@ class FeatureState:
         wanted = registered().values() if features is None else features
         kinds = dict.fromkeys([*BUILT_IN, *(need for feature in wanted for need in feature.needs)])
         self._parts: dict[type[Accumulator], Accumulator] = {kind: kind(self.kinds) for kind in kinds}
+        self.out_of_date: set[str] = set()
         self._columns: UserColumns | None = None
         self._columns_version = -1
 
@@ -67,6 +75,34 @@ class FeatureState:
         events = arrivals(batch, self.kinds)
         for part in self._parts.values():
             part.apply(events, self)
+        self.version += 1
+
+    def merge(self, source: int, target: int, events: EventBatch) -> Iterator[None]:
+        """Two user rows turn out to be one person: all that was of `source` is of `target` from now on.
+
+        `events` are all events of both that this state has taken, in log order, with the rows that they came with. The
+        state is then what it would be, had they all named `target`. What takes long (pairs of very many orders) is left
+        to the iterator: run it to its end, at once or between requests.
+        """
+        if not len(events):
+            return iter(())
+        taken = arrivals(events, self.kinds)
+        rest: list[Iterator[None]] = []
+        for part in self._parts.values():
+            try:
+                rest.append(_merging(part).merge(source, target, taken, self) or iter(()))
+            except Exception as error:  # an edge: a shop's own accumulator must not stop the others
+                self._leave(part, error)
+        self.version += 1
+        return itertools.chain.from_iterable(rest)
+
+    def forget(self, user: int) -> None:
+        """What is kept by user is gone at once; counts of items and of pairs of items may stay until the next start."""
+        for part in self._parts.values():
+            try:
+                _merging(part).forget(user, self)
+            except Exception as error:  # an edge: a shop's own accumulator must not stop the others
+                self._leave(part, error)
         self.version += 1
 
     def part(self, kind: type[A]) -> A:
@@ -170,6 +206,19 @@ class FeatureState:
         from shopkeeper.features.realtime import realtime
 
         return realtime(self, user, now)
+
+    def _leave(self, part: Accumulator, error: Exception) -> None:
+        name = type(part).__name__
+        if name not in self.out_of_date:
+            self.out_of_date.add(name)
+            metrics.accumulator_out_of_date.labels(name).set(1)
+            _LOGGER.error("accumulator %s is out of date until the next start", name, exc_info=error)
+
+
+def _merging(part: Accumulator) -> Merging:
+    if not isinstance(part, Merging):
+        raise TypeError(f"{type(part).__name__} has no merge and forget; see features/base.py, Merging and ByItem")
+    return part
 
 
 def _recency(past: Past, now: int) -> dict[str, int | float | None]:

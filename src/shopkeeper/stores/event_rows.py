@@ -22,6 +22,9 @@ from shopkeeper.stores.vocabulary import Vocabularies
 StoredRow: TypeAlias = tuple[Any, ...]
 """One row without its seq, in the order of COLUMNS[1:]. `context` is JSON text or None."""
 
+ERASED_KIND = ""
+"""The target kind of an event whose person was erased; no event that comes in can have it. Only its number is left."""
+
 _TABLE = schema.events.c
 COLUMNS = tuple(column.name for column in schema.events.columns)
 _READ = select(
@@ -69,7 +72,15 @@ def insert_new(connection: Connection, rows: Sequence[StoredRow], first_seq: int
 
 def read_columns(connection: Connection, after_seq: int, limit: int) -> EventBatch:
     """Events after a number as columns, at most `limit`. Reads by the driver's cursor: half the time of result rows."""
-    query = _READ.where(_TABLE.seq > after_seq).limit(limit)
+    return _columns(connection, _READ.where(_TABLE.seq > after_seq).limit(limit))
+
+
+def read_people(connection: Connection, rows: Sequence[int]) -> EventBatch:
+    """All events of some rows of users as columns, in log order."""
+    return _columns(connection, _READ.where(_TABLE.user_row.in_(rows)))
+
+
+def _columns(connection: Connection, query: Select[Any]) -> EventBatch:
     sql = str(query.compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True}))
     cursor = connection.connection.cursor()
     try:
@@ -87,8 +98,8 @@ def as_columns(rows: Sequence[StoredRow], first_seq: int) -> EventBatch:
 
 
 def all_fields() -> Select[Any]:
-    """`SELECT` of every column, for `stored_event`."""
-    return select(schema.events)
+    """`SELECT` of every column, for `stored_event`; what is left of erased events is passed over."""
+    return select(schema.events).where(_TABLE.target_kind != ERASED_KIND)
 
 
 def stored_event(row: Row[Any], vocabularies: Vocabularies) -> StoredEvent:

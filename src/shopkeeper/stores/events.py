@@ -89,6 +89,10 @@ class EventLog:
             accepted=len(new), duplicates=len(rows) - len(new), first_seq=first, last_seq=first + len(new) - 1
         )
 
+    def head(self) -> int:
+        """Inside a write, on the writer's thread: the newest number that this transaction holds, 0: none."""
+        return self._next_seq() - 1
+
     # -- reading
 
     @property

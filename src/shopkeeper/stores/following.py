@@ -3,6 +3,7 @@
 following = Following(log, [features, panel])
 following.catch_up()              # at start, or in a command without a server
 following.attach(loop)            # on the loop's thread: from now on live, without a gap and without a repeat
+following.at(change)              # what changes the log's rows has its place among the events
 """
 
 from __future__ import annotations
@@ -15,6 +16,11 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
 
 from shopkeeper.core.batch import EventBatch
 from shopkeeper.core.errors import Conflict, ShopkeeperError, Unavailable
@@ -28,6 +34,21 @@ _BULK = 200_000  # events a slice while nobody waits
 _LIVE = 5_000  # events a turn of the loop, so that requests are answered in between
 _INBOX = 500_000  # events that wait; beyond that only the log holds them, and they are read from there
 _RETRY_S = 1.0
+_CHANGE_S = 30.0
+
+
+@dataclass(frozen=True)
+class Change:
+    """In one transaction the events numbered `moved` (n,), all up to `seq`, came to name another user than `source`.
+
+    `act` does to derived state what that means: once, on the followers' thread, when it holds the events up to `seq`,
+    with the rows from before the change, and none beyond.
+    """
+
+    seq: int
+    source: int
+    moved: NDArray[np.int64]
+    act: Callable[[], None]
 
 
 class Following:
@@ -51,6 +72,10 @@ class Following:
         self._scheduled = False
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
         self._order = itertools.count()
+        self._changes: list[tuple[int, int, Change, Future[None]]] = []
+        self._begun = 0  # changes that a transaction has begun, in all
+        self._open = 0  # those whose transaction has not ended, or was not told of
+        self._ended = threading.Condition(self._lock)
         self.broken: dict[str, str] = {}
 
     @property
@@ -85,6 +110,8 @@ class Following:
             if not future.done():
                 future.set_exception(Unavailable("the shop is closing", code="closing"))
         self._waiting.clear()
+        for _, _, _, done in self._changes:
+            done.cancel()
 
     async def wait_for(self, seq: int) -> None:
         """Returns when every follower has seen the event with this number."""
@@ -95,6 +122,39 @@ class Following:
         future: asyncio.Future[None] = self._loop.create_future()
         heapq.heappush(self._waiting, (seq, next(self._order), future))
         await future
+
+    # -- changes of the log's rows, told on the writer's thread
+
+    def begin_change(self) -> None:
+        """Inside the transaction that changes rows, before it is committed: slices of the log wait for its end."""
+        with self._lock:
+            self._begun += 1
+            self._open += 1
+
+    def end_change(self) -> None:
+        """The transaction was undone; or it is durable, and `at` was told before the log told of its events."""
+        with self._ended:
+            self._open -= 1
+            self._ended.notify_all()
+
+    def at(self, change: Change) -> Future[None] | None:
+        """Takes over a durable change. The future is done when it was acted on, cancelled when the followers are
+        detached first. None: nothing follows now, so nobody should wait. (What was never read will be read as it is.)
+        """
+        done: Future[None] = Future()
+        with self._lock:
+            loop = self._loop
+            if loop is None and self._position == 0:
+                return None
+            heapq.heappush(self._changes, (change.seq, next(self._order), change, done))
+            if loop is None:
+                return None
+            wake, self._scheduled = not self._scheduled, True
+        if wake:
+            _call(loop, self._turn)
+        return done
+
+    # -- inside
 
     def _committed(self, batch: EventBatch, _events: list[StoredEvent] | None) -> None:
         """On the writer's thread: hands the batch over. One wake-up serves all that wait."""
@@ -120,6 +180,7 @@ class Following:
         """One turn of the loop: applies up to _LIVE events, then lets others run."""
         if self._loop is None:
             return
+        self._act_up_to(self._position)
         committed_at, batch = self._take()
         try:
             if batch is not None:
@@ -133,7 +194,8 @@ class Following:
             self._loop.call_later(_RETRY_S, self._turn)
             return
         with self._lock:
-            self._scheduled = again = bool(self._inbox) or self._behind()
+            due = bool(self._changes) and self._changes[0][0] <= self._position
+            self._scheduled = again = due or bool(self._inbox) or self._behind()
         if again:
             self._loop.call_soon(self._turn)
 
@@ -168,12 +230,55 @@ class Following:
         self._release()
 
     def _read_slice(self, limit: int) -> bool:
-        batch = self._log.read(self._position, min(limit, _BULK))
-        if len(batch):
-            self._apply(batch)
+        batch = self._read(min(limit, _BULK))
+        self._act_up_to(self._position)
+        self._apply(batch)
         return len(batch) > 0
 
+    def _read(self, limit: int) -> EventBatch:
+        """A slice with the rows that its events came with: changes that wait for their place are taken back.
+
+        It is read while no change is on its way here. Raises Unavailable when one does not arrive.
+        """
+        while True:
+            with self._ended:
+                if not self._ended.wait_for(lambda: self._open == 0, _CHANGE_S):
+                    raise Unavailable("two users are being merged; the log is read again when that has ended")
+                begun = self._begun
+                waiting = [change for _, _, change, _ in sorted(self._changes, key=_place)]
+            batch = self._log.read(self._position, limit)
+            if begun != self._begun:
+                continue
+            for change in reversed(waiting):
+                mine = np.isin(batch.seq, change.moved)
+                if mine.any():
+                    batch = replace(batch, user=np.where(mine, np.int32(change.source), batch.user))
+            return batch
+
     def _apply(self, batch: EventBatch) -> None:
+        """Hands a batch over in parts, so that each change comes where it belongs."""
+        while len(batch):
+            self._act_up_to(int(batch.seq[0]) - 1)
+            end = len(batch)
+            if self._changes:
+                end = int(np.searchsorted(batch.seq, self._changes[0][0], "right"))
+            self._hand_over(batch.take(slice(0, end)) if end < len(batch) else batch)
+            batch = batch.take(slice(end, None))
+        self._act_up_to(self._position)
+
+    def _act_up_to(self, seq: int) -> None:
+        """The changes that come before the events after `seq`."""
+        while self._changes and self._changes[0][0] <= seq:
+            with self._lock:
+                _, _, change, done = heapq.heappop(self._changes)
+            try:
+                change.act()
+            except Exception:  # an edge, as for a follower that fails; the change itself is durable
+                _LOGGER.exception("derived state could not take a change after event %d", change.seq)
+            if not done.cancelled():
+                done.set_result(None)
+
+    def _hand_over(self, batch: EventBatch) -> None:
         for follower in self._followers:
             if follower.name in self.broken:
                 continue
@@ -190,6 +295,11 @@ class Following:
             _, _, future = heapq.heappop(self._waiting)
             if not future.done():
                 future.set_result(None)
+
+
+def _place(waiting: tuple[int, int, Change, Future[None]]) -> tuple[int, int]:
+    """In the order of the transactions."""
+    return waiting[:2]
 
 
 def _call(loop: asyncio.AbstractEventLoop, fn: Callable[[], None]) -> None:

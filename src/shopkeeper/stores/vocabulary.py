@@ -11,10 +11,12 @@ from operator import itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Column, select
+from sqlalchemy import Column, Connection, select
 
 from shopkeeper.core.errors import Unavailable
 from shopkeeper.stores import schema
+from shopkeeper.stores.erased import PREFIX, Erasures
+from shopkeeper.stores.redirects import Redirects
 from shopkeeper.stores.sql import Database
 
 _ANONYMOUS = "\0"  # no id may hold a control character, so anonymous ids and user ids cannot meet
@@ -87,7 +89,16 @@ class Vocabulary:
 
 
 class UserVocabulary(Vocabulary):
-    """Users and anonymous visitors share the rows but not the ids: `row` finds users, `anonymous_row` visitors."""
+    """Users and anonymous visitors share the rows but not the ids: `row` finds users, `anonymous_row` visitors.
+
+    An id that was merged into another user, or bound to one, finds that user's row; its own row, where it has one,
+    keeps its id. `redirected` are (key, row) of those.
+    """
+
+    def __init__(self, ids: Iterable[str] = (), redirected: Iterable[tuple[str, int]] = ()) -> None:
+        super().__init__(ids)
+        self.redirects = Redirects(self._rows, redirected)
+        self.erasures = Erasures(self._ids, self._rows)
 
     @staticmethod
     def anonymous_key(anonymous_id: str) -> str:
@@ -100,9 +111,26 @@ class UserVocabulary(Vocabulary):
     def is_anonymous(self, row: int) -> bool:
         return self._ids[row].startswith(_ANONYMOUS)
 
+    def staged_row(self, key: str) -> int | None:
+        aimed = self.redirects.staged_row(key)
+        if aimed is None and self.erasures.hides(key):
+            return self._staged_rows.get(key)
+        return super().staged_row(key) if aimed is None else aimed
+
+    def erase(self, row: int, name: str) -> None:
+        """Inside a write: after the commit nothing finds the row, which is called `name`."""
+        self.erasures.stage(row, PREFIX + name, [self._ids[row], *self.redirects.to(row)])
+
+    def redirect(self, source: int, target: int) -> None:
+        """Inside a write: whatever finds the row `source` finds `target` after the commit."""
+        size = len(self._ids)
+        own = self._ids[source] if source < size else self._staged[source - size]
+        for key in (own, *self.redirects.to(source)):
+            self.redirects.aim(key, target)
+
     def id(self, row: int) -> str:
         """The user id, or the anonymous id of a visitor (`is_anonymous` tells which)."""
-        return super().id(row).removeprefix(_ANONYMOUS)
+        return super().id(row).removeprefix(_ANONYMOUS).removeprefix(PREFIX)
 
 
 class Vocabularies:
@@ -120,8 +148,9 @@ class Vocabularies:
         users = schema.users.c
         with db.read() as connection:
             people = connection.execute(select(users.row, users.user_id, users.kind).order_by(users.row)).all()
+            ids = _dense("users", [_person(*person) for person in people])
             loaded = cls(
-                UserVocabulary(_dense("users", [_person(*person) for person in people])),
+                UserVocabulary(ids, _redirected(connection, ids)),
                 *(
                     Vocabulary(_dense(key.table.name, list(connection.execute(select(row, key).order_by(row)).all())))
                     for row, key in _PLAIN_KEYS
@@ -129,6 +158,8 @@ class Vocabularies:
             )
         for vocabulary in (loaded.users, loaded.items, loaded.stores, loaded.event_types):
             db.writer.join(vocabulary)
+        db.writer.join(loaded.users.redirects)
+        db.writer.join(loaded.users.erasures)
         return loaded
 
 
@@ -140,7 +171,24 @@ _PLAIN_KEYS: tuple[tuple[Column[int], Column[str]], ...] = (
 
 
 def _person(row: int, user_id: str, kind: str) -> tuple[int, str]:
+    if kind == "erased":
+        return row, PREFIX + user_id
     return row, UserVocabulary.anonymous_key(user_id) if kind == "anonymous" else user_id
+
+
+def _redirected(connection: Connection, ids: Sequence[str]) -> list[tuple[str, int]]:
+    """(key, row) of merged users and bound visitors; chains are followed to their end."""
+    merges, identities = schema.merges.c, schema.identities.c
+    into: dict[int, int] = dict(connection.execute(select(merges.from_row, merges.into_row)).all())
+    bound = connection.execute(select(identities.anonymous_id, identities.user_row)).all()
+
+    def end(row: int) -> int:
+        while row in into:
+            row = into[row]
+        return row
+
+    visitors = [(UserVocabulary.anonymous_key(anonymous_id), end(row)) for anonymous_id, row in bound]
+    return [*((ids[row], end(row)) for row in into), *visitors]
 
 
 def _dense(table: str, pairs: list[tuple[int, str]]) -> list[str]:
