@@ -44,6 +44,8 @@ from shopkeeper.lifecycle.stacking import Stacks
 from shopkeeper.lifecycle.traffic import Traffic
 from shopkeeper.operations.destinations import Destinations
 from shopkeeper.operations.identities import Identities
+from shopkeeper.operations.erasure import Erasure
+from shopkeeper.operations.exporting import Exporting
 from shopkeeper.operations.import_rows import Targets
 from shopkeeper.operations.imports import Imports
 from shopkeeper.operations.livestream import LiveStream, shop_clock
@@ -221,6 +223,19 @@ class Shop:
             shelf=self.catalog,
             embedded=lambda: None if (served := self.serving.peek("fusion")) is None else served.version,
         )
+        self.erasure = Erasure(
+            db,
+            clock,
+            self.jobs,
+            meta,
+            self.vocab,
+            log=self.log,
+            following=self.following,
+            features=self.features,
+            profiles=self.profiles,
+            consents=self.consents,
+        )
+        self.exporting = Exporting(db, home, self.vocab, clock)
         self.recommend = RecommendService(
             features=self.features,
             catalog=self.catalog,
@@ -334,6 +349,7 @@ def open_shop(
             opened.schedules.seed(_nightly())
             meta.set("schedules.seeded", "1").result()
         opened.imports.recover()
+        opened.erasure.recover()
         held.push(stack.pop_all())
     return opened
 

@@ -90,9 +90,10 @@ def _reader(log: EventLog, after: int) -> Callable[[], list[Message]]:
         if last - after > _BEHIND:
             found.append(Message({"from": after + 1, "to": last - _SLICE}, "gap", last - _SLICE))
             after = last - _SLICE
-        events = log.recent(after_seq=after, before_seq=after + _SLICE + 1, limit=_SLICE) if last > after else []
-        if events:
-            after = events[0].seq
+        events: list[StoredEvent] = []
+        while last > after and not events:  # a whole slice may be of erased events
+            events = log.recent(after_seq=after, before_seq=after + _SLICE + 1, limit=_SLICE)
+            after = events[0].seq if events else min(last, after + _SLICE)
         return found + [Message(event, "event", event.seq) for event in reversed(events)]
 
     return read

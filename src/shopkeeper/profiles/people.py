@@ -55,6 +55,12 @@ class People:
                 part = _users().where(_C.row.in_(wanted[start : start + _CHUNK]))
                 self._take(connection.execute(part).all())
 
+    def forget(self, rows: Iterable[int]) -> None:
+        """They are nobody any more."""
+        for row in rows:
+            if self._people.pop(row, None) is not None:
+                self.version += 1
+
     def at(self, row: int) -> Person | None:
         """As of the last reading; None: a visitor, or known from events only and not read yet."""
         return self._people.get(row)

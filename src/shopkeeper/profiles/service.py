@@ -14,7 +14,6 @@ from shopkeeper.core.clock import Clock, rfc3339
 from shopkeeper.core.errors import NotFound, Refused
 from shopkeeper.core.language import Lang
 from shopkeeper.core.records import Explanation
-from shopkeeper.explain.contributions import probability
 from shopkeeper.features.state import FeatureState
 from shopkeeper.profiles.conditions import compiled, fields_of
 from shopkeeper.profiles.defaults import OTHERWISE, RULES, SEGMENTS, STRATEGIES
@@ -27,7 +26,7 @@ from shopkeeper.profiles.people import People, Person
 from shopkeeper.profiles.preferences import learned, recent
 from shopkeeper.profiles.preview import Work, preview
 from shopkeeper.profiles.rulebook import RuleBook
-from shopkeeper.profiles.scoring import contributions
+from shopkeeper.profiles.scores import Scores
 from shopkeeper.profiles.segmentbook import SegmentBook
 from shopkeeper.profiles.sources import Many, One
 from shopkeeper.profiles.strategies import suggestions
@@ -70,7 +69,9 @@ class ProfileService:
         self._catalog = catalog
         self.schema = LiveSchema(self.people, extra_fields, Surroundings(features, catalog, models))
         self.rulebook = RuleBook(db, clock, self.schema)
-        self.explaining = Explaining(features, self.rulebook, catalog, Fuser(models, catalog))
+        self.fuser = Fuser(models, catalog)
+        self._scores = Scores(features, self.rulebook, self.fuser)
+        self.explaining = Explaining(features, self.rulebook, catalog, self.fuser.current)
         self.segmentbook = SegmentBook(db, clock, self.schema)
         self.tracker = SegmentTracker(
             db, clock, features, users, self.people, self.schema, self.segmentbook, consents=consents
@@ -82,6 +83,12 @@ class ProfileService:
         """Adds the default rules and segments whose names are free. Returns when they are durable."""
         self.rulebook.seed([*RULES, *STRATEGIES])
         self.segmentbook.seed(SEGMENTS)
+
+    def forget(self, rows: Iterable[int]) -> None:
+        """These people were erased: neither their records nor what was said of them is kept in memory."""
+        rows = list(rows)
+        self.people.forget(rows)
+        self.explaining.forget(rows)
 
     def computed(self) -> frozenset[str]:
         """Names of the fields that are worked out and shown beside the attributes."""
@@ -109,7 +116,7 @@ class ProfileService:
                 "last_event_at": None if last is None else rfc3339(last),
             },
             "attributes": {} if private else {n: _plain(value) for n, value in table.row(frozenset(_SHOWN)).items()},
-            "scores": None if private else self._scores(table),
+            "scores": None if private else self._scores.of(person.row, table),
             "segments": [] if private else self.tracker.of(person.row),
             "windows": {} if private else windows,
             "preferences": None if private else learned(self._features, self._catalog, person.row, now),
@@ -193,12 +200,6 @@ class ProfileService:
 
     def _refuses(self, row: int) -> bool:
         return self._consents is not None and not self._consents.allows(row, "profiling")
-
-    def _scores(self, table: ProfileTable) -> dict[str, Any]:
-        rules = self.rulebook.compiled()
-        parts = contributions(rules, table.row(fields_of(c for _, c in rules)))
-        score = parts.total
-        return {"final_score": score, "probability": probability(score), "f_rule": score, "rules": parts.by_name()}
 
 
 def _plain(value: Any) -> Any:

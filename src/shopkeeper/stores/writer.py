@@ -55,6 +55,7 @@ class Writer:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._closed = False
+        self._next: _Task[Any] | None = None  # waits for the group before it to end
 
     @property
     def depth(self) -> int:
@@ -72,6 +73,17 @@ class Writer:
         arrives by the future; errors of the database arrive as Unavailable or Conflict.
         """
         task = _Task(fn, after)
+        self._put(task)
+        return task.future
+
+    def alone(self, fn: Callable[[], T]) -> Future[T]:
+        """Queues `fn` to run between two transactions, while no write is under way: later ones wait for it. Raises and
+        tells errors as `submit` does."""
+        task: _Task[T] = _Task(lambda _: fn(), None, alone=True)
+        self._put(task)
+        return task.future
+
+    def _put(self, task: _Task[Any]) -> None:
         with self._lock:
             if self._closed:
                 raise Unavailable("the shop is closing and takes no more writes; try again later", code="closing")
@@ -83,7 +95,6 @@ class Writer:
                 self._thread = threading.Thread(target=self._serve, name="shopkeeper-writer", daemon=True)
                 self._thread.start()
         metrics.write_queue_depth.set(self._queue.qsize())
-        return task.future
 
     def run(self, fn: Callable[[Connection], T]) -> T:
         """`submit` and wait. Never on the writer's own thread: it would wait for itself."""
@@ -102,22 +113,36 @@ class Writer:
 
     def _serve(self) -> None:
         while (group := self._next_group()) is not None:
-            if group:
+            if group and group[0].alone:
+                self._run_alone(group[0])
+            elif group:
                 self._commit(group)
+
+    def _run_alone(self, task: _Task[Any]) -> None:
+        with Outcome() as outcome:
+            task.value = task.fn(None)
+        if outcome.error is not None:
+            known = isinstance(outcome.error, SQLAlchemyError)
+            task.error = self._translated(outcome.error) if known else outcome.error
+        task.finish()
 
     def _next_group(self) -> list[_Task[Any]] | None:
         """The tasks that wait now, at least one; None when the end was reached."""
-        first = self._queue.get()
+        first = self._queue.get() if self._next is None else self._next
+        self._next = None
         if first is None:
             return None
         group = [first]
-        while len(group) < _GROUP_LIMIT:
+        while len(group) < _GROUP_LIMIT and not first.alone:
             try:
                 task = self._queue.get_nowait()
             except queues.Empty:
                 break
             if task is None:
                 self._queue.put(None)
+                break
+            if task.alone:
+                self._next = task
                 break
             group.append(task)
         metrics.write_queue_depth.set(self._queue.qsize())
@@ -178,8 +203,9 @@ class Writer:
 
 
 class _Task(Generic[T]):
-    def __init__(self, fn: Callable[[Connection], T], after: Callable[[T], None] | None) -> None:
+    def __init__(self, fn: Callable[[Any], T], after: Callable[[T], None] | None, *, alone: bool = False) -> None:
         self.fn = fn
+        self.alone = alone
         self.after = after
         self.future: Future[T] = Future()
         self.value: T | None = None

@@ -1,0 +1,181 @@
+"""Taking one person out of every table, in transactions that can be cut off and begun again.
+
+name_visitors   first: what only the events tell of who the person is, is written down
+erase_events    piece by piece, until none is left
+erase_person    last, in one transaction: everything else, and the ids by which all of it was found
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+from sqlalchemy import (
+    Column,
+    Connection,
+    String,
+    Table,
+    bindparam,
+    delete,
+    func,
+    insert,
+    null,
+    or_,
+    select,
+    type_coerce,
+    update,
+)
+
+from shopkeeper.core.clock import DAY
+from shopkeeper.core.records import Event
+from shopkeeper.stores import audit, schema
+from shopkeeper.stores.audit import Actor
+from shopkeeper.stores.event_rows import ERASED_KIND
+from shopkeeper.stores.holdings import HOLDINGS, Person
+from shopkeeper.stores.rows import RowGiver
+from shopkeeper.stores.vocabulary import Vocabularies
+from shopkeeper.stores.words import Words
+
+Mode: TypeAlias = Literal["erase", "anonymise"]
+ERASED_TYPE = "erased"
+_PIECE = 20_000
+_E = schema.events.c
+
+# Where an id may stand inside of text: what was asked of jobs and what they said, notes about files, about others.
+_TEXTS: tuple[tuple[Table, tuple[str, ...]], ...] = (
+    (schema.jobs, ("work_key", "params", "progress", "result", "error")),
+    (schema.job_events, ("data",)),
+    (schema.schedules, ("params", "condition", "state")),
+    (schema.imports, ("filename", "columns", "mapping")),
+    (schema.deliveries, ("payload", "error")),
+    (schema.audit, ("before", "after")),
+)
+# What others said, in their own words: searched for ids that cannot be mistaken for a word or a number.
+_WORDS_OF_OTHERS: tuple[tuple[Table, tuple[str, ...]], ...] = (
+    (schema.events, ("context",)),
+    (schema.users, ("attributes",)),
+    (schema.preferences, ("stated",)),
+    (schema.items, ("attributes",)),
+)
+
+
+def name_visitors(connection: Connection, person: Person, now: int) -> None:
+    """Notes every anonymous id as the person's own, so that a second try finds them when the events are gone."""
+    table = schema.identities
+    known = set(connection.scalars(select(table.c.anonymous_id).where(table.c.anonymous_id.in_(person.anonymous_ids))))
+    missing = [
+        {"anonymous_id": id, "anonymous_row": None, "user_row": person.rows[0], "bound_at": now}
+        for id in person.anonymous_ids
+        if id not in known
+    ]
+    if missing:
+        connection.execute(insert(table), missing)
+
+
+def erase_events(connection: Connection, give: RowGiver, person: Person, mode: Mode, limit: int = _PIECE) -> int:
+    """Takes the person out of at most `limit` events; how many that were, 0: none is left.
+
+    `anonymise`: they stay, as sales of nobody. `erase`: only their numbers stay, so that the log has no gaps.
+    """
+    found = connection.execute(select(_E.seq, _E.event_id).where(_E.user_row.in_(person.rows)).limit(limit)).all()
+    if not found:
+        return 0
+    nobody: dict[Any, Any] = {"user_row": None, "anonymous_id": None, "context": null()}
+    if mode == "erase":
+        empty = ("item_row", "other_row", "store_row", "quantity", "unit_price", "value", "promotion")
+        nobody |= dict.fromkeys(empty) | {"type_row": give.event_types(connection, [ERASED_TYPE])[ERASED_TYPE]}
+        nobody |= {"target_kind": ERASED_KIND, "time": _E.time - _E.time % DAY, "received_at": _E.time - _E.time % DAY}
+    words = Words(person.ids)
+    changed = [
+        {"at": seq, "name": _new_name() if mode == "erase" or words.in_text(id) or _holds(id, person.ids) else id}
+        for seq, id in found
+    ]
+    change = update(schema.events).where(_E.seq == bindparam("at"))
+    connection.execute(change.values(**nobody, event_id=bindparam("name")), changed)
+    return len(found)
+
+
+def erase_person(
+    connection: Connection,
+    vocabularies: Vocabularies,
+    give: RowGiver,
+    person: Person,
+    mode: Mode,
+    actor: Actor,
+    now: int,
+) -> int:
+    """Everything but the events that are gone already; how many events came in meanwhile and went too."""
+    late = 0
+    while count := erase_events(connection, give, person, mode):
+        late += count
+    if person.anonymous_ids:  # also on events of others, where a device is shared
+        shared = update(schema.events).where(_E.anonymous_id.in_(person.anonymous_ids))
+        connection.execute(shared.values(anonymous_id=None))
+    for holding in HOLDINGS:
+        about = holding.column.in_(person.rows)
+        if holding.kept:
+            connection.execute(update(holding.table).where(about).values(user_row=None, before=null(), after=null()))
+        else:
+            connection.execute(delete(holding.table).where(about))
+    ways = schema.merges.c, schema.identities.c
+    connection.execute(delete(schema.merges).where(ways[0].from_row.in_(person.rows)))
+    named = or_(ways[1].anonymous_row.in_(person.rows), ways[1].anonymous_id.in_(person.anonymous_ids))
+    connection.execute(delete(schema.identities).where(named))
+    words = Words(person.ids)
+    _blot_texts(connection, words, _TEXTS)
+    _blot_texts(connection, words.unmistakable(), _WORDS_OF_OTHERS)
+    _blot_withheld(connection, person, words)
+    for row in person.rows:
+        name = _new_name()
+        gone = {
+            "kind": "erased",
+            "user_id": name,
+            "attributes": {},
+            "listed": False,
+            "created_at": now,
+            "updated_at": now,
+        }
+        connection.execute(update(schema.users).where(schema.users.c.row == row).values(**gone))
+        vocabularies.users.erase(row, name)
+    audit.note(connection, actor, mode, time=now)
+    return late
+
+
+def _blot_texts(connection: Connection, words: Words, where: Sequence[tuple[Table, tuple[str, ...]]]) -> None:
+    for table, names in where if words.ids else ():
+        keys = list(table.primary_key.columns)
+        for name in names:
+            column = type_coerce(table.c[name], String)
+            found = connection.execute(select(*keys, column.label("text")).where(_any(column, words))).all()
+            for *key, text in found:
+                this = [one == part for one, part in zip(keys, key, strict=True)]
+                value = {table.c[name]: type_coerce(words.blotted(text), String)}
+                connection.execute(update(table).where(*this).values(value))
+
+
+def _blot_withheld(connection: Connection, person: Person, words: Words) -> None:
+    """What the bundled shop has still to release stays to be released, as sales of nobody."""
+    table = schema.withheld
+    column = type_coerce(table.c.event, String)
+    for position, event in connection.execute(select(table.c.position, table.c.event).where(_any(column, words))).all():
+        found = msgspec.convert(event, Event)
+        if found.user_id not in person.ids and found.anonymous_id not in person.ids:
+            continue
+        name = _new_name() if _holds(found.event_id or "", person.ids) else found.event_id
+        nobody = msgspec.structs.replace(found, user_id=None, anonymous_id=None, context={}, event_id=name)
+        connection.execute(update(table).where(table.c.position == position).values(event=msgspec.to_builtins(nobody)))
+
+
+def _any(column: Column[Any] | Any, words: Words) -> Any:
+    return or_(*(func.instr(column, form) > 0 for form in words.forms))
+
+
+def _holds(text: str, ids: Sequence[str]) -> bool:
+    return any(id in text for id in ids)
+
+
+def _new_name() -> str:
+    """Nobody can guess it, so nobody can ask for it."""
+    return f"erased-{secrets.token_hex(12)}"
