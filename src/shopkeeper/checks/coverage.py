@@ -189,9 +189,27 @@ def _small_forecast() -> tuple[Any, Any]:
     return series, golden_of(series)
 
 
+def _small_churn() -> tuple[Any, Any]:
+    from shopkeeper.checks.churn import small_customers
+    from shopkeeper.profiles.churn.family import golden_of
+
+    customers = small_customers()
+    return customers, golden_of(customers)
+
+
+def _small_clusters() -> tuple[Any, Any]:
+    from shopkeeper.checks.clusters import small_habits
+    from shopkeeper.profiles.clusters.family import golden_of
+
+    rows, _ = small_habits()
+    return rows, golden_of(rows)
+
+
 _SMALL: dict[str, Callable[[], tuple[Any, Any]]] = {
     "recall": _small_recall,
     "ranking": _small_ranking,
     "forecast": _small_forecast,
+    "churn": _small_churn,
+    "clusters": _small_clusters,
 }
 """Family -> what to fit on, and the golden input of its probe."""
