@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+import asyncio
+from typing import Annotated, Any
 
 import msgspec
-from fastapi import Query, Response
+from fastapi import Header, Query, Response
 
 from shopkeeper.api.door import Doors, Id, ShopDep, reply
+from shopkeeper.core.language import Lang, preferred
 from shopkeeper.core.records import Consent, Explanation
+from shopkeeper.profiles.ladder import Level
 
 doors = Doors("Profiles")
+
+
+class Cleared(msgspec.Struct):
+    message: str
 
 
 class Profile(msgspec.Struct):
@@ -36,13 +43,26 @@ async def get_profile(shop: ShopDep, user_id: Id) -> Response:
     return reply(shop.profiles.profile(user_id))
 
 
-@doors.add("GET", "/api/v1/explain/{user_id}", scope="r", answer=Explanation, errors=(404,))
+@doors.add("GET", "/api/v1/explain/{user_id}", scope="r", answer=Explanation, errors=(404, 503))
 async def explain(
     shop: ShopDep,
     user_id: Id,
     k: Annotated[int, Query(ge=1, le=20)] = 5,
-    level: Literal["groups"] = "groups",
+    level: Level = "groups",
+    lang: Lang | None = None,
+    accept_language: Annotated[str | None, Header(include_in_schema=False)] = None,
 ) -> Response:
-    """Why a profile scores as it does: contributions that add up exactly, and the trace of each rule"""
-    del level  # there is this one only
-    return reply(shop.profiles.explain(user_id, k))
+    """Why a profile scores as it does: contributions that add up exactly, the trace of each rule, and sentences"""
+    spoken = lang or preferred(accept_language)
+    explaining = shop.profiles.explaining
+    asked = shop.profiles.ask(user_id, k, level, spoken)
+    answer = await asyncio.to_thread(asked.answer) if asked.heavy else asked.answer()
+    explaining.keep(asked, answer)
+    return reply(answer, headers={"content-language": spoken})
+
+
+@doors.add("POST", "/api/v1/operations/explainer/clear", scope="o", answer=Cleared)
+async def clear_explanations(shop: ShopDep) -> Response:
+    """Forget the explanations that are kept; each is worked out anew"""
+    n = shop.profiles.explaining.clear()
+    return reply(Cleared(f"{n} explanation{'' if n == 1 else 's'} forgotten"))

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from shopkeeper.client.archives import ArchiveDoors
+from shopkeeper.client.identities import IdentityDoors
 from shopkeeper.client.models import ModelDoors
 from shopkeeper.client.rules import RuleDoors
 from shopkeeper.client.schedules import ScheduleDoors
@@ -17,6 +18,7 @@ from shopkeeper.client.traffic import TrafficDoors
 from shopkeeper.client.webhooks import WebhookDoors
 from shopkeeper.client.wire import Page, decoded, escaped
 from shopkeeper.core.ids import ulid
+from shopkeeper.core.language import Lang
 from shopkeeper.core.records import (
     Accepted,
     Event,
@@ -42,7 +44,7 @@ class Similar(msgspec.Struct):
     versions: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
-class ShopkeeperClient(ModelDoors, ArchiveDoors, TrafficDoors, ScheduleDoors, WebhookDoors, RuleDoors):
+class ShopkeeperClient(ModelDoors, ArchiveDoors, TrafficDoors, ScheduleDoors, WebhookDoors, RuleDoors, IdentityDoors):
     """A shop, seen through its HTTP doors. Safe to share between threads; close it, or use it in a `with`."""
 
     # -- health and operations
@@ -153,8 +155,14 @@ class ShopkeeperClient(ModelDoors, ArchiveDoors, TrafficDoors, ScheduleDoors, We
         """Raises NotFound for a user that no event and no record names."""
         return self.get(f"{_V1}/user/{escaped(user_id)}", dict[str, Any])
 
-    def explain(self, user_id: str, k: int = 5) -> Explanation:
-        return self.get(f"{_V1}/explain/{escaped(user_id)}", Explanation, {"k": k})
+    def explain(self, user_id: str, k: int = 5, *, level: str = "groups", lang: Lang = "en") -> Explanation:
+        """`level`: two, groups, inputs, audit, see docs/explanations.md. Raises NotFound, and Unavailable for an audit
+        where the server has no shap."""
+        return self.get(f"{_V1}/explain/{escaped(user_id)}", Explanation, {"k": k, "level": level, "lang": lang})
+
+    def clear_explanations(self) -> str:
+        """The server forgets the explanations that it keeps; says how many."""
+        return self.call("POST", f"{_V1}/operations/explainer/clear", dict[str, str], repeat=True)["message"]
 
     def segments(self) -> list[Segment]:
         return self.get(f"{_V1}/segments", dict[str, list[Segment]])["segments"]
