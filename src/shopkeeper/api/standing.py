@@ -23,8 +23,8 @@ def lacking(shop: Shop) -> list[str]:
     if shop.following.position < shop.log.last_seq - _BEHIND:
         reasons.append(f"{shop.log.last_seq - shop.following.position} events are not read yet")
     serving = {version.model for version in served(shop)}
-    # The sample model only shows how to ask: a shop is ready without it.
-    first = tuple(one.model for one in shop.first_models() if not one.sample)
+    # The sample model only shows how to ask: a shop is ready without it, as without what is optional.
+    first = tuple(one.model for one in shop.first_models() if not (one.sample or one.optional))
     required = names_in(shop.settings.enabled_models) or first
     missing = [model for model in required if model not in serving]
     if missing:

@@ -19,7 +19,7 @@ Timeout = Annotated[int, Query(ge=1, le=3600, description="How long to wait; the
 async def answered(shop: Shop, job_id: str, *, wait: bool, timeout_s: int, closing: asyncio.Event) -> Response:
     """The job's result, or 202 with its address. Raises Conflict (`job_failed`, `job_cancelled`)."""
     if wait:
-        await _ended(shop, job_id, timeout_s, closing)
+        await ended(shop, job_id, timeout_s, closing)
     job = shop.jobs.get(job_id)
     if not wait or job.status not in FINISHED:
         return queued(job_id)
@@ -28,7 +28,8 @@ async def answered(shop: Shop, job_id: str, *, wait: bool, timeout_s: int, closi
     return reply(job.result)
 
 
-async def _ended(shop: Shop, job_id: str, timeout_s: int, closing: asyncio.Event) -> None:
+async def ended(shop: Shop, job_id: str, timeout_s: int, closing: asyncio.Event) -> None:
+    """Returns when the job has ended, the time is over, or the server closes."""
     try:
         async with asyncio.timeout(timeout_s):
             async for _ in shop.jobs.follow(job_id, idle_s=1.0):

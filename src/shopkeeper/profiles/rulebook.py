@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 
 from shopkeeper.core.clock import Clock
@@ -33,6 +33,10 @@ class RuleBook:
     def changes(self) -> int:
         """Grows with every durable change of a rule."""
         return self._store.changes
+
+    def subscribe(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Called after each durable change, on the writer's thread; it must not wait. Returns what ends it."""
+        return self._store.subscribe(listener)
 
     def compiled(self) -> Sequence[tuple[Rule, Condition]]:
         """The present rules that score, by name; the same list until a rule or the fields have changed.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
@@ -53,6 +53,16 @@ class RuleStore:
         self._lock = threading.Lock()
         self._present: dict[str, Rule] | None = None  # by name; None: not read yet
         self.changes = 0
+        self._listeners: tuple[Callable[[], None], ...] = ()
+
+    def subscribe(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Called after each durable change, on the writer's thread; it must not wait. Returns what ends it."""
+        self._listeners = (*self._listeners, listener)
+
+        def unsubscribe() -> None:
+            self._listeners = tuple(other for other in self._listeners if other is not listener)
+
+        return unsubscribe
 
     def all(self) -> list[Rule]:
         """The present rules by name."""
@@ -226,6 +236,8 @@ class RuleStore:
                 for change in changes:
                     self._keep(self._present, change)
             self.changes += 1
+        for listener in self._listeners:
+            listener()
 
     @staticmethod
     def _keep(present: dict[str, Rule], change: Change) -> None:

@@ -17,7 +17,7 @@ from shopkeeper.profiles.fusion.blocks import HORIZON_DAYS, Block, blocks, cutof
 from shopkeeper.profiles.fusion.calibration import calibration
 from shopkeeper.profiles.fusion.measures import of_chance, of_spend
 from shopkeeper.profiles.fusion.model import FusionModel, sigmoid
-from shopkeeper.profiles.fusion.past import ShopPast, read_past
+from shopkeeper.profiles.fusion.past import ShopPast, read_past, signature
 from shopkeeper.profiles.fusion.rows import FusionHoldout, FusionRows, golden_inputs, golden_of
 from shopkeeper.profiles.fusion.space import published_vectors
 from shopkeeper.profiles.fusion.vectors import Takings
@@ -54,7 +54,8 @@ class FusionFamily:
             "validation_rows": len(validation),
             "holdout_rows": len(held),
             "horizon_days": HORIZON_DAYS,
-            "rules": [f"{rule.name}/{rule.version}" for rule, _ in past.rules],
+            "rules": len(past.rules),
+            "rules_signature": signature(past.rules),
             "space": wanted.space or None,
             "refused": len(past.refused),
             "fingerprint": past.fingerprint(),

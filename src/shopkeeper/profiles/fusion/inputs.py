@@ -68,7 +68,7 @@ class Frame:
 
 
 def frame_of(model: FusionModel, shop: ItemIds) -> Frame:
-    """Binds a model to the rows of this shop. Raises Invalid when it is none, or trained with other activity numbers."""
+    """Binds a model to this shop. Raises Invalid when it is none of these, or trained with other activity numbers."""
     if not isinstance(model, FusionModel):
         raise Invalid(f"a {type(model).__name__} is no fusion model", code="wrong_model")
     if model.activity_names != ACTIVITY:

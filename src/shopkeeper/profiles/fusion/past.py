@@ -72,9 +72,14 @@ class ShopPast:
         digest = hashlib.sha256()
         for column in (self.events.user, self.events.item, self.events.type, self.events.time):
             digest.update(column.tobytes())
-        for rule, _ in self.rules:
-            digest.update(f"{rule.name}/{rule.weight}/{rule.condition}\n".encode())
+        digest.update(signature(self.rules).encode())
         return digest.hexdigest()
+
+
+def signature(rules: Sequence[tuple[Rule, Condition]]) -> str:
+    """A short name of what the rules say; those of weight 0 say nothing, and a description is none of it."""
+    said = "\n".join(f"{rule.name}\t{rule.weight!r}\t{rule.condition}" for rule, _ in rules if rule.weight)
+    return hashlib.sha256(said.encode()).hexdigest()[:16]
 
 
 def read_past(context: TrainingContext, report: Report) -> ShopPast:
