@@ -23,7 +23,9 @@ from shopkeeper.api import (
     events,
     features,
     forecasts,
+    fusion,
     health,
+    identities,
     imports,
     inference,
     items,
@@ -62,6 +64,7 @@ NOUNS: tuple[Doors, ...] = (
     health.doors,
     events.doors,
     users.doors,
+    identities.doors,
     privacy.doors,
     items.doors,
     profiles.doors,
@@ -89,6 +92,7 @@ NOUNS: tuple[Doors, ...] = (
     datasets.doors,
     imports.doors,
     operations.doors,
+    fusion.doors,
 )
 
 

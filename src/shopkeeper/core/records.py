@@ -64,14 +64,16 @@ class User(Record, kw_only=True):
 
 
 class Identity(Record, kw_only=True):
-    """Who a user is besides its id: visitors bound to it, users merged into it (through others too), sorted.
-
-    `moved_events`: how many events the change that is answered gave to the user.
-    """
+    """Who a user is besides its id: visitors bound to it, users merged into it (through others too), sorted."""
 
     user_id: str
     anonymous_ids: list[str] = field(default_factory=list)
     merged_from: list[str] = field(default_factory=list)
+
+
+class Identified(Identity, kw_only=True):
+    """What a change has come to. `moved_events`: how many events it gave to the user; 0 when it was known already."""
+
     moved_events: int = 0
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple, TypeVar, cast
 from zoneinfo import ZoneInfo
 
@@ -33,6 +33,7 @@ from shopkeeper.telemetry import metrics
 
 _LOGGER = logging.getLogger(__name__)
 A = TypeVar("A", bound=Accumulator)
+B = TypeVar("B")
 
 # In the order in which they are applied: co-purchases pair what arrives with what the histories hold already.
 BUILT_IN: tuple[type[Accumulator], ...] = (CoPurchases, UserHistories, Purchases, ItemWindows, ItemFacts)
@@ -87,22 +88,14 @@ class FeatureState:
         if not len(events):
             return iter(())
         taken = arrivals(events, self.kinds)
-        rest: list[Iterator[None]] = []
-        for part in self._parts.values():
-            try:
-                rest.append(_merging(part).merge(source, target, taken, self) or iter(()))
-            except Exception as error:  # an edge: a shop's own accumulator must not stop the others
-                self._leave(part, error)
+        rest = [self._ask(part, lambda one: one.merge(source, target, taken, self)) for part in self._parts.values()]
         self.version += 1
-        return itertools.chain.from_iterable(rest)
+        return itertools.chain.from_iterable(pieces for pieces in rest if pieces is not None)
 
     def forget(self, user: int) -> None:
         """What is kept by user is gone at once; counts of items and of pairs of items may stay until the next start."""
         for part in self._parts.values():
-            try:
-                _merging(part).forget(user, self)
-            except Exception as error:  # an edge: a shop's own accumulator must not stop the others
-                self._leave(part, error)
+            self._ask(part, lambda one: one.forget(user, self))
         self.version += 1
 
     def part(self, kind: type[A]) -> A:
@@ -207,18 +200,21 @@ class FeatureState:
 
         return realtime(self, user, now)
 
-    def _leave(self, part: Accumulator, error: Exception) -> None:
-        name = type(part).__name__
-        if name not in self.out_of_date:
-            self.out_of_date.add(name)
-            metrics.accumulator_out_of_date.labels(name).set(1)
-            _LOGGER.error("accumulator %s is out of date until the next start", name, exc_info=error)
-
-
-def _merging(part: Accumulator) -> Merging:
-    if not isinstance(part, Merging):
-        raise TypeError(f"{type(part).__name__} has no merge and forget; see features/base.py, Merging and ByItem")
-    return part
+    def _ask(self, part: Accumulator, change: Callable[[Merging], B]) -> B | None:
+        """What an accumulator makes of a change; None, and it is out of date, when it cannot."""
+        try:
+            if not isinstance(part, Merging):
+                raise TypeError(
+                    f"{type(part).__name__} has no merge and forget: see Merging and ByItem, features/base.py"
+                )
+            return change(part)
+        except Exception:  # an edge: a shop's own accumulator must not stop the others
+            name = type(part).__name__
+            if name not in self.out_of_date:
+                self.out_of_date.add(name)
+                metrics.accumulator_out_of_date.labels(name).set(1)
+                _LOGGER.exception("accumulator %s is out of date until the next start", name)
+            return None
 
 
 def _recency(past: Past, now: int) -> dict[str, int | float | None]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from typing import TypeAlias
 
-from shopkeeper.core.records import Identity
+from shopkeeper.core.records import Identified, Identity
 from shopkeeper.features.state import FeatureState
 from shopkeeper.stores.audit import Actor
 from shopkeeper.stores.following import Change, Following
@@ -34,11 +34,11 @@ class Identities:
         """Of a merged id: that of the user it was merged into. Raises NotFound."""
         return self._store.get(user_id)
 
-    def bind(self, anonymous_id: str, user_id: str, actor: Actor = _NOBODY) -> Future[Identity]:
+    def bind(self, anonymous_id: str, user_id: str, actor: Actor = _NOBODY) -> Future[Identified]:
         """See `IdentityStore.bind`. Done when it is durable and, in a running shop, seen by profiles and slates."""
         return _answered(self._store.bind(anonymous_id, user_id, actor))
 
-    def merge(self, from_user_id: str, into_user_id: str, actor: Actor = _NOBODY) -> Future[Identity]:
+    def merge(self, from_user_id: str, into_user_id: str, actor: Actor = _NOBODY) -> Future[Identified]:
         """See `IdentityStore.merge`. Done when it is durable and, in a running shop, seen by profiles and slates."""
         return _answered(self._store.merge(from_user_id, into_user_id, actor))
 
@@ -109,9 +109,9 @@ def _set(shown: Future[None]) -> None:
         shown.set_result(None)
 
 
-def _answered(written: Future[Done]) -> Future[Identity]:
+def _answered(written: Future[Done]) -> Future[Identified]:
     """Done when the change was written and shown."""
-    answer: Future[Identity] = Future()
+    answer: Future[Identified] = Future()
 
     def give(done: Done) -> None:
         if answer.set_running_or_notify_cancel():

@@ -16,7 +16,7 @@ from shopkeeper.core.batch import EventBatch
 from shopkeeper.core.clock import Clock
 from shopkeeper.core.errors import Conflict, Invalid, NotFound
 from shopkeeper.core.ids import check_id
-from shopkeeper.core.records import Consent, Identity
+from shopkeeper.core.records import Consent, Identified, Identity
 from shopkeeper.stores import audit, event_rows, schema
 from shopkeeper.stores.attributes import check_attributes
 from shopkeeper.stores.audit import Actor
@@ -48,7 +48,7 @@ class Moved:
 class Done(NamedTuple):
     """What a change answers, and what moved (None: nothing)."""
 
-    identity: Identity
+    identity: Identified
     moved: Moved | None
 
 
@@ -90,7 +90,8 @@ class IdentityStore:
         if row is None:
             raise _unknown(user_id, "user_id")
         with self._db.read() as connection:
-            return self._identity(connection, row)
+            found = self._identity(connection, row)
+        return Identity(user_id=found.user_id, anonymous_ids=found.anonymous_ids, merged_from=found.merged_from)
 
     def merged_from(self, row: int) -> list[int]:
         """The rows of all users that were merged into this one, through others too, and of its bound visitors."""
@@ -233,10 +234,10 @@ class IdentityStore:
             raise _unknown(user_id, field)
         return found
 
-    def _identity(self, connection: Connection, row: int, moved_events: int = 0) -> Identity:
+    def _identity(self, connection: Connection, row: int, moved_events: int = 0) -> Identified:
         bound = select(_IDS.anonymous_id).where(_IDS.user_row == row).order_by(_IDS.anonymous_id)
         merged_rows = _merged(connection, row)
-        return Identity(
+        return Identified(
             user_id=self._id(connection, row),
             anonymous_ids=list(connection.scalars(bound)),
             merged_from=sorted(self._id(connection, one) for one in merged_rows),
