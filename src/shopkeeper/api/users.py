@@ -55,7 +55,7 @@ async def get_user(shop: ShopDep, user_id: Id) -> Response:
     return reply(user, headers={"etag": etag(user.updated_at)})
 
 
-@doors.add("PUT", "/api/v1/users/{user_id}", scope="o", body=UserForm, answer=User, also=(201,), errors=(412, 429))
+@doors.add("PUT", "/api/v1/users/{user_id}", scope="o", body=UserForm, answer=User, also=(201,), errors=(409, 412, 429))
 async def put_user(request: Request, shop: ShopDep, user_id: Id, if_match: IfMatch = None) -> Response:
     """Creates or replaces a user"""
     form = await read(request, UserForm)

@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy import Connection, Row, Select, func, select, update
 
 from shopkeeper.core.clock import Clock, moment
-from shopkeeper.core.errors import NotFound
+from shopkeeper.core.errors import Conflict, Invalid, NotFound
 from shopkeeper.core.ids import check_id
 from shopkeeper.core.records import Rejection, User
 from shopkeeper.stores import schema
@@ -66,17 +66,20 @@ class UserStore:
             return dict(connection.execute(query).all())
 
     def put(self, user: User, if_match: str | None = None) -> Future[tuple[User, bool]]:
-        """Replaces the record; `(stored, created)`. Raises Invalid; Stale comes by the future."""
+        """Replaces the record; `(stored, created)`. Raises Invalid; by the future come Stale, and Conflict for the id of
+        a user that was merged into another: the record would take the other's place."""
         _check(user)
 
         def write(connection: Connection) -> tuple[User, bool]:
+            if (reason := self._merged(user, self._vocabularies.users.staged_row(user.user_id))) is not None:
+                raise Conflict(reason, code="merged", field="user_id")
             return self._put(connection, user, if_match)
 
         return self._db.writer.submit(write, after=lambda result: self.tell([result[0].user_id]))
 
     def put_many(self, users: Sequence[User]) -> Future[PutMany]:
         """Replaces many records in one transaction; a bad one is rejected alone."""
-        good, rejected = split_checked(users, _check)
+        good, rejected = split_checked(users, self._check_own)
 
         def write(connection: Connection) -> PutMany:
             return self.put_in(connection, good, rejected)
@@ -111,6 +114,18 @@ class UserStore:
         rows = [int(row) for row in self._vocabularies.users.rows(user_ids)]
         for listener in self._listeners:
             listener(rows)
+
+    def _merged(self, user: User, row: int | None) -> str | None:
+        """Why a record cannot be put: its id means another user's row."""
+        known = None if row is None or row >= len(self._vocabularies.users) else self._vocabularies.users.id(row)
+        if known in (None, user.user_id):
+            return None
+        return f"user {user.user_id!r} is merged into {known!r}; put the record of that one"
+
+    def _check_own(self, user: User) -> None:
+        _check(user)
+        if (reason := self._merged(user, self._vocabularies.users.row(user.user_id))) is not None:
+            raise Invalid(reason, code="merged", field="user_id")
 
     def _put(self, connection: Connection, user: User, if_match: str | None) -> tuple[User, bool]:
         row = self._rows.users(connection, [user.user_id])[user.user_id]
