@@ -1,9 +1,10 @@
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from shopkeeper.core.clock import StoppedClock
-from shopkeeper.core.errors import Invalid, NotFound, Stale
+from shopkeeper.core.errors import Conflict, Invalid, NotFound, Stale
 from shopkeeper.core.records import Rule
 from shopkeeper.stores.etags import etag
 from shopkeeper.stores.rules import RuleStore
@@ -115,3 +116,61 @@ def test_unknown_names(store: RuleStore) -> None:
     for ask in (lambda: store.get("x"), lambda: store.versions("x"), lambda: store.get("big", version=7)):
         with pytest.raises(NotFound):
             ask()
+
+
+def test_there_is_room_for_so_many_and_what_was_deleted_does_not_count(db: Database) -> None:
+    store = RuleStore(db, StoppedClock(1), most=3)
+    made = store.create_many([rule(name) for name in "abcd"]).result()
+    assert [one.name for one in made[:3]] == ["a", "b", "c"]
+    assert isinstance(made[3], Conflict)
+    assert made[3].code == "too_many_rules"
+    with pytest.raises(Conflict, match="remove one first"):
+        store.create(rule("e")).result()
+    store.update("a", weight=2).result()
+    store.delete("b").result()
+    store.create(rule("e")).result()
+    assert [one.name for one in store.all()] == ["a", "c", "e"]
+
+
+def test_writers_that_wait_together_do_not_pass_the_bound(db: Database) -> None:
+    store = RuleStore(db, StoppedClock(1), most=5)
+    assert store.all() == []
+    gate = threading.Event()
+    db.writer.submit(lambda _: gate.wait())
+    waiting = [store.create(rule(f"r{k}")) for k in range(20)]
+    gate.set()
+    refused = [one for one in waiting if one.exception() is not None]
+    assert len(refused) == 15
+    assert len(store.all()) == 5
+
+
+def test_of_many_the_good_ones_are_made_in_one_write(store: RuleStore) -> None:
+    store.create(rule("taken")).result()
+    before = store.changes
+    made = store.create_many([rule("x"), rule("taken"), rule("bad/name"), rule("x"), rule("y")]).result()
+    assert [type(one) for one in made] == [Rule, Invalid, Invalid, Invalid, Rule]
+    assert store.changes == before + 1
+    assert [one.name for one in store.all()] == ["taken", "x", "y"]
+
+
+def test_what_is_in_memory_is_what_is_stored(db: Database) -> None:
+    store = RuleStore(db, StoppedClock(1))
+    store.all()
+    store.create(rule("a")).result()
+    store.create(rule("b")).result()
+    store.update("a", weight=3, action="wave").result()
+    store.delete("b").result()
+    store.create(rule("b")).result()
+    assert store.all() == RuleStore(db, StoppedClock(1)).all()
+    assert [store.get(name) for name in "ab"] == store.all()
+
+
+def test_a_reload_sees_what_another_hand_wrote(store: RuleStore, db: Database) -> None:
+    assert store.all() == []
+    other = RuleStore(db, StoppedClock(1))
+    other.create(rule("theirs")).result()
+    assert store.all() == []
+    before = store.changes
+    assert store.reload() == 1
+    assert [one.name for one in store.all()] == ["theirs"]
+    assert store.changes > before

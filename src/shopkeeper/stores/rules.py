@@ -208,21 +208,21 @@ class RuleStore:
         self, connection: Connection, rule: Rule, last: Row[Any] | None, by: str, *, deleted: bool = False
     ) -> Rule:
         """The version after `last`."""
-        values = {
-            "name": rule.name,
-            "version": 1 if last is None else last.version + 1,
-            "description": rule.description,
-            "weight": rule.weight,
-            "condition": rule.condition,
-            "action": rule.action,
-            "updated_at": later(self._clock.wall(), None if last is None else last.updated_at),
-            "updated_by": by,
-            "deleted": deleted,
-        }
-        connection.execute(insert(table).values(values))
-        added = _last(connection, rule.name)
-        assert added is not None
-        return _rule(added)
+        version = 1 if last is None else last.version + 1
+        at = later(self._clock.wall(), None if last is None else last.updated_at)
+        added = Rule(
+            name=rule.name,
+            condition=rule.condition,
+            description=rule.description,
+            weight=rule.weight,
+            action=rule.action,
+            version=version,
+            updated_at=moment(at),
+            updated_by=by,
+        )
+        facts = {name: getattr(added, name) for name in added.__struct_fields__ if name != "updated_at"}
+        connection.execute(insert(table).values(**facts, updated_at=at, deleted=deleted))
+        return added
 
     def _added(self, rule: Rule) -> None:
         self._changed(Change(rule))
