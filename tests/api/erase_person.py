@@ -8,14 +8,15 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import polars as pl
 from api_server import Running
 from sqlalchemy import Connection, String, insert, select, type_coerce
 
+from shopkeeper.core.clock import moment
+from shopkeeper.core.records import Event
 from shopkeeper.stores import schema
 from shopkeeper.stores import withheld as withheld_table
-from shopkeeper.core.records import Event
-from shopkeeper.core.clock import moment
 
 V1 = "/api/v1"
 
@@ -47,7 +48,7 @@ def fill(live: Running) -> Somebody:
         {
             "event_id": f"order-{who.user_id}-{n}", "event_type": "order", "user_id": who.user_id,
             "item_id": f"item-{n % 4}", "quantity": 2, "unit_price": 5, "context": {"note": who.note},
-            "time": f"2026-03-{n + 1:02d}T10:00:00Z", "promotion": who.note if n == 0 else None,
+            "time": f"2026-03-{n + 1:02d}T10:00:00Z", "promotion": "spring" if n == 0 else None,
         }
         for n in range(20)
     ]  # fmt: skip
@@ -108,7 +109,6 @@ def _rows(connection: Connection, live: Running, who: Somebody) -> None:
         event_type="order", user_id=who.user_id, item_id="item-1", quantity=3.0, event_id=f"coming-{who.user_id}",
         time=moment(2**50), context={"country": who.note},
     )  # fmt: skip
-    import msgspec
 
     values = {"position": position, "time": 2**50, "event": msgspec.to_builtins(coming)}
     connection.execute(insert(schema.withheld).values(**values))
