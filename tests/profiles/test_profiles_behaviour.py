@@ -46,6 +46,7 @@ class Products:
 
     ids = ("I0", "I1", "I2", "I3", "I4")
     category = ("Mugs", "Cups", None, "Mugs", "Cups")
+    moves = 0
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -14,11 +14,10 @@ from shopkeeper.profiles.anomalies import activity_surprise, order_surprise, qui
 from shopkeeper.profiles.categories import CategoryLines, category_lines
 from shopkeeper.profiles.churn.customers import customers_of, next_hour
 from shopkeeper.profiles.churn.model import ChurnModel
-from shopkeeper.profiles.surroundings import Surroundings
+from shopkeeper.profiles.surroundings import CHURN_MODEL, Surroundings
 from shopkeeper.rules.columns import Column
 from shopkeeper.rules.vectors import MapColumn, Numbers, TextColumn
 
-CHURN_MODEL: Final = "churn"
 STEPPING: Final = ("activity_surprise", "churn_risk")
 """Fields that change by the clock alone; `Behaviour.until` says when. Windows of sessions do too."""
 

@@ -8,18 +8,20 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import select
 
-from shopkeeper.core.clock import rfc3339
+from shopkeeper.core.clock import StoppedClock, rfc3339
 from shopkeeper.core.errors import Invalid
 from shopkeeper.core.protocols import Report, TrainingContext
 from shopkeeper.features.state import FeatureState
 from shopkeeper.profiles.fields import schema_of
+from shopkeeper.profiles.fusion.past import CONSENT_DEFAULT
 from shopkeeper.profiles.sources import Many
 from shopkeeper.profiles.surroundings import Surroundings
 from shopkeeper.profiles.table import ProfileTable
-from shopkeeper.stores import schema
+from shopkeeper.stores.consents import ConsentStore
+from shopkeeper.stores.meta import Meta
 from shopkeeper.stores.sql import open_database
+from shopkeeper.stores.vocabulary import Vocabularies
 from shopkeeper.stores.whole_log import WholeLog, read_log
 
 
@@ -71,11 +73,12 @@ class Histories:
 
 
 def _refused(context: TrainingContext) -> NDArray[np.int64]:
-    consents = schema.consents.c
+    """Rows of who is not learned from."""
     db = open_database(context.sql_url, read_only=True)
     try:
-        with db.read() as connection:
-            rows = connection.execute(select(consents.user_row).where(consents.profiling.is_(False))).scalars().all()
+        agreed = Meta(db).get(CONSENT_DEFAULT) != "no"
+        consents = ConsentStore(db, Vocabularies.load(db), StoppedClock(context.now), default=agreed)
+        refused = consents.refused("profiling")
     finally:
         db.close()
-    return np.array(rows, dtype=np.int64)
+    return np.array(sorted(refused), dtype=np.int64)

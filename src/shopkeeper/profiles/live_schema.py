@@ -22,6 +22,10 @@ class LiveSchema:
         self._schema = schema_of([], self._extra, surroundings)
         self.version = 0
 
+    def beside(self) -> tuple[int, ...]:
+        """Another one when what is read from beside the users' own events has changed, see `Surroundings.standing`."""
+        return () if self._surroundings is None else self._surroundings.standing()
+
     def refresh(self) -> Schema:
         """Reads the users' records first."""
         self._people.refresh()

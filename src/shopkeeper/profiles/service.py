@@ -18,7 +18,7 @@ from shopkeeper.features.state import FeatureState
 from shopkeeper.profiles.conditions import compiled, fields_of
 from shopkeeper.profiles.defaults import OTHERWISE, RULES, SEGMENTS, STRATEGIES
 from shopkeeper.profiles.explaining import Asked, Explaining
-from shopkeeper.profiles.fields import DERIVED
+from shopkeeper.profiles.fields import BEHAVIOUR, DERIVED
 from shopkeeper.profiles.fusing import Fuser
 from shopkeeper.profiles.ladder import Level
 from shopkeeper.profiles.live_schema import LiveSchema
@@ -39,7 +39,7 @@ from shopkeeper.stores.consents import ConsentStore
 from shopkeeper.stores.sql import Database
 from shopkeeper.stores.vocabulary import UserVocabulary
 
-_SHOWN = ("days_since_event", "days_since_order", "tenure_days", *(field.name for field in DERIVED))
+_SHOWN = ("days_since_event", "days_since_order", "tenure_days", *(field.name for field in (*DERIVED, *BEHAVIOUR)))
 
 
 class ProfileService:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shopkeeper.core.records import Version
 from shopkeeper.features.state import FeatureState
+
+CHURN_MODEL: Final = "churn"
+CLUSTER_MODEL: Final = "clusters"
+PROFILE_MODELS: Final = (CHURN_MODEL, CLUSTER_MODEL)
+READ_FROM_BESIDE: Final = frozenset({"churn_risk", "cluster", "preferred_category", "category_share"})
 
 
 class Shelf(Protocol):
@@ -24,6 +29,11 @@ class Shelf(Protocol):
 
     @property
     def category(self) -> Sequence[str | None]: ...
+
+    @property
+    def moves(self) -> int:
+        """How often items have changed their category."""
+        ...
 
     def __len__(self) -> int: ...
 
@@ -58,6 +68,12 @@ class Surroundings:
         """The model that serves under a name; None: none does."""
         served = None if self.models is None else self.models.peek(name)
         return None if served is None else served.model
+
+    def standing(self) -> tuple[int, ...]:
+        """Another one when fields read from here may have changed for anybody: a model was swapped, an item moved."""
+        served = [None if self.models is None else self.models.peek(name) for name in PROFILE_MODELS]
+        versions = (0 if one is None else one.version.version for one in served)
+        return (*versions, 0 if self.catalog is None else self.catalog.moves)
 
 
 def categories_of(catalog: Shelf, items: NDArray[np.int32]) -> list[str | None]:

@@ -34,6 +34,7 @@ from shopkeeper.profiles.rfm import moments
 from shopkeeper.profiles.scale import ScaleKeeper
 from shopkeeper.profiles.segmentbook import SegmentBook
 from shopkeeper.profiles.sources import Many
+from shopkeeper.profiles.surroundings import READ_FROM_BESIDE
 from shopkeeper.profiles.table import ProfileTable
 from shopkeeper.profiles.watch import Watched, watched
 from shopkeeper.rules.horizon import NEVER
@@ -126,6 +127,7 @@ class SegmentTracker:
 
         self._segments: dict[str, Members] = {}
         self._compiled: object = None
+        self._beside: tuple[int, ...] = ()
         self._due: Rows = np.empty(0, dtype=np.int64)
         self._customers: NDArray[np.bool_] = np.empty(0, dtype=np.bool_)
         self._next_due = NEVER
@@ -189,6 +191,7 @@ class SegmentTracker:
             self.load()
         self._renew()
         self._look_at_touched()
+        self._look_beside()
         wall = self._clock.wall()
         if self.scale.due(wall):
             self._look_again(self.scale.renew(wall))
@@ -236,14 +239,14 @@ class SegmentTracker:
             members = self._segments[name] = Members.none(self._watched(condition), len(self._due))
             rows, entered = spans.pop(name, (np.empty(0, dtype=np.int64), 0))
             members.inside[rows], members.entered[rows] = True, entered
-            members.unseen[:] = known.get(name) != segment.version
+            members.unseen[: self._n] = known.get(name) != segment.version
         self._write([(Change(name, row, False, at), False) for name, gone in spans.items() for row in gone[0].tolist()])
         everybody = np.arange(self._n)
         for start in range(0, self._n, _CHUNK):
             part = everybody[start : start + _CHUNK]
             self._count(self._table(part, at), part)
         self.scale.renew(self._clock.wall())
-        self._due[:] = at
+        self._due[: self._n] = at
         self._next_due = at
         self._advance(now)
         self._remember(now=True)
@@ -288,7 +291,7 @@ class SegmentTracker:
                 members.watched = fresh
                 continue
             members.watched = fresh
-            members.unseen[:] = True
+            members.unseen[: self._n] = True
             self._look_again(np.arange(self._n))
         now = self._clock.now()
         for name in [name for name in self._segments if name not in compiled]:
@@ -309,6 +312,14 @@ class SegmentTracker:
             self._renew()  # records bring fields
             self._grow(max(touched) + 1)
             self._look_again(np.array(sorted(touched), dtype=np.int64))
+
+    def _look_beside(self) -> None:
+        """Models and products: when they change, fields may change for anybody."""
+        beside = self._schema.beside()
+        if beside != self._beside:
+            self._beside = beside
+            if any(members.watched.fields & READ_FROM_BESIDE for members in self._segments.values()):
+                self._look_again(np.arange(self._n))
 
     def _look(self, rows: Rows, now: int | Rows, which: Callable[[Watched], bool] = lambda _: True) -> None:
         """Which segments hold for these users (k,) at `now`, and until when."""
@@ -364,7 +375,8 @@ class SegmentTracker:
     def _grow(self, n: int = 0) -> None:
         self._n = max(n, self._n, self._features.n_users, len(self._users))
         if self._n > len(self._due):
-            self._due, self._customers = grown(self._due, self._n), grown(self._customers, self._n)
+            self._due = grown(self._due, self._n, NEVER)
+            self._customers = grown(self._customers, self._n)
             for members in self._segments.values():
                 members.grow(len(self._due))
 

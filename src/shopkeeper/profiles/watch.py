@@ -18,7 +18,8 @@ from shopkeeper.rules.horizon import NEVER, Motion, Times, compile_horizon
 _PURCHASES = frozenset(
     {
         "orders", "order_lines", "distinct_items", "pieces", "spend", "returned", "net_spend", "average_order",
-        "return_rate", "recency_score", "frequency_score", "monetary_score", "rfm",
+        "return_rate", "recency_score", "frequency_score", "monetary_score", "rfm", "order_surprise", "churn_risk",
+        "preferred_category", "category_share",
     }
 )  # fmt: skip
 """Fields that only an order or a return changes."""

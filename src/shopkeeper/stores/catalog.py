@@ -21,14 +21,16 @@ class Catalog:
     """Column k of each array belongs to item row k. Readable from any thread; changes appear after their commit.
 
     `ids`, `names`, `category`, `kind` are lists (n,), `price` float32 (n,) in the shop's currency (NaN: none), `active`
-    bool (n,). An array that was handed out is never changed: a refresh replaces it. New items come while others read:
-    whatever is as long as `len(catalog)` or `sellable()` once was, the other columns are at least as long from then on.
+    bool (n,); `moves` counts how often an item has changed its category. An array that was handed out is never changed:
+    a refresh replaces it. New items come while others read: whatever is as long as `len(catalog)` or `sellable()` once
+    was, the other columns are at least as long from then on.
     """
 
     def __init__(self, db: Database, vocabularies: Vocabularies) -> None:
         self._db = db
         self._items = vocabularies.items
         self._touched: list[int] = []
+        self.moves = 0
         self.ids: list[str] = []
         self.names: list[str] = []
         self.category: list[str | None] = []
@@ -77,6 +79,7 @@ class Catalog:
         have = len(self)
         known, new = [row for row in rows if row.row < have], [row for row in rows if row.row >= have]
         for row in known:
+            self.moves += self.category[row.row] != row.category
             self.ids[row.row] = row.item_id
             self.names[row.row] = row.name
             self.category[row.row] = row.category

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import numpy as np
 
 from shopkeeper.profiles.clusters.habits import Profiles, habits
 from shopkeeper.profiles.clusters.model import ClusterModel
-from shopkeeper.profiles.surroundings import Surroundings
+from shopkeeper.profiles.surroundings import CLUSTER_MODEL, Surroundings
 from shopkeeper.rules.vectors import TextColumn
-
-CLUSTER_MODEL: Final = "clusters"
 
 
 def clustered(table: Profiles, surroundings: Surroundings | None) -> TextColumn:
