@@ -12,6 +12,7 @@ import msgspec
 from shopkeeper.client.archives import ArchiveDoors
 from shopkeeper.client.identities import IdentityDoors
 from shopkeeper.client.models import ModelDoors
+from shopkeeper.client.privacy import PrivacyDoors
 from shopkeeper.client.rules import RuleDoors
 from shopkeeper.client.schedules import ScheduleDoors
 from shopkeeper.client.traffic import TrafficDoors
@@ -44,7 +45,9 @@ class Similar(msgspec.Struct):
     versions: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
-class ShopkeeperClient(ModelDoors, ArchiveDoors, TrafficDoors, ScheduleDoors, WebhookDoors, RuleDoors, IdentityDoors):
+class ShopkeeperClient(
+    ModelDoors, ArchiveDoors, TrafficDoors, ScheduleDoors, WebhookDoors, RuleDoors, IdentityDoors, PrivacyDoors
+):
     """A shop, seen through its HTTP doors. Safe to share between threads; close it, or use it in a `with`."""
 
     # -- health and operations
