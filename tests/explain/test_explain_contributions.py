@@ -30,7 +30,7 @@ def test_sentences_name_what_raised_what_lowered_and_the_nearest_miss() -> None:
     explanation = Explanation(
         user_id="u", final_score=0.5, shap_values={"rich": 1.0, "gone": -0.5}, top_positive=[("rich", 1.0)],
         top_negative=[("gone", -0.5)], gate=1.0, f_rule=0.5, f_nn=0.0, rule_details=details, base_value=0.0,
-        probability=0.62, versions={},
+        probability=0.62, versions={}, rules_total=4, rules_matched=2,
     )  # fmt: skip
     assert sentences(explanation) == [
         "Score +0.50 (probability 62%): 2 of 4 rules match.",

@@ -184,8 +184,8 @@ class Audit(Record, kw_only=True):
 class Explanation(Record, kw_only=True):
     """base_value + sum(shap_values) = final_score, exactly. Scores are logits; `probability` is their sigmoid.
 
-    `level` and `game` say who the players are and what is shared out, see docs/explanations.md. `rule_details` holds
-    every rule that matches and the nearest that do not, of `rules_total`.
+    `level` and `game` say who the players are and what is shared out, see docs/explanations.md. `rules_matched` of
+    `rules_total` rules match; `rule_details` holds them and the nearest that do not, of very many rules not all.
     """
 
     user_id: str
@@ -204,6 +204,7 @@ class Explanation(Record, kw_only=True):
     game: str = "rules"
     sentences: list[str] = field(default_factory=list)
     rules_total: int = 0
+    rules_matched: int = 0
     audit: Audit | None = None
 
 

@@ -40,8 +40,7 @@ def label(player: str, explanation: Explanation, words: Phrases) -> str:
 
 
 def _headline(explanation: Explanation, words: Phrases) -> str:
-    matched = sum(trace.matched for trace in explanation.rule_details)
-    total = explanation.rules_total or len(explanation.rule_details)
+    matched, total = explanation.rules_matched, explanation.rules_total
     score, chance = explanation.final_score, explanation.probability
     return words.headline.format(score=score, chance=chance, matched=matched, total=total)
 

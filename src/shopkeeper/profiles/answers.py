@@ -24,8 +24,10 @@ from shopkeeper.rules.phrases import PHRASES
 from shopkeeper.rules.trace import Trace
 from shopkeeper.rules.vectors import Numbers
 
+MOST_TRACED = 1000
+"""Rules that match, and rules that do not, of which the trace is made: the heaviest ones."""
 MOST_MISSES = 200
-"""Rules that do not match and are told of: the nearest ones."""
+"""Rules that do not match and are told of: the nearest of those that were traced."""
 
 
 @dataclass(frozen=True)
@@ -147,17 +149,23 @@ class Question:
             level=self.level,
             game="rules" if model is None else "gate frozen" if self.level == "inputs" else "full",
             rules_total=len(self.rules),
+            rules_matched=sum(matched),
             audit=checked,
         )
         lines = sentences(made, lang=self.lang, reasons=self._reasons(made))
         return msgspec.structs.replace(made, sentences=lines)
 
     def _details(self, matched: list[bool], values: Mapping[str, float]) -> list[RuleTrace]:
-        """Every rule that matches and the nearest that do not, in the order of the rules."""
-        traced = [(at, condition.trace(self.row, self.lang)) for at, (_, condition) in enumerate(self.rules)]
-        missed = sorted((one for one in traced if not matched[one[0]]), key=lambda one: _distance(one[1]))
-        kept = sorted([*(one for one in traced if matched[one[0]]), *missed[:MOST_MISSES]], key=lambda one: one[0])
-        return [_detail(self.rules[at][0], found, values) for at, found in kept]
+        """The rules that match and the nearest that do not, in the order of the rules."""
+        held, missed = (self._traced([at for at, one in enumerate(matched) if one is which]) for which in (True, False))
+        nearest = sorted(missed, key=lambda at: _distance(missed[at]))[:MOST_MISSES]
+        told = held | {at: missed[at] for at in nearest}
+        return [_detail(self.rules[at][0], told[at], values) for at in sorted(told)]
+
+    def _traced(self, places: list[int]) -> dict[int, Trace]:
+        """Of the heaviest of these rules, by place."""
+        heaviest = sorted(places, key=lambda at: -abs(self.rules[at][0].weight))[:MOST_TRACED]
+        return {at: self.rules[at][1].trace(self.row, self.lang) for at in heaviest}
 
     def _reasons(self, made: Explanation) -> dict[str, str]:
         """Why each player stands as it does: the trace of a rule, the weightiest rule of a family, a field's value."""

@@ -7,7 +7,7 @@ Attributes of the shop's own, and any field that is not named here, are `attribu
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from functools import lru_cache
 
 FAMILIES: dict[str, tuple[str, ...]] = {
     "spending": ("spend", "net_spend", "average_order", "monetary_score", "returned", "return_rate"),
@@ -49,7 +49,8 @@ SHORT_DAYS = 30
 """Windows up to this long are the short term."""
 
 
-def family_of(fields: Iterable[str]) -> str:
+@lru_cache(maxsize=4096)
+def family_of(fields: frozenset[str]) -> str:
     """The family of a rule by the fields that it reads, windows included; of none: attributes."""
     found = Counter(_OF.get(_plain(field), "attributes") for field in fields)
     return max(FAMILIES, key=lambda family: found[family]) if found else "attributes"
