@@ -50,9 +50,11 @@ from shopkeeper.operations.import_rows import Targets
 from shopkeeper.operations.imports import Imports
 from shopkeeper.operations.livestream import LiveStream, shop_clock
 from shopkeeper.operations.opening import is_open, open_retail
+from shopkeeper.operations.refit import Refit
 from shopkeeper.operations.scheduled import works
 from shopkeeper.operations.uploads import Uploads
 from shopkeeper.operations.webhooks import Messenger
+from shopkeeper.profiles.fusion.past import CONSENT_DEFAULT
 from shopkeeper.profiles.personal import Personal
 from shopkeeper.profiles.segments import Segments
 from shopkeeper.profiles.service import ProfileService
@@ -86,12 +88,16 @@ PLANNED_JOBS = ("release",)
 
 @dataclass(frozen=True)
 class FirstModel:
-    """A model that a shop trains when it has none of that name; `sample`: on the sample table, not on its own log."""
+    """A model that a shop trains when it has none of that name; `sample`: on the sample table, not on its own log.
+
+    A shop is ready without an `optional` one: the answers that it improves are there before it.
+    """
 
     model: str
     algorithm: str
     params: Mapping[str, Any] = field(default_factory=dict)
     sample: bool = False
+    optional: bool = False
 
 
 # In this order: what improves an answer most for its time comes first.
@@ -101,7 +107,15 @@ FIRST_MODELS = (
     FirstModel("ease", "ease"),
     FirstModel("sales_daily_naive", "seasonal_naive"),
     FirstModel("sales_daily", "lightgbm"),
+    FirstModel(
+        "fusion",
+        "fusion",
+        {"sample_size": 10_000, "epochs": 60, "batch_size": 256, "learning_rate": 0.003},
+        optional=True,
+    ),
     FirstModel("home_ranker", "xgb"),
+    FirstModel("churn", "bgnbd", optional=True),
+    FirstModel("clusters", "kmeans", optional=True),
     FirstModel("sales_daily_ets", "autoets"),
     FirstModel(
         "xgb",
@@ -209,6 +223,7 @@ class Shop:
         self.identities = Identities(known, self.following, self.features)
         self.identities.subscribe(tracker.moved)
         self.users.subscribe(tracker.touch)
+        self.refit = Refit(self.profiles.rulebook, self.registry, self.releases)
         self.preferences = PreferenceStore(db, self.vocab, clock)
         self.personal = Personal(
             db,
@@ -294,6 +309,7 @@ class Shop:
         await asyncio.to_thread(self.jobs.start)
         if schedules:
             self.schedules.start()
+            self.refit.start()
             self.messenger.start()
         if self.live is not None:
             self._streaming = asyncio.create_task(self.live.run(), name="live stream")
@@ -305,6 +321,7 @@ class Shop:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
+        self.refit.stop()
         await asyncio.to_thread(self.schedules.stop)
         await asyncio.to_thread(self.jobs.stop)
         await asyncio.to_thread(self.messenger.stop)
@@ -342,6 +359,9 @@ def open_shop(
         if meta.get("shop.id") is None:
             meta.set("shop.id", ulid()).result()  # by which those who are told things know it from other shops
         opened = Shop(settings, home, db, meta, clock or _clock(meta, settings), held := ExitStack())
+        agreed = "yes" if settings.consent_default else "no"
+        if meta.get(CONSENT_DEFAULT) != agreed:
+            meta.set(CONSENT_DEFAULT, agreed).result()
         if meta.get("profiles.seeded") is None:
             opened.profiles.seed_defaults()
             meta.set("profiles.seeded", "1").result()
