@@ -91,7 +91,6 @@ def test_what_a_shop_announces_is_told(live: Running, receiver: Receiver) -> Non
     row = shop.vocab.users.row("user-1")
     told = [Announcement("segment.entered", "loyal", row, "user-1", shop.clock.now())]
     assert shop.db.writer.run(lambda connection: shop.webhooks.announce(connection, told)) == 1
-    shop.messenger.wake()
     (post,) = receiver.take(1)
     assert (post.payload["user_id"], post.payload["segment"]) == ("user-1", "loyal")
     live.http.delete(f"{URL}/{made['webhook_id']}")
@@ -156,7 +155,6 @@ def test_what_waits_goes_on_when_the_shop_opens_again(tmp_path: Path) -> None:
         assert made["secret"] is None
         told = [Announcement("segment.left", "loyal", 0, "user-0", 7)]
         first.shop.db.writer.run(lambda connection: first.shop.webhooks.announce(connection, told))
-        first.shop.messenger.wake()
         broken.take(1)
         shop_id = first.shop.meta.get("shop.id")
     with receiving(port=broken.port) as receiver, serving(tmp_path) as again:

@@ -36,9 +36,7 @@ class Outbox:
 
     def enter(self, *users: int, segment: str = "loyal", event: str = "segment.entered", time: int = 5) -> int:
         told = [Announcement(event, segment, user, f"u{user}", time) for user in users]
-        written = self.db.writer.run(lambda connection: self.store.announce(connection, told))
-        self.messenger.wake()
-        return written
+        return self.db.writer.run(lambda connection: self.store.announce(connection, told))
 
     def hook(self, url: str, events: Sequence[str] = ("segment.entered",), **more: Any) -> str:
         return self.store.create(url, events, secret=SECRET, **more).result().webhook_id

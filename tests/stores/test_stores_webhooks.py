@@ -221,12 +221,30 @@ def test_those_told_are_not_counted_as_waiting(db, clock, store):
 
 def test_listeners_hear_of_changes_and_tests(store):
     heard = []
-    store.subscribe(lambda: heard.append(len(store.hooks)))
+    store.subscribe(lambda ids: heard.append((ids, len(store.hooks))))
     hook = store.create(URL, ENTERED).result().webhook_id
     store.test(hook).result()
     store.update(hook, URL, ENTERED).result()
     store.delete(hook).result()
-    assert heard == [1, 1, 1, 0]
+    assert heard == [(None, 1), (None, 1), (None, 1), (None, 0)]
+
+
+def test_listeners_hear_of_what_was_announced_when_it_is_committed(db, store):
+    heard = []
+    hook = store.create(URL, ENTERED).result().webhook_id
+    store.create(URL, ["segment.left"]).result()
+    store.subscribe(heard.append)
+
+    def broken(connection):
+        store.announce(connection, entries(0))
+        raise RuntimeError("after all not")
+
+    with pytest.raises(RuntimeError):
+        db.writer.run(broken)
+    db.writer.run(lambda _: None)
+    assert heard == []
+    announce(db, store, entries(0, 1))
+    assert heard == [{hook}]
 
 
 def test_tidying_takes_a_bounded_piece_and_leaves_what_waits(db, store, clock):

@@ -1,8 +1,7 @@
 """The messenger: sends what waits in the outbox of webhooks, from one thread with a loop of its own.
 
     messenger = Messenger(db, store, clock, Destinations(hosts))
-    messenger.start()
-    messenger.wake()        # after a commit that announced something
+    messenger.start()       # from now on it hears of every commit that announced something
     messenger.stop()
 
 Each webhook has a line of its own, in order, with one post at a time: a receiver that is slow or down holds up its own
@@ -18,7 +17,7 @@ import random
 import ssl
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -57,9 +56,11 @@ _TIDY_ROWS = 5000
 
 @dataclass
 class _Line:
-    """`since`: where the pending ones of a webhook begin."""
+    """`since`: where the pending ones of a webhook begin. `look_at`: when to look at it again (microseconds, 0: now);
+    None: nothing waits."""
 
     since: int = 0
+    look_at: int | None = 0
     task: asyncio.Task[None] | None = None
 
 
@@ -92,7 +93,7 @@ class Messenger:
         self._call = asyncio.Event()
         self._closing = False
         self._tidy_at = 0.0
-        store.subscribe(self._changed)
+        store.subscribe(self._heard)
 
     def start(self) -> None:
         self._thread = threading.Thread(
@@ -110,14 +111,21 @@ class Messenger:
         self._names.shutdown(wait=False, cancel_futures=True)
 
     def wake(self) -> None:
-        """Something was announced and committed: look now."""
+        """Look now at everything."""
+        self._heard(None)
+
+    def _heard(self, webhook_ids: Collection[str] | None) -> None:
+        """Something was announced to these webhooks; None: look at all, and tidy up after those that are gone."""
         if (loop := self._loop) is not None:
             with suppress(RuntimeError):  # it has ended
-                loop.call_soon_threadsafe(self._call.set)
+                loop.call_soon_threadsafe(self._note, webhook_ids)
 
-    def _changed(self) -> None:
-        self._tidy_at = 0.0
-        self.wake()
+    def _note(self, webhook_ids: Collection[str] | None) -> None:
+        if webhook_ids is None:
+            self._tidy_at = 0.0
+        for key in self._lines if webhook_ids is None else webhook_ids:
+            self._lines.setdefault(key, _Line()).look_at = 0
+        self._call.set()
 
     # -- the loop's thread
 
@@ -165,19 +173,24 @@ class Messenger:
                 line = self._lines.setdefault(hook.webhook_id, _Line())
                 if line.task is not None:
                     continue
-                if hook.webhook_id in first:
-                    found = [first[hook.webhook_id]]
-                else:
-                    found = deliveries.line(connection, hook.webhook_id, since=line.since, limit=_BATCH)
-                if found and (left := self._until(found[0], now)) > 0:
-                    wait = min(wait, left)
-                elif found:
+                test = first.get(hook.webhook_id)
+                if found := [test] if test is not None else self._due(connection, hook, line, now):
                     line.task = asyncio.create_task(self._tell(hook, line, found))
+                elif line.look_at is not None:
+                    wait = min(wait, self._until(line.look_at, now))
         return wait
 
-    def _until(self, head: Delivery, now: int) -> float:
-        """Seconds until it may be tried. A time further ahead than any wait is one of a clock that was set back."""
-        left = 0.0 if head.next_try is None else (micros(head.next_try) - now) / SECOND
+    def _due(self, connection: Connection, hook: Hook, line: _Line, now: int) -> list[Delivery]:
+        """What may be sent now, in order. Notes when there may be more."""
+        if line.look_at is None or self._until(line.look_at, now) > 0:
+            return []
+        found = deliveries.line(connection, hook.webhook_id, since=line.since, limit=_BATCH)
+        line.look_at = _try_at(found[0]) if found else None
+        return found if found and self._until(_try_at(found[0]), now) <= 0 else []
+
+    def _until(self, at: int, now: int) -> float:
+        """Seconds until then. A time further ahead than any wait is one of a clock that was set back."""
+        left = (at - now) / SECOND
         return left if left <= 1.2 * max(self._waits, default=0.0) else 0.0
 
     async def _tell(self, hook: Hook, line: _Line, found: list[Delivery]) -> None:
@@ -197,7 +210,7 @@ class Messenger:
             log.exception("webhook %s: could not be told", hook.webhook_id)
             await asyncio.sleep(_REST_S)
         finally:
-            line.task = None
+            line.task, line.look_at = None, 0
             self._call.set()
 
     async def _send(self, hook: Hook, line: _Line, found: list[Delivery], post: Post) -> None:
@@ -262,3 +275,7 @@ class Messenger:
         if await asyncio.wrap_future(self._db.writer.submit(write)) >= _TIDY_ROWS:
             self._tidy_at = 0.0
             self._call.set()
+
+
+def _try_at(head: Delivery) -> int:
+    return 0 if head.next_try is None else micros(head.next_try)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -38,6 +38,7 @@ PENDING = 100_000
 SECRET = (16, 256)
 
 CheckUrl: TypeAlias = Callable[[str], None]
+Listener: TypeAlias = Callable[[Collection[str] | None], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,8 @@ class WebhookStore:
     """Reads are safe from any thread; changes answer a Future that is done when they are durable.
 
     `shop` names this shop in what is told. `check_url` raises Invalid for an address that may not be told anything; it
-    may take a moment (names are looked up). `pending`: how many deliveries of one webhook may wait.
+    may take a moment (names are looked up). `pending`: how many deliveries of one webhook may wait. Takes part in the
+    writer's commits, so that what was announced is told to listeners when it is durable.
     """
 
     def __init__(
@@ -81,11 +83,13 @@ class WebhookStore:
         self._shop = shop
         self._check_url = check_url or (lambda _: None)
         self._limit = pending
-        self._listeners: tuple[Callable[[], None], ...] = ()
+        self._listeners: tuple[Listener, ...] = ()
+        self._staged: list[str] = []  # webhooks that something was announced to and not committed yet
         with db.read() as connection:
             self.hooks = _hooks(connection)
             self._waiting = deliveries.counts(connection)  # never less than there are
             self._last = deliveries.newest(connection)
+        db.writer.join(self)
 
     # -- who
 
@@ -152,8 +156,9 @@ class WebhookStore:
 
         return self._db.writer.submit(write, after=lambda _: self._changed())
 
-    def subscribe(self, listener: Callable[[], None]) -> None:
-        """`listener()` after a webhook changed or a test was asked for, on the writer's thread; it must not wait."""
+    def subscribe(self, listener: Listener) -> None:
+        """`listener(webhook_ids)` after something was announced to them, `listener(None)` after webhooks changed or a
+        test was asked for; on the writer's thread, it must not wait."""
         self._listeners = (*self._listeners, listener)
 
     # -- what
@@ -161,7 +166,7 @@ class WebhookStore:
     def announce(self, connection: Connection, announcements: Sequence[Announcement]) -> int:
         """Writes a delivery to everybody who wants to know, inside a write of the caller's. Returns how many.
 
-        Call the sender's `wake` after the commit.
+        The sender hears of it by the commit.
         """
         written = 0
         for hook in self.hooks if announcements else ():
@@ -172,6 +177,8 @@ class WebhookStore:
             ]
             deliveries.add(connection, rows)
             written += len(rows)
+            if rows:
+                self._staged.append(hook.webhook_id)
             self._bound(connection, hook, len(rows))
         return written
 
@@ -244,15 +251,30 @@ class WebhookStore:
             metrics.webhook_deliveries_total.labels("dropped").inc(many)
             log.warning("webhook %s: %d deliveries were given up, too many wait", hook.webhook_id, many)
 
+    # -- as a participant of the writer's commits
+
+    def mark(self) -> int:
+        return len(self._staged)
+
+    def undo(self, mark: int) -> None:
+        del self._staged[mark:]
+
+    def publish(self) -> None:
+        if self._staged:
+            told, self._staged = frozenset(self._staged), []
+            self._tell(told)
+
+    # -- inside
+
     def _changed(self) -> None:
         with self._db.read() as connection:
             self.hooks = _hooks(connection)
         self._waiting = {hook.webhook_id: self._waiting.get(hook.webhook_id, 0) for hook in self.hooks}
         self._tell()
 
-    def _tell(self) -> None:
+    def _tell(self, webhook_ids: Collection[str] | None = None) -> None:
         for listener in self._listeners:
-            listener()
+            listener(webhook_ids)
 
     def _check(self, url: str, events: Sequence[str], secret: str | None) -> None:
         if unknown := [event for event in events if event not in EVENTS]:
