@@ -9,12 +9,13 @@ from numpy.typing import NDArray
 
 from shopkeeper.core.clock import DAY
 from shopkeeper.profiles.behaviour import STEPPING
+from shopkeeper.profiles.fields import DAY_HOURS
 from shopkeeper.profiles.lifecycle import ACTIVE_DAYS, COOLING_DAYS, LOST_DAYS, NEW_DAYS
 from shopkeeper.profiles.rfm import moments
 from shopkeeper.profiles.sources import Many
 from shopkeeper.profiles.table import ProfileTable
 from shopkeeper.rules.horizon import NEVER, Motion
-from shopkeeper.rules.schema import Schema, window_name
+from shopkeeper.rules.schema import Schema
 from shopkeeper.rules.vectors import Numbers
 
 GROWING = ("days_since_event", "days_since_order", "tenure_days")
@@ -24,8 +25,7 @@ _A_DAY = Motion(slope=1.0 / DAY)
 
 def movable(schema: Schema) -> frozenset[str]:
     """Names of the fields that change without an event, windows included."""
-    windows = (window_name(field.name, hours) for field in schema.fields.values() for hours in field.windows)
-    return frozenset((*windows, *GROWING, *_STEPPING))
+    return frozenset((*schema.windows, *GROWING, *_STEPPING))
 
 
 def motions(table: ProfileTable, source: Many, names: Iterable[str]) -> dict[str, Motion]:
@@ -40,8 +40,8 @@ def _motion(table: ProfileTable, source: Many, name: str) -> Motion:
         return Motion(until=_next_stage(table))
     if name in STEPPING:
         return Motion(until=table.behaviour.until(name))
-    base, days = table.windows[name]
-    return Motion(until=source.next_change(base, days))
+    base, hours = table.schema.windows[name]
+    return Motion(until=source.next_change(base, hours / DAY_HOURS))
 
 
 def _next_stage(table: ProfileTable) -> NDArray[np.int64]:

@@ -19,7 +19,7 @@ from shopkeeper.profiles.rfm import RfmScale, digits, moments
 from shopkeeper.profiles.sources import Source, last_event_seconds
 from shopkeeper.profiles.surroundings import Surroundings
 from shopkeeper.rules.columns import Column, Columns
-from shopkeeper.rules.schema import Schema, clean_map, clean_number, clean_text, window_name
+from shopkeeper.rules.schema import Schema, clean_map, clean_number, clean_text
 from shopkeeper.rules.vectors import MapColumn, Numbers, TextColumn
 
 _MEASURES = frozenset(field.name for field in MEASURES)
@@ -36,11 +36,6 @@ class ProfileTable(Mapping[str, Column]):
         self.source = source
         self.people = people
         self.scale = scale
-        self.windows = {
-            window_name(field.name, hours): (field.name, hours / DAY_HOURS)
-            for field in schema.fields.values()
-            for hours in field.windows
-        }
         self._kept: dict[str, Column] = {}
 
     def __getitem__(self, name: str) -> Column:
@@ -89,7 +84,8 @@ class ProfileTable(Mapping[str, Column]):
     # -- fields ----------------------------------------------------------------------------------------------
 
     def _compute(self, name: str) -> Column:
-        base, days = self.windows.get(name, (name, None))
+        base, hours = self.schema.windows.get(name, (name, None))
+        days = None if hours is None else hours / DAY_HOURS
         if base in _MEASURES:
             return self.source.measure(base, days)
         if base == "event_counts":

@@ -66,8 +66,9 @@ def compile_horizon(tree: Node, movable: Container[str]) -> Callable[[Columns, M
         used = {name: columns.values[name] for name in names if name in columns.values}
         with np.errstate(all="ignore"):
             holds, until = _Look(used, motions, moving, now).condition(tree)
-        soonest = np.maximum(until, np.asarray(now) + 1)
-        return np.broadcast_to(holds, n).copy(), np.broadcast_to(soonest, n).astype(np.int64)
+        answers, soonest = np.empty(n, dtype=np.bool_), np.empty(n, dtype=np.int64)
+        answers[:], soonest[:] = holds, np.maximum(until, np.asarray(now) + 1)
+        return answers, soonest
 
     return run
 

@@ -39,13 +39,16 @@ class Schema:
     def __init__(self, fields: Iterable[Field]) -> None:
         self.fields: dict[str, Field] = {}
         self.types: dict[str, tree.Type] = {}
+        self.windows: dict[str, tuple[str, int]] = {}  # name of the window -> (field, hours)
         for field in fields:
             if not writable(field.name):
                 raise Invalid(f"field name {field.name[:80]!r} cannot be written in a rule: letters, digits, _ only")
             self.fields[field.name] = field
             self.types[field.name] = field.type
             for hours in field.windows:
-                self.types[window_name(field.name, hours)] = field.type
+                name = window_name(field.name, hours)
+                self.types[name] = field.type
+                self.windows[name] = (field.name, hours)
 
     def ref(self, name: str, at: int, hours: int | None = None) -> tree.Ref:
         """The node that reads a field, or its window of so many hours. Raises Invalid with the place."""
