@@ -2,8 +2,8 @@
 
 Between events a profile moves by the clock alone: a window loses an event, days go by. Each field says how it moves
 (`Motion`); an expression then has a value, a slope, and a moment up to which both hold; a comparison turns where its
-two sides cross. What is not linear in time (a product of two moving fields, `%`, the text of a moving number) is looked at
-again every minute.
+two sides cross. What is not linear in time (a product of two moving fields, `%`, the text of a moving number) is looked
+at again every minute.
 """
 
 from __future__ import annotations
