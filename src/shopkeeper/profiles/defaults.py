@@ -83,4 +83,19 @@ SEGMENTS = (
         description="bought often, but not lately",
     ),
     Segment(name="lost", condition="recency_score == 1 and frequency_score <= 2", description="few orders, long ago"),
+    Segment(
+        name="slipping_away",
+        condition="churn_risk >= 0.1 and orders >= 2",
+        description="came back before, and may by now have left for good",
+    ),
+    Segment(
+        name="specialists",
+        condition="orders >= 2 and len(category_share) == 1",
+        description="came back, and order from one category only",
+    ),
+    Segment(
+        name="unusual",
+        condition="order_surprise >= 3.5 or activity_surprise >= 3",
+        description="the last order, or the last day, is not like this customer",
+    ),
 )
