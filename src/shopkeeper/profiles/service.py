@@ -100,8 +100,8 @@ class ProfileService:
         """`{user_id, profile: {user, event_counts, last_event_at}, attributes, scores, segments, windows, preferences,
         recent, consent}`: preferences see `preferences.learned`, recent the last 20 events, newest first.
 
-        A user known from events only has a profile too. Who refuses profiling has record and consent, no scores (None),
-        and nothing that is worked out. Raises NotFound.
+        A user known from events only has a profile too; the id of one that was merged gets the other's. Who refuses
+        profiling has record and consent, no scores (None), and nothing that is worked out. Raises NotFound.
         """
         person, table = self._look_up(user_id)
         now = int(table.source.now)
@@ -109,9 +109,9 @@ class ProfileService:
         last = windows["recency"]["last_event"]
         private = self._refuses(person.row)
         return {
-            "user_id": user_id,
+            "user_id": person.user_id,
             "profile": {
-                "user": {**person.attributes, "user_id": user_id},
+                "user": {**person.attributes, "user_id": person.user_id},
                 "event_counts": windows["all"]["counts"],
                 "last_event_at": None if last is None else rfc3339(last),
             },
