@@ -15,6 +15,7 @@ from shopkeeper.client.models import ModelDoors
 from shopkeeper.client.privacy import PrivacyDoors
 from shopkeeper.client.rules import RuleDoors
 from shopkeeper.client.schedules import ScheduleDoors
+from shopkeeper.client.segments import SegmentDoors
 from shopkeeper.client.traffic import TrafficDoors
 from shopkeeper.client.webhooks import WebhookDoors
 from shopkeeper.client.wire import Page, decoded, escaped
@@ -31,7 +32,6 @@ from shopkeeper.core.records import (
     RecItem,
     RecRequest,
     RecResponse,
-    Segment,
     StoredEvent,
     User,
 )
@@ -46,7 +46,15 @@ class Similar(msgspec.Struct):
 
 
 class ShopkeeperClient(
-    ModelDoors, ArchiveDoors, TrafficDoors, ScheduleDoors, WebhookDoors, RuleDoors, IdentityDoors, PrivacyDoors
+    ModelDoors,
+    ArchiveDoors,
+    TrafficDoors,
+    ScheduleDoors,
+    WebhookDoors,
+    RuleDoors,
+    SegmentDoors,
+    IdentityDoors,
+    PrivacyDoors,
 ):
     """A shop, seen through its HTTP doors. Safe to share between threads; close it, or use it in a `with`."""
 
@@ -166,17 +174,6 @@ class ShopkeeperClient(
     def clear_explanations(self) -> str:
         """The server forgets the explanations that it keeps; says how many."""
         return self.call("POST", f"{_V1}/operations/explainer/clear", dict[str, str], repeat=True)["message"]
-
-    def segments(self) -> list[Segment]:
-        return self.get(f"{_V1}/segments", dict[str, list[Segment]])["segments"]
-
-    def create_segment(self, name: str, condition: str, description: str = "") -> Segment:
-        body = {"name": name, "condition": condition, "description": description}
-        return self.call("POST", f"{_V1}/segments", Segment, body)
-
-    def segment_users(self, name: str, *, limit: int = 50, cursor: str | None = None) -> Page[dict[str, Any]]:
-        query = {"limit": limit, "cursor": cursor}
-        return self.get(f"{_V1}/segments/{escaped(name)}/users", Page[dict[str, Any]], query)
 
     # -- suggest
 
