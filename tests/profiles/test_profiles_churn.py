@@ -112,6 +112,9 @@ def test_a_training_learns_before_the_cutoff_and_measures_after_it(lively: World
     assert family.judge(metrics, None).verdict == "PROMOTE"
     worse = {**metrics, "perplexity": metrics["perplexity"] * 1.02}
     assert family.judge(worse, metrics).verdict == "REJECT"
+    assert family.judge({**metrics, "auc": metrics["auc"] * 0.9}, metrics).verdict == "REJECT"
+    everybody = {**metrics, "auc": float("nan")}
+    assert family.judge(everybody, metrics).verdict == family.judge(metrics, everybody).verdict == "PROMOTE"
     assert family.judge({**metrics, "perplexity": metrics["naive_perplexity"] * 2}, None).verdict == "HOLD"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isfinite, nan
 from typing import Any, ClassVar
 
 import numpy as np
@@ -82,11 +83,14 @@ class ChurnFamily:
         }
 
     def judge(self, candidate: Metrics, champion: Metrics | None) -> Gate:
-        """Perplexity at most 1.01 x the champion's, and at most that of one rate for all."""
+        """Perplexity at most 1.01 x the champion's, and at most that of one rate for all; AUC at least 0.98 x the
+        champion's, where some came back and some did not."""
         rules: list[gate.Rule] = [
             gate.AtMost("perplexity", 1.01),
             gate.Beats("perplexity", "naive_perplexity", higher=False),
         ]
+        if all(isfinite(measures.get("auc", nan)) for measures in (candidate, champion or candidate)):
+            rules.append(gate.AtLeast("auc", 0.98))
         return gate.judge(rules, candidate, champion)
 
     def probe(self, model: ChurnModel, golden: Any) -> list[float]:
