@@ -323,6 +323,17 @@ def test_a_deleted_webhook_is_told_nothing_more_and_leaves_nothing(tmp_path):
         assert receiver.count == 2
 
 
+def test_who_refuses_while_it_waits_is_not_told_of(tmp_path):
+    with receiving() as receiver, outbox(tmp_path, allows=lambda row: row != 1) as box:
+        hook = box.hook(receiver.url)
+        box.enter(0, 1, 2)
+        box.messenger.start()
+        assert users(receiver.take(2)) == ["u0", "u2"]
+        withheld = box.settled(hook, all_finished)[1]
+        assert (withheld.status, withheld.attempts) == ("failed", 0)
+        assert withheld.error == "not sent: the user has refused marketing"
+
+
 def test_what_was_finished_long_ago_is_removed(tmp_path):
     clock = StoppedClock(60 * DAY)
     with receiving() as receiver:

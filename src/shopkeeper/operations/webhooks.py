@@ -17,7 +17,7 @@ import random
 import ssl
 import threading
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -27,10 +27,11 @@ from sqlalchemy import Connection
 
 from shopkeeper.core.clock import DAY, SECOND, Clock, micros, moment
 from shopkeeper.core.errors import ShopkeeperError
-from shopkeeper.core.webhooks import TEST, Delivery
+from shopkeeper.core.webhooks import TEST
 from shopkeeper.operations.destinations import Destinations, Place
 from shopkeeper.operations.posting import Answer, Post, tls_context
 from shopkeeper.stores import deliveries
+from shopkeeper.stores.deliveries import Waiting
 from shopkeeper.stores.sql import Database
 from shopkeeper.stores.webhooks import WEBHOOKS, Hook, WebhookStore
 from shopkeeper.telemetry import metrics
@@ -65,7 +66,10 @@ class _Line:
 
 
 class Messenger:
-    """`wake`, `start` and `stop` may be called from any thread."""
+    """`wake`, `start` and `stop` may be called from any thread.
+
+    `allows(user_row)` is asked before each post: who refuses meanwhile is told of no more.
+    """
 
     def __init__(
         self,
@@ -74,6 +78,7 @@ class Messenger:
         clock: Clock,
         destinations: Destinations,
         *,
+        allows: Callable[[int], bool] = lambda _: True,
         keep_days: int = 30,
         timeout_s: float = TIMEOUT_S,
         waits_s: Sequence[float] = WAITS_S,
@@ -82,6 +87,7 @@ class Messenger:
         self._store = store
         self._clock = clock
         self._destinations = destinations
+        self._allows = allows
         self._keep = keep_days * DAY
         self._timeout_s = timeout_s
         self._waits = tuple(waits_s)
@@ -111,8 +117,8 @@ class Messenger:
         self._names.shutdown(wait=False, cancel_futures=True)
 
     def wake(self) -> None:
-        """Look now at everything."""
-        self._heard(None)
+        """Look now. Not needed after an announcement: its commit is heard of."""
+        self._heard(())
 
     def _heard(self, webhook_ids: Collection[str] | None) -> None:
         """Something was announced to these webhooks; None: look at all, and tidy up after those that are gone."""
@@ -180,7 +186,7 @@ class Messenger:
                     wait = min(wait, self._until(line.look_at, now))
         return wait
 
-    def _due(self, connection: Connection, hook: Hook, line: _Line, now: int) -> list[Delivery]:
+    def _due(self, connection: Connection, hook: Hook, line: _Line, now: int) -> list[Waiting]:
         """What may be sent now, in order. Notes when there may be more."""
         if line.look_at is None or self._until(line.look_at, now) > 0:
             return []
@@ -193,7 +199,7 @@ class Messenger:
         left = (at - now) / SECOND
         return left if left <= 1.2 * max(self._waits, default=0.0) else 0.0
 
-    async def _tell(self, hook: Hook, line: _Line, found: list[Delivery]) -> None:
+    async def _tell(self, hook: Hook, line: _Line, found: list[Waiting]) -> None:
         """Sends in order until one fails."""
         try:
             if self._tls is None:
@@ -213,11 +219,14 @@ class Messenger:
             line.task, line.look_at = None, 0
             self._call.set()
 
-    async def _send(self, hook: Hook, line: _Line, found: list[Delivery], post: Post) -> None:
+    async def _send(self, hook: Hook, line: _Line, found: list[Waiting], post: Post) -> None:
         began, written, last = time.monotonic(), [], line.since
         for told in found:
             if hook not in self._store.hooks or time.monotonic() - began > _FRESH_S or self._closing:
                 break  # changed, gone, or read too long ago
+            if told.user_row is not None and not self._allows(told.user_row):
+                written.append(self._write(_withheld(told)))
+                continue
             started = time.perf_counter()
             answer = await post.send(told, at=self._clock.wall() // SECOND, timeout_s=self._timeout_s)
             metrics.webhook_post_seconds.observe(time.perf_counter() - started)
@@ -230,7 +239,7 @@ class Messenger:
             await asyncio.wrap_future(one)
         line.since = last
 
-    def _judge(self, told: Delivery, answer: Answer) -> Delivery:
+    def _judge(self, told: Waiting, answer: Answer) -> Waiting:
         """The delivery after an attempt."""
         attempts, now = told.attempts + 1, self._clock.wall()
         after = msgspec.structs.replace(
@@ -250,11 +259,11 @@ class Messenger:
             log.warning("webhook %s: delivery %s: %s (attempt %d, %s)", *facts)
         return after
 
-    def _is_last(self, told: Delivery, attempts: int, answer: Answer, now: int) -> bool:
+    def _is_last(self, told: Waiting, attempts: int, answer: Answer, now: int) -> bool:
         most = REFUSED if answer.status in REFUSALS else len(self._waits) + 1
         return told.event == TEST or attempts >= most or now - micros(told.created_at) > LIFE
 
-    def _write(self, after: Delivery) -> Future[bool]:
+    def _write(self, after: Waiting) -> Future[bool]:
         now = self._clock.wall()
         return self._db.writer.submit(lambda connection: deliveries.settle(connection, after, now=now))
 
@@ -277,5 +286,11 @@ class Messenger:
             self._call.set()
 
 
-def _try_at(head: Delivery) -> int:
+def _try_at(head: Waiting) -> int:
     return 0 if head.next_try is None else micros(head.next_try)
+
+
+def _withheld(told: Waiting) -> Waiting:
+    metrics.webhook_deliveries_total.labels("dropped").inc()
+    reason = "not sent: the user has refused marketing"
+    return msgspec.structs.replace(told, status=deliveries.FAILED, next_try=None, error=reason)

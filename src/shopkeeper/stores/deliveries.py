@@ -23,22 +23,28 @@ _C = table.c
 _CHUNK = 1000
 
 
+class Waiting(Delivery, kw_only=True):
+    """With whom it is about; None: nobody."""
+
+    user_row: int | None
+
+
 def add(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
     for start in range(0, len(rows), _CHUNK):
         connection.execute(insert(table), rows[start : start + _CHUNK])
 
 
-def at_once(connection: Connection) -> dict[str, Delivery]:
+def at_once(connection: Connection) -> dict[str, Waiting]:
     """Webhook -> the pending one that goes before all others; there is at most one."""
     rows = connection.execute(select(table).where(_C.status == PENDING, _C.next_try.is_(None)))
-    return {row.webhook_id: _delivery(row) for row in rows}
+    return {row.webhook_id: _waiting(row) for row in rows}
 
 
-def line(connection: Connection, webhook_id: str, *, since: int, limit: int) -> list[Delivery]:
+def line(connection: Connection, webhook_id: str, *, since: int, limit: int) -> list[Waiting]:
     """The pending ones in order, from `since` on (the `created_at` of one that was pending lately)."""
     mine = (_C.webhook_id == webhook_id, _C.status == PENDING, _C.created_at >= since)
     rows = connection.execute(select(table).where(*mine).order_by(_C.created_at).limit(limit))
-    return [_delivery(row) for row in rows]
+    return [_waiting(row) for row in rows]
 
 
 def settle(connection: Connection, told: Delivery, *, now: int) -> bool:
@@ -127,16 +133,24 @@ def _newest_of(connection: Connection, webhook_id: str) -> int:
 
 
 def _delivery(row: Row[Any]) -> Delivery:
-    return Delivery(
-        delivery_id=row.delivery_id,
-        webhook_id=row.webhook_id,
-        event=row.event,
-        status=row.status,
-        attempts=row.attempts,
-        next_try=None if row.next_try is None else moment(row.next_try),
-        answer=row.answer,
-        error=row.error,
-        created_at=moment(row.created_at),
-        finished_at=None if row.finished_at is None else moment(row.finished_at),
-        payload=row.payload,
-    )
+    return Delivery(**_facts(row))
+
+
+def _waiting(row: Row[Any]) -> Waiting:
+    return Waiting(user_row=row.user_row, **_facts(row))
+
+
+def _facts(row: Row[Any]) -> dict[str, Any]:
+    return {
+        "delivery_id": row.delivery_id,
+        "webhook_id": row.webhook_id,
+        "event": row.event,
+        "status": row.status,
+        "attempts": row.attempts,
+        "next_try": None if row.next_try is None else moment(row.next_try),
+        "answer": row.answer,
+        "error": row.error,
+        "created_at": moment(row.created_at),
+        "finished_at": None if row.finished_at is None else moment(row.finished_at),
+        "payload": row.payload,
+    }
