@@ -43,9 +43,9 @@ from shopkeeper.lifecycle.sourcing import SourceAccess
 from shopkeeper.lifecycle.stacking import Stacks
 from shopkeeper.lifecycle.traffic import Traffic
 from shopkeeper.operations.destinations import Destinations
-from shopkeeper.operations.identities import Identities
 from shopkeeper.operations.erasure import Erasure
 from shopkeeper.operations.exporting import Exporting
+from shopkeeper.operations.identities import Identities
 from shopkeeper.operations.import_rows import Targets
 from shopkeeper.operations.imports import Imports
 from shopkeeper.operations.livestream import LiveStream, shop_clock
@@ -250,6 +250,7 @@ class Shop:
             profiles=self.profiles,
             consents=self.consents,
         )
+        self.erasure.subscribe(tracker.forget)
         self.exporting = Exporting(db, home, self.vocab, clock)
         self.recommend = RecommendService(
             features=self.features,
@@ -265,7 +266,14 @@ class Shop:
         self.forecast = ForecastService(self.panel, clock, self.serving, self.vocab.stores)
         destinations = Destinations(settings.webhook_servers(), loopback=settings.api_key is None)
         self.webhooks = WebhookStore(db, clock, shop=meta.get("shop.id") or "", check_url=destinations.check)
-        self.messenger = Messenger(db, self.webhooks, clock, destinations, keep_days=settings.keep_days)
+        self.messenger = Messenger(
+            db,
+            self.webhooks,
+            clock,
+            destinations,
+            allows=lambda row: self.consents.allows(row, "marketing"),
+            keep_days=settings.keep_days,
+        )
         tracker.tell(self.webhooks.announce, self.messenger.wake)
         self.live = self._stream()
         self._streaming: asyncio.Task[None] | None = None
