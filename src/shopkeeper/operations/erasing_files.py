@@ -53,7 +53,7 @@ def erase_files(ctx: JobContext) -> dict[str, Any]:
         files = list(home_files(ctx.home))
         words = Words(person.ids)
         for done, path in enumerate(files):
-            _clean(ctx.home, path, person, words, plans, found)
+            clean_file(ctx.home, path, person, words, plans, found)
             ctx.report(done + 1, len(files) + 1, message="files")
     said: Said = msgspec.to_builtins(found)
     return {"files": said}
@@ -73,7 +73,8 @@ def imports_naming(home: Path, person: Person, plans: dict[str, Said]) -> list[s
     return sorted(named)
 
 
-def _clean(home: Path, path: Path, person: Person, words: Words, plans: dict[str, Said], found: Found) -> None:
+def clean_file(home: Path, path: Path, person: Person, words: Words, plans: dict[str, Said], found: Found) -> None:
+    """Takes the person out of one file, and notes what was done. `plans`: import id -> how its file is read."""
     name = str(path.relative_to(home))
     top = path.relative_to(home).parts[0]
     try:

@@ -21,7 +21,7 @@ from shopkeeper.lifecycle.jobs import JobService
 from shopkeeper.profiles.service import ProfileService
 from shopkeeper.stores.audit import Actor
 from shopkeeper.stores.consents import ConsentStore
-from shopkeeper.stores.erasing import Mode, erase_events, erase_person, name_visitors
+from shopkeeper.stores.erasing import Mode, drop_stragglers, erase_events, erase_person, name_visitors
 from shopkeeper.stores.events import EventLog
 from shopkeeper.stores.following import Change, Following
 from shopkeeper.stores.holdings import Person, person_at
@@ -141,5 +141,6 @@ class Erasure:
                 listener(row)
 
     def _sweep(self) -> None:
+        self._db.writer.run(drop_stragglers)
         sweep(self._db)
         self._meta.set(_UNSWEPT, "").result()

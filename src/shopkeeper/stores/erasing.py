@@ -143,6 +143,14 @@ def erase_person(
     return late
 
 
+def drop_stragglers(connection: Connection) -> None:
+    """What was on its way to these tables while its person was erased."""
+    gone = select(schema.users.c.row).where(schema.users.c.kind == "erased")
+    for holding in HOLDINGS:
+        if not holding.kept:
+            connection.execute(delete(holding.table).where(holding.column.in_(gone)))
+
+
 def _blot_texts(connection: Connection, words: Words, where: Sequence[tuple[Table, tuple[str, ...]]]) -> None:
     for table, names in where if words.ids else ():
         keys = list(table.primary_key.columns)
