@@ -22,7 +22,7 @@ from shopkeeper.stores.consents import ConsentStore
 from shopkeeper.stores.meta import Meta
 from shopkeeper.stores.sql import open_database
 from shopkeeper.stores.vocabulary import Vocabularies
-from shopkeeper.stores.whole_log import WholeLog, read_log
+from shopkeeper.stores.whole_log import WholeLog, fingerprint, read_log
 
 
 class Histories:
@@ -68,7 +68,7 @@ class Histories:
             "from": rfc3339(self.start),
             "to": rfc3339(cutoff),
             "holdout_to": rfc3339(self.end),
-            "fingerprint": self._log.fingerprint(),
+            "fingerprint": fingerprint(self._log.events),
         }
 
 

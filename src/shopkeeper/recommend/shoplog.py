@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 
 from shopkeeper.core.batch import EventBatch
-from shopkeeper.core.clock import StoppedClock
 from shopkeeper.core.errors import Invalid
 from shopkeeper.core.protocols import Report, TrainingContext
 from shopkeeper.recommend.orders import Orders
-from shopkeeper.stores.events import EventLog
-from shopkeeper.stores.sql import open_database
-from shopkeeper.stores.vocabulary import Vocabularies, Vocabulary
-
-_SLICE = 200_000
+from shopkeeper.stores.vocabulary import Vocabulary
+from shopkeeper.stores.whole_log import fingerprint, read_log
 
 
 @dataclass(frozen=True)
@@ -37,30 +32,11 @@ class ShopLog:
 
     def fingerprint(self) -> str:
         """SHA-256 over users, items, types and times of all events."""
-        digest = hashlib.sha256()
-        for column in (self.events.user, self.events.item, self.events.type, self.events.time):
-            digest.update(column.tobytes())
-        return digest.hexdigest()
+        return fingerprint(self.events)
 
 
 def read_shop(context: TrainingContext, report: Report) -> ShopLog:
     """Reads the whole log, read-only."""
-    db = open_database(context.sql_url, read_only=True)
-    try:
-        names = Vocabularies.load(db)
-        log = EventLog(db, names, StoppedClock(context.now))
-        last = log.last_seq
-        slices: list[EventBatch] = []
-        after = 0
-        while after < last:
-            report(after, last, message="reading the log")
-            batch = log.read(after, _SLICE)
-            if not len(batch):
-                break
-            slices.append(batch)
-            after = int(batch.seq[-1])
-        item_ids = tuple(names.items.ids(range(len(names.items))))
-    finally:
-        db.close()
-    events = EventBatch.join(slices)
-    return ShopLog(events.take(events.time <= context.now).by_time(), item_ids, names.event_types)
+    log = read_log(context, report)
+    items = log.names.items
+    return ShopLog(log.events, tuple(items.ids(range(len(items)))), log.names.event_types)

@@ -22,12 +22,13 @@ class WholeLog:
     events: EventBatch
     names: Vocabularies
 
-    def fingerprint(self) -> str:
-        """SHA-256 over users, items, types and times of all events."""
-        digest = hashlib.sha256()
-        for column in (self.events.user, self.events.item, self.events.type, self.events.time):
-            digest.update(column.tobytes())
-        return digest.hexdigest()
+
+def fingerprint(events: EventBatch) -> str:
+    """SHA-256 over users, items, types and times."""
+    digest = hashlib.sha256()
+    for column in (events.user, events.item, events.type, events.time):
+        digest.update(column.tobytes())
+    return digest.hexdigest()
 
 
 def read_log(context: TrainingContext, report: Report) -> WholeLog:
