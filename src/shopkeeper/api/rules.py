@@ -135,7 +135,7 @@ async def import_rules(request: Request, shop: ShopDep, caller: CallerDep) -> Re
     found = await asyncio.to_thread(read_unomi, form.rules, profiles.schema.refresh(), segments)
     made = await asyncio.wrap_future(profiles.rulebook.create_many(found.rules, by=caller.name))
     created, rejected = found.done(made)
-    return reply(RulesImported(created, [RuleRejected(*one) for one in rejected]))
+    return reply(RulesImported(created, [RuleRejected(one.index, one.name, one.reason) for one in rejected]))
 
 
 @doors.add("GET", "/api/v1/rule-fields", scope="r", answer=list[RuleField])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 from shopkeeper.core.errors import Invalid, ShopkeeperError
 from shopkeeper.core.records import Rule
@@ -13,7 +13,10 @@ from shopkeeper.rules.schema import Schema
 from shopkeeper.rules.unomi import translate
 
 
-class RejectedRule(NamedTuple):
+@dataclass(frozen=True, order=True, slots=True)
+class RejectedRule:
+    """`index`: place in the list."""
+
     index: int
     name: str
     reason: str
