@@ -205,11 +205,20 @@ def _small_clusters() -> tuple[Any, Any]:
     return rows, golden_of(rows)
 
 
+def _small_fusion() -> tuple[Any, Any]:
+    from shopkeeper.checks.fusion import small_rows
+    from shopkeeper.profiles.fusion.rows import golden_of
+
+    rows = small_rows()
+    return rows, golden_of(rows)
+
+
 _SMALL: dict[str, Callable[[], tuple[Any, Any]]] = {
     "recall": _small_recall,
     "ranking": _small_ranking,
     "forecast": _small_forecast,
     "churn": _small_churn,
     "clusters": _small_clusters,
+    "fusion": _small_fusion,
 }
 """Family -> what to fit on, and the golden input of its probe."""

@@ -1,0 +1,19 @@
+from collections.abc import Callable
+
+import pytest
+
+from shopkeeper import plugins
+from shopkeeper.checks import fusion
+from shopkeeper.core.protocols import Trainer
+
+ALGORITHMS = [name for name in plugins.names("algorithm") if plugins.describe(name).task == "fusion"]
+
+
+@pytest.mark.parametrize("check", fusion.CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_every_registered_fusion_passes(name: str, check: Callable[[type[Trainer]], None]) -> None:
+    check(plugins.algorithm(name))
+
+
+def test_the_built_in_one_is_found() -> None:
+    assert "fusion" in ALGORITHMS
