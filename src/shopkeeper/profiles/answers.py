@@ -61,6 +61,11 @@ class Question:
         matched = [condition.one(self.row) for _, condition in self.rules]
         return self._of_rules(matched) if self.learned is None else self._fused(matched, self.learned)
 
+    def players(self) -> Players | None:
+        """The parts of the fused score; None without a model."""
+        matched = [condition.one(self.row) for _, condition in self.rules]
+        return None if self.learned is None else self._players(matched, self.learned)
+
     # -- without a model -------------------------------------------------------------------------------------
 
     def _of_rules(self, matched: list[bool]) -> Explanation:

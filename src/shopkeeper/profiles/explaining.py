@@ -55,18 +55,17 @@ class Kept:
 
 @dataclass(frozen=True)
 class Asked:
-    """`kept` is the answer where it is known already. `heavy`: work it out on another thread."""
+    """A question, or the answer where it is known. `heavy`: work it out on another thread."""
 
     key: Key
     person: Person
     scale: RfmScale | None
-    question: Question
-    kept: Explanation | None
+    question: Question | Explanation
     heavy: bool
 
     def answer(self) -> Explanation:
         """Any thread. Raises Unavailable when an audit is asked for and shap is not installed."""
-        return self.question.answer() if self.kept is None else self.kept
+        return self.question.answer() if isinstance(self.question, Question) else self.question
 
 
 class Explaining:
@@ -96,7 +95,8 @@ class Explaining:
         state = (self._features.version, self._editions, None if fusing is None else fusing.version)
         key = (person.row, level, lang, k, *state, now // (FRESH_S * SECOND))
         kept = self._answers.get(key)
-        same = kept is not None and kept.person == person and kept.scale == table.scale
+        if kept is not None and kept.person == person and kept.scale == table.scale:
+            return Asked(key, person, table.scale, kept.answer, heavy=False)
         question = Question(
             user_id=person.user_id,
             k=k,
@@ -104,16 +104,16 @@ class Explaining:
             lang=lang,
             rules=rules,
             rules_version=self._rules_version,
-            row={} if same else table.row(fields_of(condition for _, condition in rules)),
-            learned=None if same or fusing is None else self._learned(fusing, person.row, table),
+            row=table.row(fields_of(condition for _, condition in rules)),
+            learned=None if fusing is None else self._learned(fusing, person.row, table),
         )
-        heavy = not same and (level == "audit" or fusing is not None or len(rules) >= MANY_RULES)
-        return Asked(key, person, table.scale, question, kept.answer if kept is not None and same else None, heavy)
+        heavy = level == "audit" or fusing is not None or len(rules) >= MANY_RULES
+        return Asked(key, person, table.scale, question, heavy)
 
     def keep(self, asked: Asked, answer: Explanation) -> None:
         """So that the same question is answered at once. One that is too large for the cache is not kept."""
         found = Kept(asked.person, asked.scale, answer)
-        if asked.kept is None and _lines(found) <= self._answers.maxsize:
+        if isinstance(asked.question, Question) and _lines(found) <= self._answers.maxsize:
             self._answers[asked.key] = found
 
     def clear(self) -> int:
