@@ -4,14 +4,17 @@ import asyncio
 import threading
 from collections.abc import Callable
 
+import numpy as np
 import pytest
+from sqlalchemy import update
 
 from shopkeeper.core.batch import EventBatch
 from shopkeeper.core.clock import StoppedClock
 from shopkeeper.core.errors import Conflict, Invalid, Unavailable
 from shopkeeper.core.records import Event
+from shopkeeper.stores import schema
 from shopkeeper.stores.events import EventLog, Listener
-from shopkeeper.stores.following import Following
+from shopkeeper.stores.following import Change, Following
 from shopkeeper.stores.sql import Database
 from shopkeeper.stores.vocabulary import Vocabularies
 
@@ -239,3 +242,126 @@ def test_attaching_twice_is_refused_and_detaching_ends_the_waiting(log: EventLog
             await following.wait_for(99)
 
     asyncio.run(follow())
+
+
+class Users(Numbers):
+    """Keeps which row each event named."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.users: list[int] = []
+
+    def apply(self, batch: EventBatch) -> None:
+        super().apply(batch)
+        self.users += batch.user.tolist()
+
+
+def test_a_change_has_its_place_among_the_events(log: EventLog) -> None:
+    """Told of while nothing of it was applied: it comes after its last event and before the next one."""
+    users = Users()
+    following = Following(log, [users])
+    seen: list[list[int]] = []
+
+    async def follow() -> None:
+        following.attach(asyncio.get_running_loop())
+        for _ in range(3):
+            log.append([click()]).result(30)  # the loop stands still
+        changes = [
+            following.at(Change(seq, 0, np.array([], dtype=np.int64), lambda: seen.append(list(users.seen))))
+            for seq in (2, 0, 2)
+        ]
+        log.append([click()]).result(30)
+        for change in changes:
+            assert change is not None
+            await asyncio.wait_for(asyncio.wrap_future(change), 30)
+        await asyncio.wait_for(following.wait_for(4), 30)
+        at_rest = following.at(Change(4, 0, np.array([], dtype=np.int64), lambda: seen.append(list(users.seen))))
+        assert at_rest is not None
+        await asyncio.wait_for(asyncio.wrap_future(at_rest), 30)
+        following.detach()
+
+    asyncio.run(follow())
+    assert seen == [[], [1, 2], [1, 2], [1, 2, 3, 4]]
+
+
+def test_a_change_that_fails_or_that_nobody_waits_for_stops_nothing(log: EventLog) -> None:
+    def fail() -> None:
+        raise RuntimeError("mine")
+
+    numbers = Numbers()
+    following = Following(log, [numbers])
+    nothing = np.array([], dtype=np.int64)
+    assert following.at(Change(0, 0, nothing, fail)) is None  # what was never read will be read as it is
+    bulk(log, 3)
+    following.catch_up()
+    acted: list[int] = []
+    assert following.at(Change(3, 0, nothing, lambda: acted.append(3))) is None
+    bulk(log, 2, start=3)
+
+    async def follow() -> None:
+        following.attach(asyncio.get_running_loop())
+        assert acted == [3]
+        failing = following.at(Change(5, 0, nothing, fail))
+        assert failing is not None
+        await asyncio.wait_for(asyncio.wrap_future(failing), 30)
+        log.append([click()]).result(30)
+        waiting = following.at(Change(6, 0, nothing, lambda: acted.append(6)))
+        following.detach()
+        assert waiting is not None
+        assert waiting.cancelled()
+        following.attach(asyncio.get_running_loop())
+        assert acted == [3, 6]
+        following.detach()
+
+    asyncio.run(follow())
+    assert numbers.seen == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_slice_of_the_log_has_the_rows_from_before_the_changes_that_wait(log: EventLog, db: Database) -> None:
+    """The change is committed while the slice is about to be read: it is read again, and then taken back."""
+    log.append([click("a"), click("b"), click("a")]).result(30)
+    users = Users()
+    following = Following(log, [users])
+    following.catch_up()
+    log.append([click("a"), click("b")]).result(30)
+    read, acted = log.read, []
+
+    def merge_meanwhile(after_seq: int = 0, limit: int = 1) -> EventBatch:
+        log.read = read  # type: ignore[method-assign]
+        following.begin_change()
+        events = schema.events
+        db.writer.run(
+            lambda connection: connection.execute(update(events).where(events.c.user_row == 0).values(user_row=1))
+        )
+        found = read(after_seq, limit)
+        assert found.user.tolist() == [1, 1]
+        moved = np.array([1, 3, 4], dtype=np.int64)
+        following.at(Change(4, 0, moved, lambda: acted.append(list(users.users))))
+        following.end_change()
+        return found
+
+    log.read = merge_meanwhile  # type: ignore[method-assign]
+    following.catch_up()
+    assert acted == [[0, 1, 0, 0]]
+    assert users.users == [0, 1, 0, 0, 1]
+
+
+def test_a_slice_of_the_log_waits_for_the_change_that_is_being_committed(log: EventLog) -> None:
+    bulk(log, 3)
+    order: list[str] = []
+    read = log.read
+
+    def noted(after_seq: int = 0, limit: int = 1) -> EventBatch:
+        order.append("read")
+        return read(after_seq, limit)
+
+    log.read = noted  # type: ignore[method-assign]
+    following = Following(log, [Numbers()])
+    following.begin_change()
+    reader = threading.Thread(target=following.catch_up)
+    reader.start()
+    order.append("told")
+    following.end_change()
+    reader.join(30)
+    assert order[0] == "told"
+    assert following.position == 3
