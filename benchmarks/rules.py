@@ -98,7 +98,7 @@ def main() -> None:
 class _Types:
     """The event types of the bundled shop."""
 
-    names = ("order", "return")
+    names = ("order", "return", "view")
 
     def id(self, row: int) -> str:
         return self.names[row]
