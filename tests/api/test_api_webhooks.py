@@ -96,6 +96,26 @@ def test_what_a_shop_announces_is_told(live: Running, receiver: Receiver) -> Non
     live.http.delete(f"{URL}/{made['webhook_id']}")
 
 
+def test_an_event_that_leads_into_a_segment_and_out_of_it_is_told(live: Running, receiver: Receiver) -> None:
+    """From the event's door to the receiver; nothing of who refuses marketing."""
+    segment = {"name": "single-viewers", "condition": "event_counts.get('view', 0) == 1"}
+    assert live.http.post("/api/v1/segments", json=segment).status_code == 201
+    made = make(live, form(receiver.url, segment="single-viewers"))
+    for user in ("told-0", "told-1"):
+        assert live.http.put(f"/api/v1/users/{user}", json={}).status_code == 201
+    live.shop.consents.change("told-0", {"marketing": False}).result()
+    told = []
+    for _ in range(2):
+        for user in ("told-0", "told-1"):
+            event = {"event_type": "view", "user_id": user, "item_id": "item-1"}
+            assert live.http.post("/api/v1/events", json=[event]).json()["accepted"] == 1
+        told += [(post.payload["event"], post.payload["user_id"]) for post in receiver.take(1)]
+    assert told == [("segment.entered", "told-1"), ("segment.left", "told-1")]
+    found = live.http.get(f"{URL}/{made['webhook_id']}/deliveries").json()["items"]
+    assert {one["payload"]["user_id"] for one in found} == {"told-1"}
+    live.http.delete(f"{URL}/{made['webhook_id']}")
+
+
 @pytest.mark.parametrize(
     ("body", "code", "field"),
     [
