@@ -7,12 +7,12 @@ from typing import ClassVar
 import numpy as np
 
 from shopkeeper.features.arrivals import Arrivals
-from shopkeeper.features.base import Accumulator, Ask, Reading, grown
+from shopkeeper.features.base import Accumulator, Ask, ByItem, Reading, grown
 from shopkeeper.features.kinds import EventKinds, Role
 from shopkeeper.features.state import FeatureState
 
 
-class ItemReturns:
+class ItemReturns(ByItem):
     """What events write: pieces sold and sent back by item row, in millionths, so that no order of adding matters."""
 
     def __init__(self, _kinds: EventKinds, /) -> None:
