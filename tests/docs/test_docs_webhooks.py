@@ -11,7 +11,7 @@ from shopkeeper.api.webhooks import WebhookForm
 from shopkeeper.core.webhooks import EVENTS, TEST
 from shopkeeper.operations.destinations import URL_LENGTH
 from shopkeeper.operations.posting import signature
-from shopkeeper.operations.webhooks import REFUSALS, REFUSED, TIMEOUT_S, WAITS_S
+from shopkeeper.operations.webhooks import KEPT, REFUSALS, REFUSED, TIMEOUT_S, WAITS_S
 from shopkeeper.stores.webhooks import PENDING, SECRET, WEBHOOKS
 from shopkeeper.telemetry import metrics
 
@@ -72,6 +72,7 @@ def test_numbers_in_the_text_are_the_codes():
     assert f"{REFUSED} attempts only" in TEXT
     assert f"within {TIMEOUT_S:.0f} seconds" in TEXT
     assert f"At most {PENDING} wait" in TEXT
+    assert f"when {KEPT} newer ones are there" in TEXT
     assert f"({SECRET[0]} to {SECRET[1]} characters)" in TEXT
     assert f"at most {URL_LENGTH} characters" in TEXT
     assert f"409 when there are {WEBHOOKS}" in TEXT

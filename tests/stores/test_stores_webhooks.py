@@ -254,8 +254,19 @@ def test_tidying_takes_a_bounded_piece_and_leaves_what_waits(db, store, clock):
     store.delete(gone).result()
     finished = schema.deliveries.c.delivery_id == store.deliveries(kept)[0][0].delivery_id
     db.writer.run(lambda c: c.execute(update(schema.deliveries).where(finished).values(status="failed")))
-    before = clock.wall() + DAY
-    assert db.writer.run(lambda c: outbox.tidy(c, before=before, limit=2)) == 2
-    assert db.writer.run(lambda c: outbox.tidy(c, before=before, limit=2)) == 2
-    assert db.writer.run(lambda c: outbox.tidy(c, before=before, limit=2)) == 0
+    with db.read() as connection:
+        cuts = outbox.cutoffs(connection, before=clock.wall() + DAY, keep=100)
+    assert (cuts[gone], cuts[kept]) == (None, clock.wall() + DAY)
+    assert [db.writer.run(lambda c: outbox.tidy(c, cuts, limit=2)) for _ in range(3)] == [2, 2, 0]
     assert [one.status for one in store.deliveries(kept)[0]] == ["pending", "pending"]
+
+
+def test_only_so_many_that_ended_are_kept(db, store):
+    hook = store.create(URL, ENTERED).result().webhook_id
+    announce(db, store, entries(0, 1, 2, 0, 1))
+    db.writer.run(lambda c: c.execute(update(schema.deliveries).values(status="delivered")))
+    announce(db, store, entries(2))
+    with db.read() as connection:
+        cuts = outbox.cutoffs(connection, before=0, keep=3)
+    assert db.writer.run(lambda c: outbox.tidy(c, cuts, limit=100)) == 3
+    assert [one.payload["user_id"] for one in store.deliveries(hook)[0]] == ["u2", "u1", "u0"]

@@ -46,6 +46,9 @@ REFUSALS = frozenset({400, 405, 409, 410, 413, 415, 422})
 """The receiver understood and will not have it: only REFUSED attempts, so that it does not hold up the others."""
 REFUSED = 3
 
+KEPT = 100_000
+"""Deliveries of one webhook of which those that have ended stay to be looked at."""
+
 _BATCH = 20
 _FRESH_S = 1.0  # after this what was read is read again: it may have been erased meanwhile
 _LONGEST_S = 30.0
@@ -271,15 +274,19 @@ class Messenger:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._names, self._destinations.addresses, place)
 
+    def _cutoffs(self) -> dict[str, int | None]:
+        with self._db.read() as connection:
+            return deliveries.cutoffs(connection, before=self._clock.wall() - self._keep, keep=KEPT)
+
     async def _tidy(self) -> None:
         """Now and then: what was finished long ago, and what was told to webhooks that are gone, is removed."""
         if time.monotonic() < self._tidy_at:
             return
         self._tidy_at = time.monotonic() + _TIDY_S
-        before = self._clock.wall() - self._keep
+        cuts = await asyncio.to_thread(self._cutoffs)
 
         def write(connection: Connection) -> int:
-            return deliveries.tidy(connection, before=before, limit=_TIDY_ROWS)
+            return deliveries.tidy(connection, cuts, limit=_TIDY_ROWS)
 
         if await asyncio.wrap_future(self._db.writer.submit(write)) >= _TIDY_ROWS:
             self._tidy_at = 0.0

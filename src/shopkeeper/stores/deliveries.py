@@ -6,7 +6,7 @@ Every function works inside the caller's transaction. `created_at` differs from 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, Select, delete, func, insert, select, update
@@ -90,14 +90,25 @@ def trim(connection: Connection, webhook_id: str, *, keep: int, now: int, reason
     return connection.execute(update(table).where(*mine, _C.created_at <= last).values(values)).rowcount
 
 
-def tidy(connection: Connection, *, before: int, limit: int) -> int:
-    """Removes at most `limit` rows: those of webhooks that are gone, and what was finished and made before `before`."""
-    kept = set(connection.execute(select(webhooks.c.webhook_id)).scalars())
-    removed = 0
+def cutoffs(connection: Connection, *, before: int, keep: int) -> dict[str, int | None]:
+    """Webhook -> what was finished and made before this may go: before `before`, or not among the `keep` newest rows.
+    None: the webhook is gone, everything may go."""
+    there = set(connection.execute(select(webhooks.c.webhook_id)).scalars())
+    found: dict[str, int | None] = {}
     for webhook_id in list(_known(connection)):
+        newest_first = select(_C.created_at).where(_C.webhook_id == webhook_id).order_by(_C.created_at.desc())
+        edge = connection.execute(newest_first.offset(keep - 1).limit(1)).scalar()
+        found[webhook_id] = max(before, edge or 0) if webhook_id in there else None
+    return found
+
+
+def tidy(connection: Connection, cuts: Mapping[str, int | None], *, limit: int) -> int:
+    """Removes at most `limit` rows that may go. Returns how many."""
+    removed = 0
+    for webhook_id, cut in cuts.items():
         old: Select[Any] = select(_C.delivery_id).where(_C.webhook_id == webhook_id)
-        if webhook_id in kept:
-            old = old.where(_C.created_at < before, _C.status != PENDING)
+        if cut is not None:
+            old = old.where(_C.created_at < cut, _C.status != PENDING)
         some = old.order_by(_C.created_at).limit(limit - removed)
         removed += connection.execute(delete(table).where(_C.delivery_id.in_(some))).rowcount
         if removed >= limit:
