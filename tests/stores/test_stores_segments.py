@@ -4,7 +4,7 @@ from shopkeeper.core.clock import StoppedClock
 from shopkeeper.core.errors import Conflict, Invalid, NotFound, Stale
 from shopkeeper.core.records import Segment
 from shopkeeper.stores.etags import etag
-from shopkeeper.stores.segments import SegmentStore
+from shopkeeper.stores.segments import SEGMENTS, SegmentStore
 from shopkeeper.stores.sql import Database
 
 
@@ -66,3 +66,11 @@ def test_add_missing(store: SegmentStore) -> None:
     store.create(segment("a", "spend > 5")).result()
     assert store.add_missing([segment("a"), segment("b")]).result() == 1
     assert store.get("a").condition == "spend > 5"
+
+
+def test_there_are_so_many_segments_and_no_more(store: SegmentStore) -> None:
+    store.add_missing([segment(f"s{n}") for n in range(SEGMENTS)]).result()
+    with pytest.raises(Conflict, match="1000 segments"):
+        store.create(segment("one more")).result()
+    store.delete("s0").result()
+    assert store.create(segment("one more")).result().version == 1

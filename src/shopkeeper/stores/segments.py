@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import Future
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from shopkeeper.core.clock import Clock, micros, moment
 from shopkeeper.core.errors import Conflict, Invalid, NotFound
@@ -17,6 +17,8 @@ from shopkeeper.stores.schema import webhooks
 from shopkeeper.stores.sql import Database
 
 _DESCRIPTION = 1000
+SEGMENTS = 1000
+"""Each is looked at with every event of a user."""
 
 
 class SegmentStore:
@@ -38,12 +40,14 @@ class SegmentStore:
             return _present(connection, name)
 
     def create(self, segment: Segment) -> Future[Segment]:
-        """Raises Invalid for a bad name; by the future Conflict when the name is taken."""
+        """Raises Invalid for a bad name; by the future Conflict when the name is taken or there are SEGMENTS already."""
         _check(segment)
 
         def write(connection: Connection) -> Segment:
             if connection.execute(select(table.c.name).where(table.c.name == segment.name)).first() is not None:
                 raise Conflict(f"segment {segment.name!r} exists already; choose another name", code="exists")
+            if (connection.scalar(select(func.count()).select_from(table)) or 0) >= SEGMENTS:
+                raise Conflict(f"there are {SEGMENTS} segments already; delete one first", code="too_many")
             return self._add(connection, segment)
 
         return self._db.writer.submit(write, after=self._changed)
