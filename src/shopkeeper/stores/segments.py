@@ -40,7 +40,7 @@ class SegmentStore:
             return _present(connection, name)
 
     def create(self, segment: Segment) -> Future[Segment]:
-        """Raises Invalid for a bad name; by the future Conflict when the name is taken or there are SEGMENTS already."""
+        """Raises Invalid for a bad name; by the future Conflict: the name is taken, or there are SEGMENTS already."""
         _check(segment)
 
         def write(connection: Connection) -> Segment:
