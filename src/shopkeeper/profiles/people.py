@@ -84,6 +84,11 @@ class People:
         """In order of row, as of the last refresh."""
         return [self._people[row] for row in sorted(self._people)]
 
+    @property
+    def n(self) -> int:
+        """One more than the highest row, as of the last refresh."""
+        return max(self._people, default=-1) + 1
+
     def ids(self) -> dict[int, str]:
         """Row -> user id, as of the last refresh."""
         return {row: person.user_id for row, person in self._people.items()}

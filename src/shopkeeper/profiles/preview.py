@@ -17,7 +17,7 @@ from shopkeeper.core.records import Rule
 from shopkeeper.profiles.conditions import Condition
 from shopkeeper.profiles.table import ProfileTable
 from shopkeeper.rules.columns import Columns
-from shopkeeper.rules.vectors import Numbers, TextColumn
+from shopkeeper.rules.vectors import Numbers
 
 _SAMPLE = 20
 
@@ -51,8 +51,7 @@ def preview(
     """`customers` bool (n,): who counts. `replaced` is the rule that would go: the shift is the difference to it."""
     names = condition.fields | (replaced[1].fields if replaced is not None else frozenset())
     columns = Columns(table.source.n, {name: table[name] for name in names})
-    ids = table["user_id"]
-    assert isinstance(ids, TextColumn)
+    people = table.people
 
     def work() -> Preview:
         inside = condition.many(columns)[customers]
@@ -65,7 +64,7 @@ def preview(
         return Preview(
             matches=len(rows),
             total=len(inside),
-            sample=[ids.words[code] for code in ids.codes[some].tolist()],
+            sample=[person.user_id for row in some.tolist() if (person := people[row]) is not None],
             score_shift=_summary(shift),
         )
 

@@ -171,11 +171,9 @@ class ProfileService:
         parse(condition, schema)
         self.tracker.catch_up()
         scale = self.tracker.scale.current
-        people = self.people.all()
-        n = max(self._features.n_users, people[-1].row + 1 if people else 0)
-        by_row = dict.fromkeys(range(n)) | {person.row: person for person in people}
+        n = max(self._features.n_users, self.people.n)
         everybody = Many.everybody(self._features, self._clock.now(), n)
-        table = ProfileTable(schema, everybody, [by_row[row] for row in range(n)], scale)
+        table = ProfileTable(schema, everybody, [self.people.at(row) for row in range(n)], scale)
         customers = self.people.members(n, table.number("total_events") > 0)
         if self._consents is not None:
             customers &= self._consents.mask("profiling", n)
