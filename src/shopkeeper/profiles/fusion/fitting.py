@@ -74,7 +74,8 @@ def fit(
     torch = _torch()
     with _seeded(torch, seed):
         mean, scale = train.rules.mean(axis=0), _scale(train.rules)
-        learner = _learner(torch, train, float(label.mean()), side_alone(train, label))
+        side = np.column_stack([train.embedding, train.activity]).astype(np.float64)
+        learner = _learner(torch, train, float(label.mean()), logistic(side, label, _RIDGE))
         rows, later = _tensors(torch, train, mean, scale), _tensors(torch, check, mean, scale)
         wanted = torch.as_tensor(label, dtype=torch.float32)
         optimizer = torch.optim.AdamW(_groups(learner, pace.decay), lr=pace.learning_rate)
@@ -92,10 +93,10 @@ def fit(
     return Gated(**best, epochs=epoch, best_epoch=best_epoch, final_loss=loss)
 
 
-def side_alone(train: FusionInputs, label: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Weights of embedding and activity, and the bias, float64 (d + a + 1,): ridge logistic regression by Newton."""
-    x = np.column_stack([train.embedding, train.activity, np.ones(len(label))]).astype(np.float64)
-    penalty = np.full(x.shape[1], _RIDGE)
+def logistic(x: NDArray[np.float64], label: NDArray[np.float64], ridge: float) -> NDArray[np.float64]:
+    """Weights of the columns of x (n, k), and then the bias, float64 (k + 1,): ridge logistic regression by Newton."""
+    x = np.column_stack([x, np.ones(len(label))])
+    penalty = np.full(x.shape[1], ridge)
     penalty[-1] = 1e-6
     weights = np.zeros(x.shape[1])
     for _ in range(_NEWTON):
