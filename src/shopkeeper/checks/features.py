@@ -148,6 +148,35 @@ def check_reading_changes_nothing(feature: Feature) -> None:
     _same(feature, read, unread)
 
 
+def check_merged_users_end_in_the_state_of_the_log(feature: Feature) -> None:
+    """Live state with two merges in their places equals the state of a log that had the merged rows all along.
+
+    What has no `merge` (`features/base.py`, Merging) is allowed: it says that it is out of date.
+    """
+    events = small_shop()
+    live, user = _state(feature), events.user.copy()
+    start = 0
+    for end, source, target in ((len(events) // 3, 1, 0), (len(events) // 2, 0, 2)):
+        live.apply(replace(events, user=user).take(slice(start, end)))
+        both = np.flatnonzero((user == source) | (user == target))
+        for _ in live.merge(source, target, replace(events, user=user).take(both[both < end])):
+            pass
+        user = np.where(user == source, np.int32(target), user)
+        start = end
+    live.apply(replace(events, user=user).take(slice(start, None)))
+    if not live.out_of_date:
+        _same(feature, live, _state(feature, replace(events, user=user)))
+
+
+def check_nothing_is_known_of_a_forgotten_user(feature: Feature) -> None:
+    """The answer is that for somebody whom no event has named."""
+    state = _state(feature, small_shop())
+    state.forget(0)
+    if not state.out_of_date:
+        forgotten, stranger = (_read(feature, user, START + 61 * DAY, state) for user in (0, 10_000))
+        np.testing.assert_array_equal(forgotten, stranger, err_msg=f"{feature.name} still knows the user")
+
+
 CHECKS: tuple[Callable[[Feature], None], ...] = (
     check_its_facts_are_given,
     check_shape_and_finite,
@@ -157,6 +186,8 @@ CHECKS: tuple[Callable[[Feature], None], ...] = (
     check_late_events_end_in_the_same_state,
     check_a_feature_at_t_never_sees_an_event_after_t,
     check_reading_changes_nothing,
+    check_merged_users_end_in_the_state_of_the_log,
+    check_nothing_is_known_of_a_forgotten_user,
 )
 
 
