@@ -9,7 +9,8 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 Name = Annotated[str, Meta(min_length=1, max_length=64)]
 Id = Annotated[str, Meta(min_length=1, max_length=128)]
 Text = Annotated[str, Meta(max_length=10_000)]
-Weight = Annotated[float, Meta(ge=-1e6, le=1e6)]
+Remark = Annotated[str, Meta(max_length=1000)]
+Weight = Annotated[float, Meta(ge=-1000, le=1000)]
 
 
 class UserForm(Struct):
@@ -28,18 +29,18 @@ class ItemForm(Struct):
 class RuleForm(Struct):
     name: Name
     condition: Text
-    description: Text = ""
+    description: Remark = ""
     weight: Weight = 1.0
-    action: Text = ""
+    action: Remark = ""
 
 
 class RuleChange(Struct):
     """What is left out stays as it is."""
 
-    description: Text | UnsetType = UNSET
+    description: Remark | UnsetType = UNSET
     weight: Weight | UnsetType = UNSET
     condition: Text | UnsetType = UNSET
-    action: Text | UnsetType = UNSET
+    action: Remark | UnsetType = UNSET
 
 
 class RevertForm(Struct):
