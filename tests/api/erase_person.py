@@ -72,6 +72,9 @@ def fill(live: Running) -> Somebody:
     done(http.put(f"{V1}/personalization/preferences", json=preferences))
     profile = {"features": {"city": who.city, "tier": who.note}}
     done(http.put(f"{V1}/personalization/user/{who.user_id}/profile", json=profile))
+    done(http.post(f"{V1}/identities", json={"anonymous_id": who.anonymous_id, "user_id": who.user_id}))
+    merged = {"from_user_id": who.other_id, "into_user_id": who.user_id}
+    done(http.post(f"{V1}/identities/merge", json=merged))
     shop.db.writer.run(lambda connection: _rows(connection, live, who))
     _files(live, who)
     return who
@@ -79,16 +82,7 @@ def fill(live: Running) -> Somebody:
 
 def _rows(connection: Connection, live: Running, who: Somebody) -> None:
     """What other parts of the shop keep of people: their tables, filled by hand."""
-    users = live.shop.vocab.users
-    row, other = users.row(who.user_id), users.row(who.other_id)
-    visitor = users.anonymous_row(who.anonymous_id)
-    assert None not in (row, other, visitor)
-    assert row is not None
-    assert other is not None
-    connection.execute(insert(schema.merges).values(from_row=other, into_row=row, merged_at=1, merged_by="anna"))
-    users.redirect(other, row)
-    bound = {"anonymous_id": who.anonymous_id, "anonymous_row": visitor, "user_row": row, "bound_at": 1}
-    connection.execute(insert(schema.identities).values(**bound))
+    row = live.shop.vocab.users.row(who.user_id)
     connection.execute(insert(schema.segment_spans).values(segment="recent", user_row=row, entered_at=1))
     sent = {"webhook_id": "w", "event": "entered", "status": "delivered", "attempts": 1, "created_at": 1}
     for at, about in enumerate((row, None)):

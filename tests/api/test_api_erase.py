@@ -76,6 +76,44 @@ def test_afterwards_the_person_is_unknown_and_may_come_again(own: Running, mode:
 
 
 @pytest.mark.parametrize("mode", MODES)
+def test_nothing_of_a_person_is_left_in_memory(own: Running, mode: str) -> None:
+    who = fill(own)
+    done(own.http.post(f"{V1}/segments", json={"name": "everybody", "condition": "total_events >= 1"}))
+    shop, users = own.shop, own.shop.vocab.users
+    rows = [row for row in range(len(users)) if users.id(row) in vars(who).values()]
+    assert len(rows) == 4
+    assert sum(shop.features.event_counts(row).get("order", 0) for row in rows) >= 20
+    members = own.http.get(f"{V1}/segments/everybody/users", params={"limit": 1000}).json()["items"]
+    assert who.user_id in [one["user_id"] for one in members]
+    erase(own, who.other_id, mode)  # an id that was merged stands for the whole person
+    assert [shop.features.event_counts(row) for row in rows] == [{}] * 4
+    assert all(shop.consents.of(row).updated_at is None for row in rows)
+    assert all(shop.profiles.people.at(row) is None for row in rows)
+    members = own.http.get(f"{V1}/segments/everybody/users", params={"limit": 1000}).json()["items"]
+    assert "neighbour" in [one["user_id"] for one in members]
+    assert not [one for one in members if one["user_id"].startswith(("erased", "person", "formerly"))]
+    assert traces(own, who) == []
+
+
+def test_a_stream_of_events_goes_on_beyond_erased_ones(own: Running) -> None:
+    events = [{"event_type": "view", "user_id": "long-gone-person", "item_id": "item-1"}] * 450
+    done(own.http.post(f"{V1}/events", json=events), 202)
+    done(own.http.post(f"{V1}/events", json={"event_type": "view", "user_id": "after-them", "item_id": "item-1"}))
+    erase(own, "long-gone-person", "erase")
+    after = own.shop.log.last_seq - 451
+    with own.http.stream("GET", f"{V1}/events/stream", headers={"last-event-id": str(after)}) as answer:
+        data = next(line for line in answer.iter_lines() if line.startswith("data:"))
+    assert "after-them" in data
+
+
+def test_one_known_from_an_early_refusal_only_can_be_erased_too(own: Running) -> None:
+    done(own.http.post(f"{V1}/personalization/opt-out", json={"user_id": "early-refuser"}))
+    assert own.http.get(f"{V1}/users/early-refuser/export").json()["consent"][0]["profiling"] is False
+    assert erase(own, "early-refuser", "erase")["events"] == 0
+    assert own.http.get(f"{V1}/users/early-refuser/consent").status_code == 404
+
+
+@pytest.mark.parametrize("mode", MODES)
 def test_a_new_start_sees_what_the_running_shop_sees(tmp_path: Path, mode: str) -> None:
     with serving(tmp_path) as running:
         who = fill(running)
