@@ -36,14 +36,16 @@ def model_of(
         items=ItemSpace(item_ids, random.normal(size=(len(item_ids), dims)).astype(np.float32)),
         activity_names=names,
         activity_mean=random.normal(size=len(names)),
-        activity_scale=random.uniform(0.5, 2.0, len(names)),
+        activity_scale=random.uniform(1.0, 2.0, len(names)),
         alpha=float(random.uniform(0.3, 1.5)),
         beta=float(random.normal()),
-        w_embedding=random.normal(size=dims),
-        w_activity=random.normal(size=len(names)),
+        w_embedding=random.normal(size=dims) * 0.5,
+        w_activity=random.normal(size=len(names)) * 0.2,
         bias=float(random.normal()),
         kappa=2.0,
-        net=Net(random.normal(size=(width, hidden)) * 0.3, random.normal(size=hidden), random.normal(size=hidden), 0.1),
+        net=Net(
+            random.normal(size=(width, hidden)) * 0.1, random.normal(size=hidden), random.normal(size=hidden) * 0.3, 0.1
+        ),
         head=head,
         baseline=FusionInputs(
             np.array([0.4]),

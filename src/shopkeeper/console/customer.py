@@ -10,7 +10,7 @@ import streamlit as st
 from shopkeeper.client import ShopkeeperClient
 from shopkeeper.console import charts
 from shopkeeper.console.connection import client, told
-from shopkeeper.console.words import say
+from shopkeeper.console.words import language, say
 from shopkeeper.core.errors import NotFound
 from shopkeeper.core.records import Explanation, RuleTrace
 
@@ -28,7 +28,11 @@ def page() -> None:
             return
         left, right = st.columns([5, 6], gap="large")
         with left:
-            _profile(profile, shop.explain(user_id))
+            if profile["scores"] is None:
+                st.subheader(f"{say('profile')} · {profile['user_id']}")
+                st.info(say("private"))
+            else:
+                _profile(profile, shop.explain(user_id, lang="zh" if language() == "zh" else "en"))
         with right, told():
             _slate(shop, user_id)
 
@@ -49,6 +53,8 @@ def _profile(profile: dict[str, Any], explanation: Explanation) -> None:
     score.metric(say("score"), f"{explanation.final_score:+.2f}")
     chance.metric(say("probability"), f"{explanation.probability:.0%}")
     st.markdown(f"**{say('why')}**")
+    if explanation.game != "rules":
+        st.markdown("\n".join(f"- {_plain(sentence)}" for sentence in explanation.sentences[1:]))
     for rule in explanation.rule_details:
         _rule(rule)
     moved = {name: value for name, value in explanation.shap_values.items() if value}

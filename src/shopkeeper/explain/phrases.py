@@ -28,7 +28,7 @@ PHRASES: Mapping[Lang, Phrases] = {
     "en": Phrases(
         headline="Score {score:+.2f} (probability {chance:.0%}): {matched} of {total} rules match.",
         compared="It is compared with the average customer of the training, who scores {base:+.2f}.",
-        shares="The rules alone say {f_rule:+.2f}, purchases and behaviour {f_nn:+.2f}; the rules carry {gate:.0%}.",
+        shares="The rules alone say {f_rule:+.2f}, purchases and behaviour {f_nn:+.2f}; the rules carry {gate:.1%}.",
         frozen="That share is held fixed here; the average customer scores {base:+.2f} with it.",
         raised="{name} raised it by {value:.2f}{because}.",
         lowered="{name} lowered it by {value:.2f}{because}.",
@@ -53,7 +53,7 @@ PHRASES: Mapping[Lang, Phrases] = {
     "zh": Phrases(
         headline="得分 {score:+.2f}（概率 {chance:.0%}）：匹配 {matched} 条规则，共 {total} 条。",
         compared="参照对象是训练数据中的平均顾客，其得分为 {base:+.2f}。",
-        shares="仅看规则为 {f_rule:+.2f}，仅看行为与购买为 {f_nn:+.2f}；规则占 {gate:.0%}。",
+        shares="仅看规则为 {f_rule:+.2f}，仅看行为与购买为 {f_nn:+.2f}；规则占 {gate:.1%}。",
         frozen="此处固定这一比例；按此比例，平均顾客得分为 {base:+.2f}。",
         raised="{name} 使得分升高 {value:.2f}{because}。",
         lowered="{name} 使得分降低 {value:.2f}{because}。",

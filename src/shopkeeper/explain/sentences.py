@@ -8,6 +8,9 @@ from shopkeeper.core.language import Lang
 from shopkeeper.core.records import Explanation, RuleTrace
 from shopkeeper.explain.phrases import PHRASES, Phrases
 
+_SHOWN = 0.005
+"""What is less would be told as 0.00."""
+
 
 def sentences(
     explanation: Explanation, k: int = 3, lang: Lang = "en", reasons: Mapping[str, str] | None = None
@@ -21,7 +24,7 @@ def sentences(
     why = {trace.name: trace.why for trace in explanation.rule_details} if reasons is None else reasons
     lines = [_headline(explanation, words), *_beginnings(explanation, words)]
     for verb, strongest in ((words.raised, explanation.top_positive), (words.lowered, explanation.top_negative)):
-        for player, value in strongest[:k]:
+        for player, value in (one for one in strongest[:k] if abs(one[1]) >= _SHOWN):
             because = words.because.format(why=why[player]) if player in why else ""
             lines.append(verb.format(name=label(player, explanation, words), value=abs(value), because=because))
     missed = _nearest_miss(explanation.rule_details, words)
