@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from profile_world import World
 
-from shopkeeper.core.errors import Invalid, NotFound
+from shopkeeper.core.errors import Conflict, Invalid, NotFound
 from shopkeeper.core.records import Rule
+from shopkeeper.stores.rules import MOST_RULES
 
 
 def conditions(world: World) -> dict[str, object]:
@@ -114,3 +115,24 @@ def test_a_preview_reads_scores_as_segments_do(world: World) -> None:
     members = [f"u{k}" for k in range(10) if "top" in str(world.profiles.profile(f"u{k}")["segments"])]
     assert len(members) == 2
     assert sorted(world.profiles.preview("monetary_score == 5")().sample) == members
+
+
+@pytest.mark.slow
+def test_a_shop_with_as_many_rules_as_it_may_have(world: World) -> None:
+    world.order("ada", 1)
+    book = world.profiles.rulebook
+    texts = ("orders >= {}", "spend in 30 days > {}", "net_spend > {} and not lifecycle == 'lost'")
+    for part in range(10):
+        numbers = range(part * 1000, part * 1000 + 1000)
+        rules = [Rule(name=f"r{k:05d}", condition=texts[k % 3].format(k), weight=0.001) for k in numbers]
+        assert all(isinstance(one, Rule) for one in book.create_many(rules).result())
+    with pytest.raises(Conflict, match="10,000 rules already"):
+        book.create("one more", "orders > 1").result()
+    before = conditions(world)
+    assert len(book.all()) == len(before) == MOST_RULES
+    assert world.profiles.profile("ada")["scores"]["final_score"] == pytest.approx(0.001 * 7)
+    assert world.profiles.explain("ada").final_score == pytest.approx(0.001 * 7)
+    assert world.profiles.preview("orders >= 1", weight=1.0, name="r00000")().score_shift.mean == pytest.approx(0.999)
+    book.update("r05000", condition="orders >= 1").result()
+    after = conditions(world)
+    assert [name for name in after if after[name] is not before[name]] == ["r05000"]
