@@ -37,6 +37,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "choose_product": ("Product", "商品"),
     "profile": ("Profile", "画像"),
     "no_segments": ("in no segment", "不在任何分群中"),
+    "private": ("does not agree to profiling: nothing is worked out", "未同意画像：不做任何推断"),
     "score": ("Rule score", "规则得分"),
     "probability": ("as a probability", "换算为概率"),
     "attributes": ("Attributes", "属性"),
