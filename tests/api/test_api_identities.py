@@ -103,6 +103,22 @@ def test_what_cannot_be_done_is_refused(live: Running, path: str, body: Any, sta
     assert live.http.get(f"{V1}/identities/user-1").json()["merged_from"] == []
 
 
+def test_segments_follow(live: Running) -> None:
+    """Each had too few orders alone; the first leaves what it was in, the second enters. And so on."""
+    made = live.http.post(f"{V1}/segments", json={"name": "thrice", "condition": "orders >= 3"})
+    assert made.status_code == 201, made.text
+    for number in range(2):
+        send(live, {"user_id": "seg-a", "time": f"2026-01-0{number + 1}T10:00:00Z"}, type_="order")
+    send(live, {"user_id": "seg-b"}, {"user_id": "seg-c"}, type_="order")
+    assert "thrice" not in live.http.get(f"{V1}/user/seg-a").json()["segments"]
+    for source, target in (("seg-a", "seg-b"), ("seg-b", "seg-c")):
+        body = {"from_user_id": source, "into_user_id": target}
+        assert live.http.post(f"{V1}/identities/merge", json=body).status_code == 200
+        assert "thrice" in live.http.get(f"{V1}/user/{target}").json()["segments"]
+        members = live.http.get(f"{V1}/segments/thrice/users", params={"limit": 1000}).json()["items"]
+        assert {one["user_id"] for one in members} & {"seg-a", "seg-b", "seg-c"} == {target}
+
+
 def test_the_client_speaks_of_identities(live: Running) -> None:
     send(live, {"anonymous_id": "c-tab"}, {"user_id": "c-a"}, {"user_id": "c-b"})
     with ShopkeeperClient(live.url) as client:

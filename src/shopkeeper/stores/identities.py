@@ -137,10 +137,14 @@ class IdentityStore:
 
     def publish(self) -> None:
         staged, self._staged = self._staged, []
+        audience = self._audience
+        if audience is None:
+            return
         for moved in staged:
-            if self._audience is not None:
-                self._audience.moved(moved)
-                self._audience.ended()
+            try:
+                audience.moved(moved)
+            finally:
+                audience.ended()
 
     # -- inside a write
 
