@@ -56,3 +56,15 @@ def test_refusing_another_purpose_leaves_the_score(asked: Asked) -> None:
     consents.change("anna", {"personalization": False, "marketing": False}).result()
     assert profiles.profile("anna")["scores"]["final_score"] == 2
     assert profiles.explain("anna").final_score == 2
+
+
+@pytest.mark.parametrize("purpose", ["profiling", "personalization"])
+def test_who_refuses_gets_no_strategy_and_without_a_profile_no_preview(asked: Asked, purpose: str) -> None:
+    profiles, consents = asked
+    profiles.rulebook.create("greets", "orders >= 1", weight=0.0, action="greet").result()
+    assert profiles.suggestions("anna") == ["greet"]
+    assert profiles.preview("orders >= 1")().matches == 1
+    consents.change("anna", {purpose: False}).result()
+    assert profiles.suggestions("anna")[0].startswith("keep in touch")
+    told = profiles.preview("orders >= 1")()
+    assert (told.matches, told.total) == ((0, 0) if purpose == "profiling" else (1, 1))

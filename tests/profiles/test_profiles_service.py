@@ -7,7 +7,7 @@ from profile_world import World
 from shopkeeper.core.clock import DAY, SECOND
 from shopkeeper.core.errors import Conflict, Invalid, NotFound, Stale
 from shopkeeper.explain.sentences import sentences
-from shopkeeper.rules.defaults import TELECOM_FIELDS, TELECOM_RULES
+from shopkeeper.rules.defaults import TELECOM_FIELDS, TELECOM_OTHERWISE, TELECOM_RULES, TELECOM_STRATEGIES
 
 
 def test_a_profile_has_record_counts_windows_attributes_and_scores(world: World) -> None:
@@ -25,7 +25,8 @@ def test_a_profile_has_record_counts_windows_attributes_and_scores(world: World)
     assert found["attributes"]["days_between_orders"] == 30.0
     assert found["attributes"]["lifecycle"] == "active"
     assert found["windows"]["30d"]["orders"] == 1
-    assert found["scores"] == {"final_score": 0, "probability": 0.5, "f_rule": 0, "rules": {}}
+    scores = found["scores"]
+    assert (scores["final_score"], scores["probability"], scores["f_rule"], scores["rules"]) == (0, 0.5, 0, {})
     assert msgspec.json.decode(msgspec.json.encode(found))["user_id"] == "ada"
 
 
@@ -167,6 +168,23 @@ def test_the_telecom_rules_run_verbatim_on_user_records(tmp_path: Path) -> None:
     world.close()
 
 
+def test_the_telecom_strategies_suggest_what_was_asked_for(tmp_path: Path) -> None:
+    world = World(tmp_path, extra_fields=TELECOM_FIELDS, otherwise=TELECOM_OTHERWISE)
+    for rule in TELECOM_STRATEGIES:
+        made = world.profiles.rulebook.create(rule.name, rule.condition, weight=rule.weight, action=rule.action)
+        assert made.result().action
+    world.user("ada", monthly_fee=99.9)
+    world.order("ada", 3)
+    for _ in range(6):
+        world.event("ada", "app_use")
+    assert world.profiles.suggestions("ada") == ["suggest a data pack", "suggest an upgrade to a 5G plan"]
+    world.user("bob", monthly_fee=100)
+    assert world.profiles.suggestions("bob") == ["send a coupon for the first purchase"]
+    world.order("bob", 1)
+    assert world.profiles.suggestions("bob") == ["keep the present plan"]
+    world.close()
+
+
 def test_segments_with_members_and_pages(world: World) -> None:
     for k in range(7):
         world.order(f"u{k}", days_ago=k * 10)
@@ -240,9 +258,7 @@ def test_every_rule_says_the_same_of_one_user_and_of_all(world: World) -> None:
     world.profiles.segmentbook.create(
         "counts", "(event_counts in 30 days).get('order', 0) > 1 or 'return' in event_counts"
     ).result()
-    inside = {
-        s.name: {row["user_id"] for row in world.segments.members(s.name)[0]} for s in world.segments.all()
-    }
+    inside = {s.name: {row["user_id"] for row in world.segments.members(s.name)[0]} for s in world.segments.all()}
     for k in range(12):
         mine = {name for name, members in inside.items() if f"u{k}" in members}
         assert set(world.profiles.segments_of(f"u{k}")) == mine

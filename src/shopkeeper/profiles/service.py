@@ -149,8 +149,8 @@ class ProfileService:
         return [] if self._refuses(person.row) else self.tracker.of(person.row)
 
     def suggestions(self, user_id: str) -> list[str]:
-        """What the strategies suggest to do for a user; to one who wants no profile or nothing personal, what they
-        suggest to everybody else. Raises NotFound."""
+        """What the strategies suggest to do for a user; for one who refused a profile or what is personal, the same as
+        when none matches. Raises NotFound."""
         person, table = self._look_up(user_id)
         consents = self._consents
         if consents is not None and not (
@@ -203,4 +203,3 @@ class ProfileService:
 def _plain(value: Any) -> Any:
     """For JSON: a missing number is null."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
