@@ -38,8 +38,8 @@ class Refit:
         self._rulebook = rulebook
         self._registry = registry
         self._releases = releases
-        self._debounce_s = debounce_s
-        self._again_s = again_s
+        self.debounce_s = debounce_s
+        self.again_s = again_s
         self._loop: asyncio.AbstractEventLoop | None = None
         self._unsubscribe: Callable[[], None] = lambda: None
         self._timer: asyncio.TimerHandle | None = None
@@ -49,7 +49,7 @@ class Refit:
         """Call it on the loop. What changed while nobody looked is made up for."""
         self._loop = asyncio.get_running_loop()
         self._unsubscribe = self._rulebook.subscribe(self._heard)
-        self._wait(self._debounce_s)
+        self._wait(self.debounce_s)
 
     def stop(self) -> None:
         """A second call does nothing."""
@@ -79,7 +79,7 @@ class Refit:
         """On the writer's thread."""
         loop = self._loop
         if loop is not None and not loop.is_closed():
-            loop.call_soon_threadsafe(self._wait, self._debounce_s)
+            loop.call_soon_threadsafe(self._wait, self.debounce_s)
 
     def _wait(self, seconds: float) -> None:
         if self._timer is not None:
@@ -89,7 +89,7 @@ class Refit:
 
     def _due(self) -> None:
         if self._working is not None and not self._working.done():
-            self._wait(self._again_s)
+            self._wait(self.again_s)
             return
         self._working = asyncio.ensure_future(self.look())
         self._working.add_done_callback(self._done)
@@ -97,7 +97,7 @@ class Refit:
     def _done(self, task: asyncio.Task[Job | None]) -> None:
         error = None if task.cancelled() else task.exception()
         if isinstance(error, Busy | Overloaded):
-            self._wait(self._again_s)
+            self._wait(self.again_s)
         elif isinstance(error, ShopkeeperError):
             log.warning("the rules have changed, and %s cannot be trained: %s", NAME, error.message)
         elif error is not None:
