@@ -312,6 +312,7 @@ class Shop:
         await asyncio.to_thread(self.serving.sync)
         await asyncio.to_thread(self.traffic.warm)
         self.profiles.tracker.load()
+        self.profiles.rulebook.compiled()  # ten thousand take a second, which no request should wait for
         self._watching = asyncio.create_task(self.profiles.tracker.run(), name="segments")
         self.recommend.warm()  # here and not in a thread: it reads the followers' state
         await asyncio.to_thread(self.jobs.start)
