@@ -1,4 +1,4 @@
-"""The fused score over HTTP: trained, served, fitted again when a rule has changed; what goes wrong disturbs nothing."""
+"""The fused score over HTTP: trained, served, fitted again when a rule changes; what goes wrong disturbs nothing."""
 
 from __future__ import annotations
 
