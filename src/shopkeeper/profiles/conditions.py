@@ -18,7 +18,6 @@ from shopkeeper.rules.schema import Schema
 from shopkeeper.rules.trace import Trace, trace
 from shopkeeper.rules.tree import Node, fields
 
-
 # The problem itself is written in English only: it is left out of the other language.
 _CANNOT_RUN: Mapping[Lang, tuple[str, str]] = {
     "en": ("cannot run: {}", "correct the rule"),
