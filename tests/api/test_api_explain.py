@@ -186,7 +186,7 @@ def test_the_command_line_tells_it_in_both_languages(
     assert "purchases and behaviour" in told()
     assert "rules:" in told()
     assert "规则" in told("--lang", "zh")
-    assert "item:" in told("--level", "inputs", "-k", "20")
+    assert "activity:" in told("--level", "inputs", "-k", "20")
     found = json.loads(told("--level", "two", "--json"))
     assert found["shap_values"].keys() == {"rules", "neural"}
 
