@@ -348,3 +348,15 @@ def _before_and_after(shop: Shop, reopened: Callable[[], Shop]) -> Iterator[Shop
 
 def _then_fail(_: object) -> None:
     raise RuntimeError("disk")
+
+
+def test_nothing_of_an_erased_person_stays_in_the_vocabulary(shop: Shop) -> None:
+    shop.send(("anna", None), ("bert", None), (None, "tab"))
+    shop.bind("tab", "anna")
+    shop.merge("anna", "bert")
+    users, row = shop.vocab.users, shop.row("bert")
+    rows = [*shop.identities.merged_from(row), row]
+    shop.db.writer.run(lambda _: [users.erase(one, f"nobody-{one}") for one in rows])
+    assert (users.row("anna"), users.row("bert"), users.anonymous_row("tab")) == (None, None, None)
+    assert users.redirects.to(row) == []
+    assert users.ids(rows) == [f"nobody-{one}" for one in rows]

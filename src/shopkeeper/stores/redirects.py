@@ -24,6 +24,10 @@ class Redirects:
         shown = [key for key in self._aimed.get(row, []) if key not in self._staged_rows]
         return [*shown, *(key for key, aim in self._staged_rows.items() if aim == row)]
 
+    def forget(self, row: int) -> None:
+        """On the writer's thread, after a commit in which the keys that were aimed at a row were taken away."""
+        self._aimed.pop(row, None)
+
     # -- inside a write, on the writer's thread
 
     def aim(self, key: str, row: int) -> None:

@@ -66,8 +66,8 @@ class UserStore:
             return dict(connection.execute(query).all())
 
     def put(self, user: User, if_match: str | None = None) -> Future[tuple[User, bool]]:
-        """Replaces the record; `(stored, created)`. Raises Invalid; by the future come Stale, and Conflict for the id of
-        a user that was merged into another: the record would take the other's place."""
+        """Replaces the record; `(stored, created)`. Raises Invalid; by the future come Stale, and Conflict for a merged
+        id, as the record would take the place of the other user's."""
         _check(user)
 
         def write(connection: Connection) -> tuple[User, bool]:

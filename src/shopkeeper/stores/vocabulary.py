@@ -98,7 +98,7 @@ class UserVocabulary(Vocabulary):
     def __init__(self, ids: Iterable[str] = (), redirected: Iterable[tuple[str, int]] = ()) -> None:
         super().__init__(ids)
         self.redirects = Redirects(self._rows, redirected)
-        self.erasures = Erasures(self._ids, self._rows)
+        self.erasures = Erasures(self._ids, self._rows, self.redirects)
 
     @staticmethod
     def anonymous_key(anonymous_id: str) -> str:
