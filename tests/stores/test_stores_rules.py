@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from shopkeeper.core.clock import StoppedClock
-from shopkeeper.core.errors import Conflict, Invalid, NotFound, Stale
+from shopkeeper.core.errors import Conflict, Invalid, NotFound, ShopkeeperError, Stale
 from shopkeeper.core.records import Rule
 from shopkeeper.stores.etags import etag
 from shopkeeper.stores.rules import RuleStore
@@ -174,3 +174,16 @@ def test_a_reload_sees_what_another_hand_wrote(store: RuleStore, db: Database) -
     assert store.reload() == 1
     assert [one.name for one in store.all()] == ["theirs"]
     assert store.changes > before
+
+
+def test_a_write_that_fails_leaves_memory_as_the_table_is(db: Database) -> None:
+    store = RuleStore(db, StoppedClock(1))
+    kept = store.create(rule("kept")).result()
+    assert store.all() == [kept]
+    full = "CREATE TRIGGER full BEFORE INSERT ON rules BEGIN SELECT RAISE(ABORT, 'disk is full'); END"
+    db.writer.run(lambda connection: connection.exec_driver_sql(full))
+    before = store.changes
+    for write in (store.create(rule("new")), store.update("kept", weight=9), store.delete("kept")):
+        assert isinstance(write.exception(), ShopkeeperError)
+    assert isinstance(store.create_many([rule("a"), rule("b")]).exception(), ShopkeeperError)
+    assert (store.all(), store.changes) == ([kept], before)
