@@ -204,6 +204,23 @@ def test_a_person_is_erased_while_scores_are_asked(trained: Running) -> None:
     assert scores(trained, "h8")["gate"] < 1.0
 
 
+def test_vectors_of_another_model_are_taken_or_refused_in_words(trained: Running) -> None:
+    """A fusion model publishes vectors itself; a neighbour table has none."""
+    train_ = trained.shop.releases.train
+    finished(trained, train_("item_knn", "item_knn", requested_by="test").job_id)
+    for space, status, said in (
+        ("fusion", "done", ""),
+        ("item_knn", "failed", "no vectors of items"),
+        ("hgt", "failed", "hgt"),
+    ):
+        job = train_("fusion", "fusion", params={"space": space}, requested_by="test")
+        ended = finished(trained, job.job_id)
+        assert ended["status"] == status, ended["error"]
+        assert said in (ended["error"] or "")
+    newest = trained.http.get(f"{V1}/models/fusion/versions").json()["items"][0]
+    assert newest["data"]["space"] == "fusion"
+
+
 def begun(shop: Running) -> str:
     """A training that is in its first epochs, and would go on for minutes."""
     job_id: str = shop.http.post(TRAIN, json=LONG).json()["job_id"]
