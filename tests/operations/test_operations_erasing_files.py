@@ -119,3 +119,9 @@ def test_links_are_not_followed_out_of_the_home(tmp_path: Path) -> None:
     (home / "logs" / "link.log").symlink_to(outside)
     assert clean(home) == Found()
     assert outside.read_text() == "visitor-anna-1"
+
+
+def test_what_a_try_that_was_cut_off_left_goes(tmp_path: Path) -> None:
+    half = put(tmp_path, "imports/A/source.csv.new", "who,item\n18,lamp\n")
+    clean(tmp_path)
+    assert not half.exists()

@@ -26,6 +26,7 @@ from shopkeeper.stores.words import Words
 
 _BLOCK = 1 << 20
 _PLAIN = (".csv", ".tsv", ".txt", ".jsonl", ".ndjson")
+_HALF = ".new"
 _OWN = ("shop.db", "server.")  # the database is the parent's, and no person stands in the files of the lock
 _WHOSE = ("user_id", "anonymous_id")
 Said = dict[str, Any]
@@ -89,6 +90,9 @@ def clean_file(home: Path, path: Path, person: Person, words: Words, plans: dict
 
 
 def _clean_import(path: Path, name: str, person: Person, words: Words, plans: dict[str, Said], found: Found) -> None:
+    if path.suffix == _HALF:
+        path.unlink()  # of a try that was cut off
+        return
     if not _stands_in(path, person, words, plans):
         return
     if path.suffix not in _PLAIN or not _is_plain(path):
@@ -96,7 +100,7 @@ def _clean_import(path: Path, name: str, person: Person, words: Words, plans: di
         found.removed.append(name)
         return
     names = _namer(path, person, words, plans)
-    fresh = path.with_name(f"{path.name}.new")
+    fresh = path.with_name(f"{path.name}{_HALF}")
     with path.open("rb") as source, fresh.open("wb") as target:
         os.fchmod(target.fileno(), path.stat().st_mode)
         target.writelines(record for record in _records(source, path) if not names(record))

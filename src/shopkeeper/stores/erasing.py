@@ -8,7 +8,7 @@ erase_person    last, in one transaction: everything else, and the ids by which 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
 import msgspec
@@ -17,10 +17,10 @@ from sqlalchemy import (
     Connection,
     String,
     Table,
-    bindparam,
     delete,
     func,
     insert,
+    literal,
     null,
     or_,
     select,
@@ -41,7 +41,9 @@ from shopkeeper.stores.words import Words
 Mode: TypeAlias = Literal["erase", "anonymise"]
 ERASED_TYPE = "erased"
 _PIECE = 20_000
+_AT_ONCE = 500
 _E = schema.events.c
+_NEW_NAME = literal("erased-").concat(func.lower(func.hex(func.randomblob(12))))
 
 # Where an id may stand inside of text: what was asked of jobs and what they said, notes about files, about others.
 _TEXTS: tuple[tuple[Table, tuple[str, ...]], ...] = (
@@ -88,13 +90,18 @@ def erase_events(connection: Connection, give: RowGiver, person: Person, mode: M
         nobody |= dict.fromkeys(empty) | {"type_row": give.event_types(connection, [ERASED_TYPE])[ERASED_TYPE]}
         nobody |= {"target_kind": ERASED_KIND, "time": _E.time - _E.time % DAY, "received_at": _E.time - _E.time % DAY}
     words = Words(person.ids)
-    changed = [
-        {"at": seq, "name": _new_name() if mode == "erase" or words.in_text(id) or _holds(id, person.ids) else id}
-        for seq, id in found
-    ]
-    change = update(schema.events).where(_E.seq == bindparam("at"))
-    connection.execute(change.values(**nobody, event_id=bindparam("name")), changed)
+    named = [seq for seq, id in found if words.in_text(id) or _holds(id, person.ids)]
+    _change(connection, [seq for seq, _ in found], nobody | ({"event_id": _NEW_NAME} if mode == "erase" else {}))
+    if mode == "anonymise":
+        _change(connection, named, {"event_id": _NEW_NAME})
     return len(found)
+
+
+def _change(connection: Connection, seqs: Sequence[int], values: Mapping[Any, Any]) -> None:
+    """Many events a statement: one by one takes twenty times as long under foreign keys and a savepoint."""
+    for start in range(0, len(seqs), _AT_ONCE):
+        some = _E.seq.in_(seqs[start : start + _AT_ONCE])
+        connection.execute(update(schema.events).where(some).values(values))
 
 
 def erase_person(

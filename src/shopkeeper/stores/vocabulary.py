@@ -119,14 +119,16 @@ class UserVocabulary(Vocabulary):
 
     def erase(self, row: int, name: str) -> None:
         """Inside a write: after the commit nothing finds the row, which is called `name`."""
-        self.erasures.stage(row, PREFIX + name, [self._ids[row], *self.redirects.to(row)])
+        self.erasures.stage(row, PREFIX + name, [self._own_key(row), *self.redirects.to(row)])
 
     def redirect(self, source: int, target: int) -> None:
         """Inside a write: whatever finds the row `source` finds `target` after the commit."""
-        size = len(self._ids)
-        own = self._ids[source] if source < size else self._staged[source - size]
-        for key in (own, *self.redirects.to(source)):
+        for key in (self._own_key(source), *self.redirects.to(source)):
             self.redirects.aim(key, target)
+
+    def _own_key(self, row: int) -> str:
+        size = len(self._ids)
+        return self._ids[row] if row < size else self._staged[row - size]
 
     def id(self, row: int) -> str:
         """The user id, or the anonymous id of a visitor (`is_anonymous` tells which)."""
