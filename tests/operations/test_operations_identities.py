@@ -26,7 +26,7 @@ from shopkeeper.features.vector import FeatureSet
 from shopkeeper.operations.identities import Identities
 from shopkeeper.settings import Settings
 from shopkeeper.stores.consents import ConsentStore
-from shopkeeper.stores.events import EventLog
+from shopkeeper.stores.events import EventLog, EventRow
 from shopkeeper.stores.following import Following
 from shopkeeper.stores.identities import IdentityStore
 from shopkeeper.stores.sql import Database, open_database, sqlite_url
@@ -232,6 +232,40 @@ def test_without_a_running_shop_an_answer_comes_when_it_is_durable(world: World)
     assert world.identities.bind("x", "u").result(30).moved_events == 1  # taken when the followers read on
     world.log.append([Event(event_type="order", anonymous_id="x", item_id="i1")]).result(30)
     world.following.catch_up()
+    same(world.features, world.rebuilt(), len(world.vocab.users))
+
+
+def test_a_user_with_very_many_events_is_merged_while_others_are_answered(world: World) -> None:
+    """100,000 events five minutes apart, half of them orders, into a user with 20,000 of the same time."""
+    minute = 60_000_000
+
+    def history(user: str, count: int) -> list[EventRow]:
+        return [
+            (
+                *(f"{user}{n}", user, None, "order" if n % 2 else "view", "product", f"i{n * 7 % ITEMS}", None),
+                *(NOW - (count - n) * 5 * minute, 1.0, 2.5, 2.5, None, None),
+            )
+            for n in range(count)
+        ]
+
+    async def live() -> None:
+        world.following.attach(asyncio.get_running_loop())
+        for rows in (history("a", 100_000), history("b", 20_000)):
+            await asyncio.wrap_future(world.log.append_columns(rows))
+        await world.following.wait_for(world.log.last_seq)
+        merging = asyncio.wrap_future(world.identities.merge("a", "b"))
+        row, seen = None, []
+        while not merging.done():  # whoever asks meanwhile is answered, with all or with what was there before
+            row = world.vocab.users.row("b")
+            assert row is not None
+            seen.append(world.features.user_windows(row, NOW)["all"]["events"])
+            await asyncio.sleep(0)
+        assert (await merging).moved_events == 100_000
+        assert set(seen) == {20_000, 120_000}
+        assert seen.count(120_000) > 10  # pairs are counted in pieces
+        world.following.detach()
+
+    asyncio.run(live())
     same(world.features, world.rebuilt(), len(world.vocab.users))
 
 
