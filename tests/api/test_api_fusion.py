@@ -72,6 +72,9 @@ def test_a_shop_of_six_weeks_is_told_what_is_missing(tmp_path: Path) -> None:
         assert told["metrics"]["trained"] is False
         assert "needs data of at least 120 days" in told["metrics"]["reason"]
         assert scores(running, "user-1")["gate"] == 1.0
+        (lacking,) = running.http.get("/readyz").json()["reasons"]
+        assert "home_ranker" in lacking
+        assert "fusion" not in lacking, "a shop is ready without it"
 
 
 @pytest.mark.parametrize(

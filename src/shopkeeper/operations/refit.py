@@ -76,7 +76,7 @@ class Refit:
         return self._releases.train(NAME, champion.algorithm, params=champion.params, requested_by=BY)
 
     def _heard(self) -> None:
-        """On the writer's thread."""
+        """On any thread."""
         loop = self._loop
         if loop is not None and not loop.is_closed():
             loop.call_soon_threadsafe(self._wait, self.debounce_s)

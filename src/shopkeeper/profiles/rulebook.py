@@ -35,7 +35,7 @@ class RuleBook:
         return self._store.changes
 
     def subscribe(self, listener: Callable[[], None]) -> Callable[[], None]:
-        """Called after each durable change, on the writer's thread; it must not wait. Returns what ends it."""
+        """Called after each durable change, on any thread; it must not wait. Returns what ends it."""
         return self._store.subscribe(listener)
 
     def compiled(self) -> Sequence[tuple[Rule, Condition]]:

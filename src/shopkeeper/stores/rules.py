@@ -56,7 +56,8 @@ class RuleStore:
         self._listeners: tuple[Callable[[], None], ...] = ()
 
     def subscribe(self, listener: Callable[[], None]) -> Callable[[], None]:
-        """Called after each durable change, on the writer's thread; it must not wait. Returns what ends it."""
+        """Called after each durable change and each `reload`, on the thread of either; it must not wait. Returns what
+        ends it."""
         self._listeners = (*self._listeners, listener)
 
         def unsubscribe() -> None:
@@ -75,7 +76,10 @@ class RuleStore:
         with self._lock:
             self._present = self._read()
             self.changes += 1
-            return len(self._present)
+            found = len(self._present)
+        for listener in self._listeners:
+            listener()
+        return found
 
     def get(self, name: str, version: int | None = None) -> Rule:
         """The present rule, or one of its versions. Raises NotFound."""
