@@ -93,12 +93,6 @@ class IdentityStore:
             found = self._identity(connection, row)
         return Identity(user_id=found.user_id, anonymous_ids=found.anonymous_ids, merged_from=found.merged_from)
 
-    def merged_from(self, row: int) -> list[int]:
-        """The rows of all users that were merged into this one, through others too, and of its bound visitors."""
-        with self._db.read() as connection:
-            visitors = select(_IDS.anonymous_row).where(_IDS.user_row == row, _IDS.anonymous_row.is_not(None))
-            return sorted([*_merged(connection, row), *connection.scalars(visitors)])
-
     # -- changes
 
     def bind(self, anonymous_id: str, user_id: str, actor: Actor = _NOBODY) -> Future[Done]:
