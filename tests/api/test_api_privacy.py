@@ -1,8 +1,9 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
-from api_server import Running
+from api_server import Running, serving
 
 V1 = "/api/v1"
 
@@ -95,3 +96,18 @@ def test_who_refuses_personalisation_is_answered_as_a_stranger(live: Running) ->
     assert {scenario: slate("shy", scenario) for scenario in scenarios} == stranger
     live.http.put(f"{V1}/users/shy/consent", json={"personalization": True})
     assert {scenario: slate("shy", scenario) for scenario in scenarios} == known
+
+
+def test_a_shop_may_ask_first(tmp_path: Path) -> None:
+    with serving(tmp_path, consent_default=False) as running:
+        assert consent(running, "user-1")["profiling"] is False
+        assert running.http.get(f"{V1}/user/user-1").json()["scores"] is None
+        assert running.http.get(f"{V1}/explain/user-1").status_code == 403
+        running.http.post(f"{V1}/segments", json={"name": "all", "condition": "total_events >= 1"})
+        assert running.http.get(f"{V1}/segments/all/users").json()["items"] == []
+        running.http.post(f"{V1}/personalization/opt-in", json={"user_id": "user-1"})
+        assert running.http.get(f"{V1}/user/user-1").json()["scores"] is not None
+        members = running.http.get(f"{V1}/segments/all/users").json()["items"]
+        assert [one["user_id"] for one in members] == ["user-1"]
+        meet(running, "newcomer")
+        assert running.http.get(f"{V1}/user/newcomer").json()["scores"] is None
