@@ -224,7 +224,7 @@ class TestCatalog:
 
             def __setattr__(self, name: str, value: object) -> None:
                 super().__setattr__(name, value)
-                if len(vars(self)) >= 10:  # made to the end
+                if "_sellable" in vars(self):  # made to the end
                     size = len(self.sellable())
                     columns = (self.ids, self.names, self.category, self.kind, self.price, self.active)
                     looks.append(all(len(column) >= size for column in columns) and all(self.ids[:size]))
