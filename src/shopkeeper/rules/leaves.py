@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -65,11 +66,11 @@ def _number(node: Compare, row: Row, wanted: bool, holds: bool, words: Phrases) 
         goal = f"{name} {node.op if wanted else _OPPOSITE[node.op]} {bound}"
         says = words.lacks.format(lacking)
         return Leaf(unparse(node), holds, says, words.known_and.format(lacking, goal), None, 2.0)
-    gap = right - left
+    gap = 0.0 if left == right else right - left  # infinite numbers too
     stands = name if isinstance(node.left, Constant) else words.stands.format(name, shown(left, words))
     says = words.compares.format(stands, op, bound)
     would = words.would.format(name, _OPPOSITE[op], bound, shown(left, words), _away(op, gap, words))
-    effort = abs(gap) / (abs(left) + abs(right) + 1e-9)
+    effort = abs(gap) / (abs(left) + abs(right) + 1e-9) if math.isfinite(gap) else 1.0
     fixed = isinstance(node.left, Constant) and isinstance(node.right, Constant)
     return Leaf(unparse(node), holds, says, would, abs(gap), effort, fixed)
 
