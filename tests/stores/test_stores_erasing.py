@@ -20,7 +20,7 @@ from shopkeeper.stores.sql import Database
 from shopkeeper.stores.sweep import sweep
 from shopkeeper.stores.users import UserStore
 from shopkeeper.stores.vocabulary import Vocabularies
-from shopkeeper.stores.words import Words
+from shopkeeper.stores.words import BLOT, Words
 
 
 @pytest.fixture
@@ -227,3 +227,16 @@ def test_no_ids_are_found_nowhere() -> None:
     assert not words.in_bytes(b"anything")
     assert words.blotted("anything") == "anything"
     assert Words(["17"]).unmistakable().ids == frozenset()
+
+
+def test_a_short_id_is_taken_out_of_json_where_a_person_is_meant() -> None:
+    words = Words(["17", "visitor-4711"])
+    said = {
+        "user_id": "17", "days": 17, "limit": "17", "users": ["17", 17, 18], "note": "of user 17, not of 170",
+        "model": "m17", "deep": [{"anonymous_id": "visitor-4711", "visitor-4711": None}], "ok": True, "share": 0.17,
+    }  # fmt: skip
+    assert words.out_of(said) == {
+        "user_id": BLOT, "days": 17, "limit": "17", "users": [BLOT, BLOT, 18],
+        "note": f"of user {BLOT}, not of 170", "model": "m17", "deep": [{"anonymous_id": BLOT, BLOT: None}],
+        "ok": True, "share": 0.17,
+    }  # fmt: skip

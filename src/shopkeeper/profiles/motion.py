@@ -14,7 +14,7 @@ from shopkeeper.profiles.lifecycle import ACTIVE_DAYS, COOLING_DAYS, LOST_DAYS, 
 from shopkeeper.profiles.rfm import moments
 from shopkeeper.profiles.sources import Many
 from shopkeeper.profiles.table import ProfileTable
-from shopkeeper.rules.horizon import NEVER, Motion
+from shopkeeper.rules.horizon import AGAIN, NEVER, Motion, Times
 from shopkeeper.rules.schema import Schema
 from shopkeeper.rules.vectors import Numbers
 
@@ -28,18 +28,21 @@ def movable(schema: Schema) -> frozenset[str]:
     return frozenset((*schema.windows, *GROWING, *_STEPPING))
 
 
-def motions(table: ProfileTable, source: Many, names: Iterable[str]) -> dict[str, Motion]:
-    """How each movable field among `names` moves for the users of the table."""
-    return {name: _motion(table, source, name) for name in names}
+def motions(table: ProfileTable, source: Many, names: Iterable[str], again: Times = AGAIN) -> dict[str, Motion]:
+    """How each movable field among `names` moves for the users of the table. `again` as in `compile_horizon`: a risk,
+    which moves by the hour, is not looked at more often than that while the clock is far behind."""
+    return {name: _motion(table, source, name, again) for name in names}
 
 
-def _motion(table: ProfileTable, source: Many, name: str) -> Motion:
+def _motion(table: ProfileTable, source: Many, name: str, again: Times) -> Motion:
     if name in GROWING:
         return _A_DAY
     if name == "lifecycle":
         return Motion(until=_next_stage(table))
     if name in STEPPING:
-        return Motion(until=table.behaviour.until(name))
+        until = table.behaviour.until(name)
+        late = np.asarray(again) > AGAIN
+        return Motion(until=np.maximum(until, np.where(late & (name == "churn_risk"), source.now + again, 0)))
     base, hours = table.schema.windows[name]
     return Motion(until=source.next_change(base, hours / DAY_HOURS))
 

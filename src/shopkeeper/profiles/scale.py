@@ -44,7 +44,7 @@ class ScaleKeeper:
         """After a minute with news, and whenever a fiftieth of the customers is new."""
         if not self._dirty or self._taken is None:
             return self._dirty
-        return wall - self._taken >= AGE or self._customers > self.current.customers * 1.02
+        return abs(wall - self._taken) >= AGE or self._customers > self.current.customers * 1.02
 
     def renew(self, wall: int) -> NDArray[np.int64]:
         """New bounds. Gives the rows whose scores are others now."""

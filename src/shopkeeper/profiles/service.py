@@ -169,8 +169,7 @@ class ProfileService:
         """
         schema = self.schema.refresh()
         parse(condition, schema)
-        self.tracker.catch_up()
-        scale = self.tracker.scale.current
+        scale = self.tracker.bounds()
         n = max(self._features.n_users, self.people.n)
         everybody = Many.everybody(self._features, self._clock.now(), n)
         table = ProfileTable(schema, everybody, [self.people.at(row) for row in range(n)], scale)
@@ -192,8 +191,7 @@ class ProfileService:
                 code="unknown_user",
                 field="user_id",
             )
-        self.tracker.catch_up()
-        scale = self.tracker.scale.current
+        scale = self.tracker.bounds()
         return person, ProfileTable(self.schema.current(), One(self._features, person.row, now), [person], scale)
 
     def _refuses(self, row: int) -> bool:

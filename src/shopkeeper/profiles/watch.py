@@ -26,7 +26,8 @@ _PURCHASES = frozenset(
 _EVENTS = frozenset(field.name for field in STANDARD) - {"user_id"}
 _SALES = frozenset({Role.ORDER, Role.RETURN})
 
-Look: TypeAlias = Callable[[Columns, Mapping[str, Motion], Times], "tuple[NDArray[np.bool_], NDArray[np.int64]]"]
+Answer: TypeAlias = "tuple[NDArray[np.bool_], NDArray[np.int64]]"
+Look: TypeAlias = Callable[[Columns, Mapping[str, Motion], Times, Times], Answer]
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,5 +55,5 @@ def watched(condition: Condition, movable: frozenset[str]) -> Watched:
     return Watched(condition, look, fields, condition.fields & movable)
 
 
-def _nobody(columns: Columns, _: Mapping[str, Motion], __: Times) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+def _nobody(columns: Columns, _: Mapping[str, Motion], __: Times, ___: Times) -> Answer:
     return np.zeros(columns.n, dtype=np.bool_), np.full(columns.n, NEVER, dtype=np.int64)

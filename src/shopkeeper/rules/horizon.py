@@ -53,19 +53,22 @@ STILL = Motion()
 Answer: TypeAlias = "tuple[NDArray[np.bool_], NDArray[np.int64]]"
 
 
-def compile_horizon(tree: Node, movable: Container[str]) -> Callable[[Columns, Mapping[str, Motion], Times], Answer]:
-    """The condition as a function of columns (n,), the motions of its movable fields, and now (us, one or (n,)).
+def compile_horizon(
+    tree: Node, movable: Container[str]
+) -> Callable[[Columns, Mapping[str, Motion], Times, Times], Answer]:
+    """The condition as a function of columns (n,), the motions of its movable fields, now (us, one or (n,)), and after
+    how long (us, likewise) what cannot be foreseen is looked at again, AGAIN as a rule.
 
     Gives (bool (n,), int64 (n,)): the answer, and the first moment after now at which it may be another.
     """
     names = fields(tree)
     moving = frozenset(id(node) for node in walk(tree) if any(name in movable for name in fields(node)))
 
-    def run(columns: Columns, motions: Mapping[str, Motion], now: Times) -> Answer:
+    def run(columns: Columns, motions: Mapping[str, Motion], now: Times, again: Times) -> Answer:
         n = columns.n
         used = {name: columns.values[name] for name in names if name in columns.values}
         with np.errstate(all="ignore"):
-            holds, until = _Look(used, motions, moving, now).condition(tree)
+            holds, until = _Look(used, motions, moving, now, again).condition(tree)
         answers, soonest = np.empty(n, dtype=np.bool_), np.empty(n, dtype=np.int64)
         answers[:], soonest[:] = holds, np.maximum(until, np.asarray(now) + 1)
         return answers, soonest
@@ -84,12 +87,18 @@ class _Number:
 
 class _Look:
     def __init__(
-        self, columns: Mapping[str, Any], motions: Mapping[str, Motion], moving: frozenset[int], now: Times
+        self,
+        columns: Mapping[str, Any],
+        motions: Mapping[str, Motion],
+        moving: frozenset[int],
+        now: Times,
+        again: Times,
     ) -> None:
         self._columns = columns
         self._motions = motions
         self._moving = moving
         self._now = now
+        self._again = np.asarray(now) + again  # when to look again at what cannot be foreseen
 
     def condition(self, node: Node) -> tuple[Any, Any]:
         """(answer, until) of a node of type bool."""
@@ -159,7 +168,7 @@ class _Look:
         if op == "/" and not np.any(right.slope):
             return _Number(value, left.slope / np.where(np.equal(right.value, 0), np.nan, right.value), until)
         moves = np.not_equal(left.slope, 0) | np.not_equal(right.slope, 0)
-        return _Number(value, 0.0, np.where(moves, np.minimum(until, np.asarray(self._now) + AGAIN), until))
+        return _Number(value, 0.0, np.where(moves, np.minimum(until, self._again), until))
 
     def _extreme(self, function: str, parts: list[_Number]) -> _Number:
         """The one that wins, until another overtakes it."""
@@ -184,7 +193,7 @@ class _Look:
         return _Number(value, 0.0, np.minimum(inner.until, reached))
 
     def _unforeseen(self, value: Any, until: Any) -> _Number:
-        return _Number(value, 0.0, np.minimum(until, np.asarray(self._now) + AGAIN))
+        return _Number(value, 0.0, np.minimum(until, self._again))
 
     # -- time ------------------------------------------------------------------------------------------------
 
@@ -206,5 +215,5 @@ class _Look:
             if (motion := self._motions.get(name)) is not None:
                 until = np.minimum(until, motion.until)
                 if motion.slope:
-                    until = np.minimum(until, np.asarray(self._now) + AGAIN)
+                    until = np.minimum(until, self._again)
         return until

@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 from sqlalchemy import (
+    JSON,
     Column,
     Connection,
     String,
@@ -163,11 +164,12 @@ def _blot_texts(connection: Connection, words: Words, where: Sequence[tuple[Tabl
         keys = list(table.primary_key.columns)
         for name in names:
             column = type_coerce(table.c[name], String)
-            found = connection.execute(select(*keys, column.label("text")).where(_any(column, words))).all()
-            for *key, text in found:
+            found = connection.execute(select(*keys, table.c[name].label("said")).where(_any(column, words))).all()
+            for *key, said in found:
                 this = [one == part for one, part in zip(keys, key, strict=True)]
-                value = {table.c[name]: type_coerce(words.blotted(text), String)}
-                connection.execute(update(table).where(*this).values(value))
+                fresh = words.out_of(said) if isinstance(table.c[name].type, JSON) else words.blotted(said)
+                if fresh != said:
+                    connection.execute(update(table).where(*this).values({table.c[name]: fresh}))
 
 
 def _blot_withheld(connection: Connection, person: Person, words: Words) -> None:

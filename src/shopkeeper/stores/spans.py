@@ -70,13 +70,17 @@ class SpanStore:
 
     def open(self) -> dict[str, tuple[NDArray[np.int64], NDArray[np.int64]]]:
         """Segment -> (user rows, times of entry) of its members, both (k,)."""
+        with self._db.read() as connection:
+            return self.open_in(connection)
+
+    def open_in(self, connection: Connection) -> dict[str, tuple[NDArray[np.int64], NDArray[np.int64]]]:
+        """`open` as a write of the caller's sees it."""
         query = select(_C.segment, _C.user_row, _C.entered_at).where(_C.left_at.is_(None))
         found: dict[str, tuple[list[int], list[int]]] = {}
-        with self._db.read() as connection:
-            for segment, row, entered in connection.execute(query):
-                rows, times = found.setdefault(segment, ([], []))
-                rows.append(row)
-                times.append(entered)
+        for segment, row, entered in connection.execute(query):
+            rows, times = found.setdefault(segment, ([], []))
+            rows.append(row)
+            times.append(entered)
         return {
             segment: (np.array(rows, dtype=np.int64), np.array(times, dtype=np.int64))
             for segment, (rows, times) in found.items()
