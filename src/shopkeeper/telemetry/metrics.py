@@ -79,7 +79,7 @@ live_lag_seconds = _gauge("live_lag_seconds", "How far the live stream is behind
 
 # -- webhooks
 webhook_deliveries_total = _counter(
-    "webhook_deliveries_total", "Attempts to tell a webhook (delivered, retried, failed) and what was dropped", "outcome"
+    "webhook_deliveries_total", "Attempts to tell a webhook: delivered, retried, failed, dropped", "outcome"
 )
 webhook_post_seconds = _histogram("webhook_post_seconds", "Time of one attempt", buckets=_PREDICT)
 
