@@ -35,9 +35,15 @@ class World:
         options = {"catalog": self.catalog, **options}
         self.profiles = ProfileService(self.db, self.clock, self.features, users, **options)
         self.tracker = self.profiles.tracker
-        self.segments = Segments(self.profiles.segmentbook, self.tracker, users, self.clock)
+        self._segments = Segments(self.profiles.segmentbook, self.tracker, users, self.clock)
         self.log.subscribe(lambda batch, _: self.tracker.apply(batch))
         self.users.subscribe(self.tracker.touch)
+
+    @property
+    def segments(self) -> Segments:
+        """As of now."""
+        self.tracker.catch_up()
+        return self._segments
 
     def order(self, user: str, days_ago: float, item: str = "mug", quantity: float = 1, price: float = 10.0) -> None:
         self.event(user, "order", days_ago, item, quantity, price)

@@ -122,7 +122,7 @@ def test_until_then_nothing_changes(rows: list[tuple[int, int, int, int]], text:
     source = Many.some(state, np.arange(USERS), now)
     table = ProfileTable(SCHEMA, source, [None] * USERS, scale)
     look = compile_horizon(tree, MOVABLE)
-    holds, until = look(table.columns(), motions(table, source, fields(tree) & MOVABLE), now)
+    holds, until = look(table.columns(), motions(table, source, fields(tree) & MOVABLE), now, AGAIN)
     until = np.minimum(until, source.next_arrival())
 
     answers = compile_columns(tree)
@@ -151,7 +151,8 @@ def test_the_moment_of_a_change_is_exact(text: str, turns: int) -> None:
     source = Many.some(state, np.arange(1), np.array([NOW]))
     table = ProfileTable(SCHEMA, source, [None])
     tree = parse(text, SCHEMA)
-    _, until = compile_horizon(tree, MOVABLE)(table.columns(), motions(table, source, fields(tree) & MOVABLE), NOW)
+    how = motions(table, source, fields(tree) & MOVABLE)
+    _, until = compile_horizon(tree, MOVABLE)(table.columns(), how, NOW, AGAIN)
     if turns == NEVER:
         assert until[0] > NOW + 1000 * DAY
     else:
@@ -166,5 +167,6 @@ def test_what_cannot_be_foreseen_is_looked_at_every_minute(text: str) -> None:
     source = Many.some(state, np.arange(1), np.array([NOW]))
     table = ProfileTable(SCHEMA, source, [None])
     tree = parse(text, SCHEMA)
-    _, until = compile_horizon(tree, MOVABLE)(table.columns(), motions(table, source, fields(tree) & MOVABLE), NOW)
+    how = motions(table, source, fields(tree) & MOVABLE)
+    _, until = compile_horizon(tree, MOVABLE)(table.columns(), how, NOW, AGAIN)
     assert until[0] == NOW + AGAIN

@@ -221,7 +221,9 @@ class SegmentTracker:
             if known.get(name) != segment.version:
                 members.unseen[: self._n] = True
                 self._filling.add(name)
-        self._stays.write([(Change(name, row, False, at), False) for name, gone in spans.items() for row in gone[0].tolist()])
+        self._stays.write(
+            [(Change(name, row, False, at), False) for name, gone in spans.items() for row in gone[0].tolist()]
+        )
         everybody = np.arange(self._n)
         for start in range(0, self._n, _CHUNK):
             part = everybody[start : start + _CHUNK]
