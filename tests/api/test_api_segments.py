@@ -11,6 +11,7 @@ import pytest
 from api_server import Running, serving
 
 from shopkeeper.client import ShopkeeperClient
+from shopkeeper.stores.paging import cursor_after
 
 V1 = "/api/v1"
 SEGMENTS = f"{V1}/segments"
@@ -83,6 +84,33 @@ def test_members_at_a_time_and_the_history(shop: Running) -> None:
     assert shop.http.get(f"{SEGMENTS}/buyers/users", params={"at": "2026-01-01"}).status_code == 400
     assert shop.http.get(f"{SEGMENTS}/nobody/history").status_code == 404
     assert shop.http.get(f"{SEGMENTS}/nobody/users").status_code == 404
+
+
+def test_times_at_the_ends_of_the_calendar(shop: Running) -> None:
+    make(shop, "old", "orders >= 1")
+    url = f"{SEGMENTS}/old"
+    late = "9999-12-31T23:59:59-14:00"
+    limit = time.monotonic() + 10
+    while len(members(shop, "old", at=late)) < 3:
+        assert time.monotonic() < limit, "the spans are durable soon after"
+    assert members(shop, "old", at="0001-01-01T00:00:00+14:00") == []
+    for query in (
+        {"to": "0001-01-01T00:00:00Z"}, {"from": "0001-01-01T00:00:00+14:00"}, {"to": "1899-12-31T23:59:59Z"},
+        {"to": late}, {"from": "1899-12-31T00:00:00Z", "step": "9999d"},
+    ):  # fmt: skip
+        answer = shop.http.get(f"{url}/history", params=query)
+        assert (answer.status_code, "years 1900 to 9999" in answer.json()["detail"]) == (400, True), query
+    whole = {"from": "1900-01-01T00:00:00Z", "to": "9999-12-31T23:59:59.999999Z", "step": "9999d"}
+    assert shop.http.get(f"{url}/history", params=whole).json()["sizes"][-1]["size"] == 3
+
+
+def test_a_made_up_cursor_is_refused(shop: Running) -> None:
+    make(shop, "paged", "orders >= 1")
+    for key in ("9" * 11, "9" * 30, "9" * 380, "\u0663"):
+        cursor = cursor_after(key)
+        for more in ({}, {"at": "2026-01-01T00:00:00Z"}):
+            answer = shop.http.get(f"{SEGMENTS}/paged/users", params={"cursor": cursor, **more})
+            assert answer.status_code == 400, key
 
 
 def test_pages_and_the_file(shop: Running, tmp_path: Path) -> None:

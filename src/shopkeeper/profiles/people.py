@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,13 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Row, Select, select
 
-from shopkeeper.core.clock import MINUTE
 from shopkeeper.stores import schema
 from shopkeeper.stores.identities import final_row
 from shopkeeper.stores.sql import Database
 
 _C = schema.users.c
 _CHUNK = 500
+_LATE_S = 60.0
+"""After so many seconds a record is committed, or never."""
+_APART_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,19 +36,28 @@ class Person:
 class People:
     """Everybody's record in memory; `version` grows when one changed. Anonymous visitors are not people here."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, *, seconds: Callable[[], float] = time.monotonic) -> None:
         self._db = db
+        self._seconds = seconds
         self._people: dict[int, Person] = {}
-        self._read_up_to = 0
+        self._readings: list[tuple[float, int]] = []  # (begun, newest time of a record)
+        self._complete = -1  # every record up to this time was read
         self.version = 0
 
     def refresh(self) -> None:
-        """Reads what changed since the last time, with a margin: a record may be committed later than its time says."""
-        since = self._read_up_to - MINUTE
+        """Reads what changed. A record may be committed later than its time says, so what is new is read again for a
+        while; what was imported at once an hour ago is not."""
+        begun = self._seconds()
         with self._db.read() as connection:
-            rows = connection.execute(_users().where(_C.updated_at >= since)).all()
+            rows = connection.execute(_users().where(_C.updated_at > self._complete)).all()
         self._take(rows)
-        self._read_up_to = max([self._read_up_to, *(row.updated_at for row in rows)])
+        newest = max((row.updated_at for row in rows), default=self._complete)
+        old = [reading for reading in self._readings if reading[0] <= begun - _LATE_S]
+        if old:
+            self._complete = max(self._complete, old[-1][1])
+        del self._readings[: len(old)]
+        if not self._readings or begun >= self._readings[-1][0] + _APART_S:
+            self._readings.append((begun, newest))
 
     def reread(self, rows: Iterable[int]) -> None:
         """Reads these rows again."""

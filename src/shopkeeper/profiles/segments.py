@@ -9,12 +9,13 @@ import csv
 import io
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 import numpy as np
 
-from shopkeeper.core.clock import DAY, HOUR, MINUTE, Clock, rfc3339
+from shopkeeper.core.clock import DAY, HOUR, MINUTE, Clock, micros, rfc3339
 from shopkeeper.core.errors import Invalid, NotFound
 from shopkeeper.core.records import Segment
 from shopkeeper.profiles.segmentbook import SegmentBook
@@ -28,6 +29,7 @@ POINTS = 1000
 _UNITS = {"d": DAY, "h": HOUR, "m": MINUTE}
 _STEP = re.compile(r"([1-9]\d{0,4})([dhm])")
 _CSV_ROWS = 1000
+_FIRST, _LAST = micros(datetime(1900, 1, 1, tzinfo=UTC)), micros(datetime.max.replace(tzinfo=UTC))
 
 
 class Segments:
@@ -141,6 +143,9 @@ def _times(start: int, end: int, step: str) -> np.ndarray[Any, np.dtype[np.int64
     read = _STEP.fullmatch(step)
     if read is None:
         raise Invalid(f"step {step!r} is none; write a number and d, h or m, such as 1d or 6h", field="step")
+    for field, time in (("to", end), ("from", start)):
+        if not _FIRST <= time <= _LAST:
+            raise Invalid(f"{field} lies outside of the years 1900 to 9999", field=field)
     if end < start:
         raise Invalid("from lies behind to; give the earlier one as from", field="from")
     every = int(read[1]) * _UNITS[read[2]]
@@ -159,6 +164,6 @@ def _sized(segment: Segment, size: int) -> Segment:
 
 
 def _row_of(key: str | None) -> int:
-    if key is not None and not key.isdecimal():
+    if key is not None and not (key.isascii() and key.isdecimal() and len(key) <= 10):
         raise Invalid("cursor was not given out by this list; begin without one", field="cursor")
     return -1 if key is None else int(key)
