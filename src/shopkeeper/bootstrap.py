@@ -271,7 +271,7 @@ class Shop:
             self.webhooks,
             clock,
             destinations,
-            allows=lambda row: self.consents.allows(row, "marketing"),
+            allows=self._may_be_told_of,
             keep_days=settings.keep_days,
         )
         tracker.tell(self.webhooks.announce, self.messenger.wake)
@@ -338,6 +338,12 @@ class Shop:
         if self._watching is not None:
             await asyncio.to_thread(self.profiles.tracker.save)
         await asyncio.to_thread(self._held.close)
+
+    def _may_be_told_of(self, row: int) -> bool:
+        """Nobody who refuses marketing. For a merged user it is the other who says so, and an erased one is nobody."""
+        users = self.vocab.users
+        present = users.row(users.id(row))
+        return present is not None and self.consents.allows(present, "marketing")
 
     def _stream(self) -> LiveStream | None:
         speed = self.settings.live_speed
