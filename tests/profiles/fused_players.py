@@ -7,6 +7,7 @@ import numpy as np
 from shopkeeper.core.records import Rule
 from shopkeeper.profiles.families import field_of
 from shopkeeper.profiles.fusion.activity import ACTIVITY
+from shopkeeper.profiles.fusion.inputs import summary_of
 from shopkeeper.profiles.fusion.model import SUMMARY, FusionInputs, FusionModel, ItemSpace, Net, SpendHead
 from shopkeeper.profiles.players import Basket, Players, RuleSide
 
@@ -85,7 +86,7 @@ def players_of(
     basket = Basket(tuple(f"i{at}" for at in range(items)), tuple(kinds), weight / length, vectors)
     mass = (float(items) if items else 0.0) if seen is None else seen
     own = FusionInputs(
-        *side.inputs(),
+        *summary_of(side.weight, side.matched),
         embedding=(basket.weight @ basket.vectors)[None, :].astype(np.float32),
         activity=random.normal(size=(1, len(names))).astype(np.float32),
         seen=np.array([mass], dtype=np.float32),

@@ -62,6 +62,21 @@ def test_the_score_is_that_of_the_model_as_it_is_trained_and_served(tmp_path: Pa
     world.close()
 
 
+@pytest.mark.parametrize("fused", [True, False])
+def test_profile_and_explanation_show_the_same_score_to_the_last_digit(tmp_path: Path, fused: bool) -> None:
+    world, _ = shop(tmp_path, fused=fused)
+    for at in range(40):  # weights whose sums depend on the order in which they are added
+        condition = f"orders >= {at % 7} and total_events > {at % 3}"
+        world.profiles.rulebook.create(f"r{at}", condition, weight=0.1 * (-1) ** at * (at or 0.0)).result()
+    for user in ("ada", "new"):
+        scores = world.profiles.profile(user)["scores"]
+        for level in FEW:
+            told = world.profiles.explain(user, level=level)
+            for name in ("final_score", "probability", "gate", "f_rule", "f_nn"):
+                assert getattr(told, name) == scores[name], (user, level, name)
+    world.close()
+
+
 def test_players_have_names_and_no_two_the_same(tmp_path: Path) -> None:
     world, _ = shop(tmp_path)
     groups = world.profiles.explain("ada").shap_values

@@ -15,7 +15,7 @@ from shopkeeper.core.errors import Conflict, Invalid, NotFound
 from shopkeeper.core.protocols import silent
 from shopkeeper.core.records import Event
 from shopkeeper.profiles.fusion.algorithm import Fusion
-from shopkeeper.profiles.fusion.blocks import Block, blocks, cutoffs, outcome
+from shopkeeper.profiles.fusion.blocks import Block, blocks, cutoffs, outcome, table_at
 from shopkeeper.profiles.fusion.family import FusionFamily, takings
 from shopkeeper.profiles.fusion.past import ShopPast, signature
 from shopkeeper.stores.consents import ConsentStore
@@ -98,6 +98,9 @@ def test_nobody_who_refused_is_learned_of(world: World, tmp_path: Path) -> None:
     training, check, held = made(past)
     assert not any(row in block.rows for block in [*training, check, held])
     assert row not in takings(past, NOW).user
+    past = past_of(tmp_path)
+    past.state.apply(past.events)
+    assert table_at(past, past.state, NOW)[0].scale.customers == CUSTOMERS - 1, "as a live shop's RFM scale"
     Meta(world.db).set("consent.default", "no").result()
     with pytest.raises(Conflict, match="needs data"):
         made(past_of(tmp_path))

@@ -16,7 +16,8 @@ from profile_world import World
 from shopkeeper.core.errors import Unavailable
 from shopkeeper.core.protocols import Labelled, TrainingData, silent
 from shopkeeper.profiles.fusion.algorithm import Fusion
-from shopkeeper.profiles.fusion.family import FusionFamily
+from shopkeeper.profiles.fusion.blocks import Block
+from shopkeeper.profiles.fusion.family import FusionFamily, _naive
 from shopkeeper.profiles.fusion.fitting import logistic
 from shopkeeper.profiles.fusion.measures import spearman
 from shopkeeper.profiles.fusion.model import FusionModel, sigmoid
@@ -69,6 +70,24 @@ def test_the_gate_asks_for_the_champion_and_for_the_rules(
 ) -> None:
     champion = FAMILY.evaluate(model, data.holdout)
     assert FAMILY.judge({**champion, **change}, champion).verdict == verdict
+
+
+@pytest.mark.parametrize("size", [1e-3, 1e3])
+def test_the_size_of_the_weights_is_the_shops_choice(data: TrainingData, size: float) -> None:
+    """The baseline is as strong with weights in the thousands, and the model learns what they are worth."""
+    rows, held = data.train, data.holdout
+
+    def sized(block: Block) -> Block:
+        return replace(block, facts=replace(block.facts, score=block.facts.score * size))
+
+    check, last = sized(rows.validation), sized(held.block)
+    naive = _naive(check, last)
+    for name in ("naive_auc", "naive_brier", "naive_log_loss"):
+        assert naive[name] == pytest.approx(held.naive[name]), name
+    many = replace(rows, training=[sized(block) for block in rows.training], validation=check)
+    measures = FAMILY.evaluate(Fusion(PARAMS, 3).fit(many, silent), replace(held, block=last, naive=naive))
+    usual = FAMILY.evaluate(Fusion(PARAMS, 3).fit(rows, silent), held)
+    assert measures["log_loss"] < 1.05 * usual["log_loss"]
 
 
 def test_expected_spend_adds_up_on_the_block_of_the_calibration(data: TrainingData, model: FusionModel) -> None:

@@ -16,6 +16,7 @@ from shopkeeper.explain.contributions import Contributions, probability
 from shopkeeper.explain.sentences import sentences
 from shopkeeper.profiles.conditions import Condition
 from shopkeeper.profiles.families import family_of, field_of
+from shopkeeper.profiles.fusion.inputs import summary_of
 from shopkeeper.profiles.fusion.model import FusionInputs, FusionModel
 from shopkeeper.profiles.ladder import Level, rule_values, shared_out
 from shopkeeper.profiles.players import Basket, Players, RuleSide
@@ -115,8 +116,11 @@ class Question:
         rules = [rule for rule, _ in self.rules]
         held = np.array(matched, dtype=np.bool_)
         side = RuleSide.of(rules, [condition.fields for _, condition in self.rules], held, model)
+        # The sum over all rules in their order, as the profile takes it: both show the same score to the last digit.
+        score, summary = summary_of(np.array([rule.weight for rule in rules], dtype=np.float64), held)
         own = FusionInputs(
-            *side.inputs(),
+            score=score,
+            rules=summary,
             embedding=(basket.weight @ basket.vectors)[None, :].astype(np.float32),
             activity=learned.activity.astype(np.float32),
             seen=learned.seen.astype(np.float32),

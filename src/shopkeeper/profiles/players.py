@@ -55,11 +55,6 @@ class RuleSide:
             rate=np.array([model.rule_rates.get(rules[at].name, 0.0) for at in weighty], dtype=np.float64),
         )
 
-    def inputs(self) -> tuple[Numbers, Numbers]:
-        """`(score (1,), summary (1, len(SUMMARY)))` of the user, as the model wants them."""
-        sums = self.sums().sum(axis=0, keepdims=True)
-        return sums[:, 0], self.summary(np.ones((1, len(self.families))))
-
     def summary(self, members: Numbers) -> Numbers:
         """(m, F) of 0 and 1 -> (m, len(SUMMARY)): the rules of the families that are in; the others match nobody."""
         strength = members[:, :, None] * self.strength()

@@ -53,7 +53,7 @@ class Scores:
         fused = fusing.model.fuse(gather_one(fusing.frame, table, weights, matched, self._features, row))
         return {
             "final_score": float(fused.score[0]),
-            "probability": float(fused.probability[0]),
+            "probability": probability(float(fused.score[0])),
             "gate": float(fused.gate[0]),
             "f_rule": float(fused.f_rule[0]),
             "f_nn": float(fused.f_nn[0]),

@@ -103,10 +103,12 @@ def blocks(
 
 
 def table_at(past: ShopPast, state: FeatureState, cutoff: int) -> tuple[ProfileTable, NDArray[np.bool_]]:
-    """(the profile of everybody at a moment with the RFM scale of that moment, who counts as a customer)."""
+    """(the profile of everybody at a moment with the RFM scale of that moment, who counts as a customer). Who refused
+    profiling does not count, and is not on the scale."""
     n = state.n_users
     table = ProfileTable(past.schema, Many.everybody(state, cutoff, n), [past.person(row) for row in range(n)])
     count = past.people.members(n, table.number("total_events") > 0)
+    count[[row for row in past.refused if row < n]] = False
     orders = np.where(count, table.number("orders"), 0.0)
     table.scale = RfmScale.of(moments(table.number("days_since_order"), cutoff), orders, table.number("net_spend"))
     return table, count
@@ -115,8 +117,6 @@ def table_at(past: ShopPast, state: FeatureState, cutoff: int) -> tuple[ProfileT
 def _as_of(past: ShopPast, state: FeatureState, cutoff: int) -> tuple[RfmScale | None, NDArray[np.int64]]:
     table, count = table_at(past, state, cutoff)
     count &= table.number(f"total_events in {ALIVE_DAYS} days") > 0
-    gone = [row for row in past.refused if row < len(count)]
-    count[gone] = False
     return table.scale, np.flatnonzero(count)
 
 

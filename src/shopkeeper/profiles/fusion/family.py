@@ -107,7 +107,9 @@ def takings(past: ShopPast, cutoff: int) -> Takings:
 
 
 def _naive(validation: Block, held: Block) -> Metrics:
-    slope, shift = calibration(validation.facts.score, validation.ordered)
-    alone = of_chance(held.ordered, sigmoid(slope * held.facts.score + shift))
+    # In units of its spread: a shop's weights may be of any size, and the calibration looks near slope 1.
+    unit = float(validation.facts.score.std()) or 1.0
+    slope, shift = calibration(validation.facts.score / unit, validation.ordered)
+    alone = of_chance(held.ordered, sigmoid(slope * held.facts.score / unit + shift))
     mean = np.full(len(held), float(validation.spend.mean()))
     return {f"naive_{name}": value for name, value in {**alone, **of_spend(held.spend, mean)}.items()}

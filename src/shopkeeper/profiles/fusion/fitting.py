@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -74,12 +74,13 @@ def fit(
     torch = _torch()
     with _seeded(torch, seed):
         mean, scale = train.rules.mean(axis=0), _scale(train.rules)
+        train, check, unit = _measured(train, check)
         side = np.column_stack([train.embedding, train.activity]).astype(np.float64)
         learner = _learner(torch, train, float(label.mean()), logistic(side, label, _RIDGE))
         rows, later = _tensors(torch, train, mean, scale), _tensors(torch, check, mean, scale)
         wanted = torch.as_tensor(label, dtype=torch.float32)
         optimizer = torch.optim.AdamW(_groups(learner, pace.decay), lr=pace.learning_rate)
-        best, best_epoch, loss, epoch = _numbers(learner, mean, scale), 0, float("nan"), 0
+        best, best_epoch, loss, epoch = _numbers(learner, mean, scale, unit), 0, float("nan"), 0
         best_loss = _held(torch, learner, later, check_label)
         for epoch in range(1, pace.epochs + 1):
             loss = _epoch(torch, learner, optimizer, rows, wanted, pace.batch_size)
@@ -87,7 +88,7 @@ def fit(
             metrics = {"loss": loss, "validation_loss": held}
             report(epoch, pace.epochs, metrics, message=f"epoch {epoch} of {pace.epochs}", epoch=True)
             if held < best_loss - 1e-5:
-                best, best_loss, best_epoch = _numbers(learner, mean, scale), held, epoch
+                best, best_loss, best_epoch = _numbers(learner, mean, scale, unit), held, epoch
             elif epoch - best_epoch >= _PATIENCE:
                 break
     return Gated(**best, epochs=epoch, best_epoch=best_epoch, final_loss=loss)
@@ -176,15 +177,22 @@ def _groups(learner: Any, decay: float) -> list[dict[str, Any]]:
     return [{"params": weights, "weight_decay": decay}, {"params": free, "weight_decay": 0.0}]
 
 
-def _numbers(learner: Any, mean: NDArray[np.float64], scale: NDArray[np.float64]) -> dict[str, Any]:
-    """The learned state as numpy float64, for inputs whose rule summary is not standardised."""
+def _measured(train: FusionInputs, check: FusionInputs) -> tuple[FusionInputs, FusionInputs, float]:
+    """Both with their rule score in a unit under which it spreads by 1 at most, and the unit: of weights in the
+    thousands alpha would not come down in the steps that there are."""
+    unit = max(float(np.concatenate([train.score, check.score]).std()), 1.0)
+    return replace(train, score=train.score / unit), replace(check, score=check.score / unit), unit
+
+
+def _numbers(learner: Any, mean: NDArray[np.float64], scale: NDArray[np.float64], unit: float) -> dict[str, Any]:
+    """The learned state as numpy float64, for inputs whose rule summary is not standardised nor the score in units."""
     state = {name: value.detach().numpy().astype(np.float64) for name, value in learner.state_dict().items()}
     hidden, rules = state["hidden.weight"].T.copy(), len(SUMMARY)
     hidden[:rules] /= scale[:, None]
     shift = mean @ hidden[:rules]
     net = Net(hidden, state["hidden.bias"] - shift, state["out.weight"][0].copy(), float(state["out.bias"][0]))
     return {
-        "alpha": float(np.logaddexp(0.0, state["alpha"])),
+        "alpha": float(np.logaddexp(0.0, state["alpha"])) / unit,
         "beta": float(state["beta"]),
         "w_embedding": state["w_embedding"].copy(),
         "w_activity": state["w_activity"].copy(),
