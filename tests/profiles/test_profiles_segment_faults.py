@@ -233,6 +233,19 @@ def test_the_profile_of_one_waits_for_nobody_else(world: World) -> None:
     assert rows_of(world, "all") == [world.vocabularies.users.row("u7")]
 
 
+def test_a_preview_of_many_leaves_room_for_others(world: World) -> None:
+    crowd(world)
+    asked = world.profiles.preview("orders >= 1", weight=2.0)
+    steps = 0
+    for _ in asked.steps():
+        steps += 1
+        world.order("meanwhile", 1)
+    found = asked.answer()
+    assert steps > 1
+    assert (found.matches, found.total, len(found.sample)) == (MANY, MANY, 20)
+    assert (found.score_shift.mean, found.score_shift.p90) == (2.0, 2.0)
+
+
 def test_a_filling_that_a_kill_cut_off_is_no_news_after_the_restart(tmp_path: Path) -> None:
     world = World(tmp_path)
     crowd(world)

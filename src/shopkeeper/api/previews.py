@@ -11,7 +11,7 @@ from shopkeeper.api.body import read
 from shopkeeper.api.door import Doors, Id, ShopDep, reply
 from shopkeeper.api.forms import ConditionForm, PreviewForm
 from shopkeeper.core.clock import rfc3339
-from shopkeeper.profiles.preview import Preview
+from shopkeeper.profiles.preview import Preview, Previewing
 
 doors = Doors("Rules")
 
@@ -28,15 +28,14 @@ class Recommendation(msgspec.Struct):
 async def preview_rule(request: Request, shop: ShopDep) -> Response:
     """How many customers a rule would match, and how the scores would move; nothing is stored"""
     form = await read(request, PreviewForm)
-    work = shop.profiles.preview(form.condition, weight=form.weight, name=form.name)
-    return reply(await asyncio.to_thread(work))
+    return await _answer(shop.profiles.preview(form.condition, weight=form.weight, name=form.name))
 
 
 @doors.add("POST", "/api/v1/segments/preview", scope="r", body=ConditionForm, answer=Preview)
 async def preview_segment(request: Request, shop: ShopDep) -> Response:
     """How many customers a segment would have; nothing is stored, and a segment moves no score"""
     form = await read(request, ConditionForm)
-    return reply(await asyncio.to_thread(shop.profiles.preview(form.condition)))
+    return await _answer(shop.profiles.preview(form.condition))
 
 
 @doors.add("GET", "/api/v1/recommendation/{user_id}", scope="p", answer=Recommendation, errors=(404,))
@@ -44,3 +43,9 @@ async def recommendation(shop: ShopDep, user_id: Id) -> Response:
     """What the rules suggest to do for a user"""
     found = shop.profiles.suggestions(user_id)
     return reply(Recommendation(user_id, found, rfc3339(shop.clock.wall())))
+
+
+async def _answer(asked: Previewing) -> Response:
+    for _ in asked.steps():
+        await asyncio.sleep(0)
+    return reply(asked.answer())

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Row, Select, select
 
 from shopkeeper.stores import schema
+from shopkeeper.stores.consents import ConsentStore
 from shopkeeper.stores.identities import final_row
 from shopkeeper.stores.sql import Database
 
@@ -112,6 +113,19 @@ class People:
             if row < n:
                 out[row] = person.listed or (bool(seen[row]) and not person.removed)
         return out
+
+
+def customers_among(
+    people: Sequence[Person | None], seen: NDArray[np.bool_], consents: ConsentStore | None
+) -> NDArray[np.bool_]:
+    """bool (n,): who counts as a customer: listed, or `seen` in events and not removed, and agrees to profiling."""
+    counts = (
+        person is not None
+        and (person.listed or (was_seen and not person.removed))
+        and (consents is None or consents.allows(person.row, "profiling"))
+        for person, was_seen in zip(people, seen.tolist(), strict=True)
+    )
+    return np.fromiter(counts, dtype=np.bool_, count=len(people))
 
 
 def _users() -> Select[Any]:

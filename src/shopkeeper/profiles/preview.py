@@ -1,27 +1,28 @@
 """What a condition would do before anybody keeps it: whom it matches, and how the scores would move.
 
-The fields are collected on the profiles' thread; what is given back runs on any thread, so that a look at everybody
-holds nobody up.
+It is a look at everybody, so it is taken in steps: whoever else asks is answered in between.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeAlias
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from shopkeeper.core.records import Rule
 from shopkeeper.profiles.conditions import Condition
+from shopkeeper.profiles.people import Person
 from shopkeeper.profiles.table import ProfileTable
-from shopkeeper.rules.columns import Columns
-from shopkeeper.rules.vectors import Numbers
+from shopkeeper.rules.vectors import Bools, Numbers
 
+STEP = 1_000
+"""Users of one step."""
 _SAMPLE = 20
 
-Work: TypeAlias = "Callable[[], Preview]"
+Few: TypeAlias = "tuple[ProfileTable, Bools]"
+"""The fields of the next users by row, and who of them counts."""
 
 
 class ScoreShift(msgspec.Struct, frozen=True):
@@ -41,34 +42,61 @@ class Preview(msgspec.Struct, frozen=True):
     score_shift: ScoreShift
 
 
-def preview(
-    table: ProfileTable,
-    customers: NDArray[np.bool_],
-    condition: Condition,
-    weight: float = 0.0,
-    replaced: tuple[Rule, Condition] | None = None,
-) -> Work:
-    """`customers` bool (n,): who counts. `replaced` is the rule that would go: the shift is the difference to it."""
-    names = condition.fields | (replaced[1].fields if replaced is not None else frozenset())
-    columns = Columns(table.source.n, {name: table[name] for name in names})
-    people = table.people
+class Previewing:
+    """`steps` to the end, then `answer`; calling it does both at once. On the profiles' thread.
 
-    def work() -> Preview:
-        inside = condition.many(columns)[customers]
-        shift = np.where(inside, weight, 0.0)
-        if replaced is not None:
-            old, was = replaced
-            shift -= np.where(was.many(columns)[customers], old.weight, 0.0)
-        rows = np.flatnonzero(customers)[inside]
+    `everybody` are all users in steps, `person_at` finds who has a row. `replaced` is the rule that would go: the shift
+    is the difference to it.
+    """
+
+    def __init__(
+        self,
+        everybody: Iterable[Few],
+        condition: Condition,
+        weight: float,
+        replaced: tuple[Rule, Condition] | None,
+        person_at: Callable[[int], Person | None],
+    ) -> None:
+        self._everybody = everybody
+        self._condition = condition
+        self._weight = weight
+        self._replaced = replaced
+        self._person_at = person_at
+        self._customers: list[Bools] = []
+        self._inside: list[Bools] = []
+        self._shift: list[Numbers] = []
+
+    def steps(self) -> Iterator[None]:
+        for table, customers in self._everybody:
+            columns = table.columns()
+            inside = self._condition.many(columns) & customers
+            shift = np.where(inside, self._weight, 0.0)
+            if self._replaced is not None:
+                old, was = self._replaced
+                shift -= np.where(was.many(columns), old.weight, 0.0)
+            self._customers.append(customers)
+            self._inside.append(inside)
+            self._shift.append(shift[customers])
+            yield
+
+    def answer(self) -> Preview:
+        rows = np.flatnonzero(_joined(self._inside))
         some = rows[np.linspace(0, len(rows) - 1, min(_SAMPLE, len(rows)), dtype=np.int64)]
         return Preview(
             matches=len(rows),
-            total=len(inside),
-            sample=[person.user_id for row in some.tolist() if (person := people[row]) is not None],
-            score_shift=_summary(shift),
+            total=sum(int(np.count_nonzero(customers)) for customers in self._customers),
+            sample=[person.user_id for row in some.tolist() if (person := self._person_at(row)) is not None],
+            score_shift=_summary(np.concatenate([np.empty(0), *self._shift])),
         )
 
-    return work
+    def __call__(self) -> Preview:
+        for _ in self.steps():
+            pass
+        return self.answer()
+
+
+def _joined(parts: list[Bools]) -> Bools:
+    return np.concatenate([np.empty(0, dtype=np.bool_), *parts])
 
 
 def _summary(shift: Numbers) -> ScoreShift:

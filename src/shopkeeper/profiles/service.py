@@ -7,8 +7,10 @@ taken over everybody, may be a minute old.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
+
+import numpy as np
 
 from shopkeeper.core.clock import Clock, rfc3339
 from shopkeeper.core.errors import NotFound, Refused
@@ -18,13 +20,14 @@ from shopkeeper.features.state import FeatureState
 from shopkeeper.profiles.conditions import compiled, fields_of
 from shopkeeper.profiles.defaults import OTHERWISE, RULES, SEGMENTS, STRATEGIES
 from shopkeeper.profiles.explaining import Asked, Explaining
-from shopkeeper.profiles.fields import BEHAVIOUR, DERIVED
+from shopkeeper.profiles.fields import BEHAVIOUR, DERIVED, STANDARD
 from shopkeeper.profiles.fusing import Fuser
 from shopkeeper.profiles.ladder import Level
 from shopkeeper.profiles.live_schema import LiveSchema
-from shopkeeper.profiles.people import People, Person
+from shopkeeper.profiles.people import People, Person, customers_among
 from shopkeeper.profiles.preferences import learned, recent
-from shopkeeper.profiles.preview import Work, preview
+from shopkeeper.profiles.preview import STEP, Few, Previewing
+from shopkeeper.profiles.rfm import RfmScale
 from shopkeeper.profiles.rulebook import RuleBook
 from shopkeeper.profiles.scores import Scores
 from shopkeeper.profiles.segmentbook import SegmentBook
@@ -34,7 +37,7 @@ from shopkeeper.profiles.surroundings import Models, Shelf, Surroundings
 from shopkeeper.profiles.table import ProfileTable
 from shopkeeper.profiles.tracker import SegmentTracker
 from shopkeeper.rules.parser import parse
-from shopkeeper.rules.schema import Field
+from shopkeeper.rules.schema import Field, Schema
 from shopkeeper.stores.consents import ConsentStore
 from shopkeeper.stores.sql import Database
 from shopkeeper.stores.vocabulary import UserVocabulary
@@ -91,8 +94,8 @@ class ProfileService:
         self.explaining.forget(rows)
 
     def computed(self) -> frozenset[str]:
-        """Names of the fields that are worked out and shown beside the attributes."""
-        return frozenset(_SHOWN)
+        """Names of the fields that are worked out: an attribute of such a name would be read by nobody."""
+        return frozenset(field.name for field in STANDARD)
 
     # -- one user --------------------------------------------------------------------------------------------
 
@@ -162,24 +165,26 @@ class ProfileService:
 
     # -- what if ---------------------------------------------------------------------------------------------
 
-    def preview(self, condition: str, *, weight: float = 0.0, name: str | None = None) -> Work:
+    def preview(self, condition: str, *, weight: float = 0.0, name: str | None = None) -> Previewing:
         """What a condition would do among all customers; `name` is the rule that it would replace, if there is one.
 
-        The work that is given back may run on any thread. Raises Invalid with "at N:".
+        Raises Invalid with "at N:".
         """
         schema = self.schema.refresh()
         parse(condition, schema)
-        scale = self.tracker.bounds()
-        n = max(self._features.n_users, self.people.n)
-        everybody = Many.everybody(self._features, self._clock.now(), n)
-        table = ProfileTable(schema, everybody, [self.people.at(row) for row in range(n)], scale)
-        customers = self.people.members(n, table.number("total_events") > 0)
-        if self._consents is not None:
-            customers &= self._consents.mask("profiling", n)
         replaced = None if name is None else self.rulebook.find(name)
-        return preview(table, customers, compiled(condition, schema), weight, replaced)
+        everybody = self._everybody(schema, self.tracker.bounds())
+        return Previewing(everybody, compiled(condition, schema), weight, replaced, self.people.at)
 
     # -- inside ----------------------------------------------------------------------------------------------
+
+    def _everybody(self, schema: Schema, scale: RfmScale) -> Iterator[Few]:
+        now, n = self._clock.now(), max(self._features.n_users, self.people.n)
+        for start in range(0, n, STEP):
+            rows = np.arange(start, min(start + STEP, n))
+            people = [self.people.at(row) for row in rows.tolist()]
+            table = ProfileTable(schema, Many.some(self._features, rows, now), people, scale)
+            yield table, customers_among(people, table.number("total_events") > 0, self._consents)
 
     def _look_up(self, user_id: str) -> tuple[Person, ProfileTable]:
         person = self.people.find(user_id)

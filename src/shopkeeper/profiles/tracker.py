@@ -26,7 +26,7 @@ from shopkeeper.profiles.conditions import Condition
 from shopkeeper.profiles.live_schema import LiveSchema
 from shopkeeper.profiles.members import Members, News, Rows
 from shopkeeper.profiles.motion import motions, movable
-from shopkeeper.profiles.people import People, Person
+from shopkeeper.profiles.people import People, Person, customers_among
 from shopkeeper.profiles.rfm import RfmScale, moments
 from shopkeeper.profiles.scale import ScaleKeeper
 from shopkeeper.profiles.segmentbook import SegmentBook
@@ -353,16 +353,7 @@ class SegmentTracker:
 
     def _count(self, table: ProfileTable, rows: Rows) -> NDArray[np.bool_]:
         """Who of these users counts as a customer (k,); their purchases are put on the scale."""
-        seen = (table.number("total_events") > 0).tolist()
-        counted = np.array(
-            [
-                person is not None
-                and (person.listed or (was_seen and not person.removed))
-                and (self._consents is None or self._consents.allows(person.row, "profiling"))
-                for person, was_seen in zip(table.people, seen, strict=True)
-            ],
-            dtype=np.bool_,
-        )
+        counted = customers_among(table.people, table.number("total_events") > 0, self._consents)
         last = moments(table.number("days_since_order"), table.source.now)
         self.scale.put(rows, last, np.where(counted, table.number("orders"), 0.0), table.number("net_spend"))
         self._customers[rows] = counted
