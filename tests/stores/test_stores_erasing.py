@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 
 import pytest
 from sqlalchemy import Connection, insert, select
@@ -205,7 +206,11 @@ def test_an_error_of_what_runs_alone_comes_by_its_future_and_writing_goes_on(db:
     [
         ("17", "user 17, item 171", "user [erased], item 171"),
         ("17", '{"rows": 1700, "id": "17"}', '{"rows": 1700, "id": "[erased]"}'),
-        ("anna-long-id", "xanna-long-idx", "x[erased]x"),
+        ("anna-long-id", "order_anna-long-id_3", "order_[erased]_3"),
+        ("anna-long-id", '{"a":"one\\nanna-long-id"}', '{"a":"one\\n[erased]"}'),
+        ("anna-long-id", "a=hi%20anna-long-id&b", "a=hi%20[erased]&b"),
+        ("customer-1", "customer-17, customer-1, my.customer-1!", "customer-17, [erased], my.[erased]!"),
+        ("12345678", "order 912345678 of 12345678", "order 912345678 of [erased]"),
         ('with"quote', '{"a":"with\\"quote"}', '{"a":"[erased]"}'),
         ("mail@example.org", "GET /api/v1/user/mail%40example.org", "GET /api/v1/user/[erased]"),
         ("jürgen-müller", '{"a":"j\\u00fcrgen-m\\u00fcller"}', '{"a":"[erased]"}'),
@@ -226,7 +231,8 @@ def test_no_ids_are_found_nowhere() -> None:
     assert not words.in_text("anything")
     assert not words.in_bytes(b"anything")
     assert words.blotted("anything") == "anything"
-    assert Words(["17"]).unmistakable().ids == frozenset()
+    assert Words(["17", "birthday", "collaborative", "next-purchase"]).unmistakable().ids == frozenset()
+    assert Words(["person-1", "anna@example.org"]).unmistakable().ids == {"person-1", "anna@example.org"}
 
 
 def test_a_short_id_is_taken_out_of_json_where_a_person_is_meant() -> None:
@@ -240,3 +246,52 @@ def test_a_short_id_is_taken_out_of_json_where_a_person_is_meant() -> None:
         "note": f"of user {BLOT}, not of 170", "model": "m17", "deep": [{"anonymous_id": BLOT, BLOT: None}],
         "ok": True, "share": 0.17,
     }  # fmt: skip
+
+
+def test_a_person_with_thousands_of_devices_can_be_erased(
+    db: Database, vocabularies: Vocabularies, log: EventLog, give: RowGiver, clock: StoppedClock
+) -> None:
+    devices = [f"device-{n}" for n in range(3000)]
+    log.append([view("anna", one) for one in devices]).result()
+    users = UserStore(db, vocabularies, clock)
+    users.put(User(user_id="bert", attributes={"seen_on": devices[2999], "not_on": "device-29991"})).result()
+    anna = person(db, vocabularies, "anna")
+    assert len(anna.anonymous_ids) == 3000
+    run = db.writer.run
+    run(lambda connection: name_visitors(connection, anna, 1))
+    run(lambda connection: erase_person(connection, vocabularies, give, anna, "erase", Actor(), clock.wall()))
+    assert users.attributes() == {vocabularies.users.row("bert"): {"seen_on": BLOT, "not_on": "device-29991"}}
+    assert vocabularies.users.row("anna") is None
+
+
+def test_an_id_that_is_a_word_of_the_shop_leaves_that_word_to_the_others(
+    db: Database, vocabularies: Vocabularies, log: EventLog, give: RowGiver, clock: StoppedClock
+) -> None:
+    users = UserStore(db, vocabularies, clock)
+    users.put(User(user_id="bert", attributes={"birthday": "1 May", "null": 0, "name": "birthday"})).result()
+    ids = ["train", "0", "null", "birthday"]
+    log.append([view(one) for one in ids]).result()
+    job = {
+        "job_id": "J", "kind": "train", "work_key": "train:birthday:0", "status": "queued", "progress": {},
+        "params": {"model": "birthday", "epochs": 0, "user_id": "0"}, "created_at": 1, "requested_by": "local",
+        "cancel_requested": False, "attempt": 0,
+    }  # fmt: skip
+    db.writer.run(lambda connection: connection.execute(insert(schema.jobs).values(**job)).rowcount)
+    for one in ids:
+        who = person(db, vocabularies, one)
+        db.writer.run(
+            partial(
+                erase_person,
+                vocabularies=vocabularies,
+                give=give,
+                person=who,
+                mode="erase",
+                actor=Actor(),
+                now=clock.wall(),
+            )
+        )
+    assert list(users.attributes().values()) == [{"birthday": "1 May", "null": 0, "name": "birthday"}]
+    with db.read() as connection:
+        work_key, params = connection.execute(select(schema.jobs.c.work_key, schema.jobs.c.params)).one()
+    assert work_key == "train:birthday:0"
+    assert params == {"model": "birthday", "epochs": 0, "user_id": BLOT}
