@@ -79,7 +79,9 @@ def test_an_import(live: Running, capsys: pytest.CaptureFixture[str], tmp_path: 
     with pytest.raises(SystemExit) as caught:
         shown(home, capsys, "import", str(file))
     assert caught.value.code == 4
-    for name in ("all", "alone"):
+    file.write_text(json.dumps({"rules": [{"name": "wrapped", "condition": TREE}]}))
+    assert read(home, capsys, "import", str(file))["created"][0]["name"] == "wrapped"
+    for name in ("all", "alone", "wrapped"):
         shown(home, capsys, "remove", name)
 
 

@@ -122,7 +122,8 @@ def preview_command(shop: ShopkeeperClient, screen: Screen, condition: str, weig
 @click.pass_context
 @with_shop()
 def import_command(shop: ShopkeeperClient, screen: Screen, ctx: click.Context, file: Path) -> None:
-    """Make rules of the Unomi conditions in FILE: JSON, a list of {name, condition, weight?, action?} or one of them.
+    """Make rules of the Unomi conditions in FILE: JSON, a list of {name, condition, weight?, action?}, one of them, or
+    {rules: [...]} as the API takes it.
 
     What cannot be said here is told with its place, and the others are made; the exit code is 4 when none was.
     """
@@ -162,6 +163,8 @@ def _read(file: Path) -> list[Any]:
         found = msgspec.json.decode(file.read_bytes())
     except (msgspec.DecodeError, RecursionError) as error:
         raise Invalid(f"{file} is not JSON: {str(error)[:200]}", field="file") from error
+    if isinstance(found, dict) and isinstance(found.get("rules"), list):
+        found = found["rules"]
     return found if isinstance(found, list) else [found]
 
 
