@@ -28,9 +28,11 @@ def test_consent_is_read_and_changed_in_part(live: Running) -> None:
     assert changed.status_code == 200
     assert changed.json() == consent(live, "consent-1")
     assert (changed.json()["marketing"], changed.json()["profiling"]) == (False, True)
-    for bad in ({"profiling": "no"}, {"profiling": None}, []):
+    for bad in ({"profiling": "no"}, {"profiling": None}, {"marketing": True, "profilling": False}, []):
         assert live.http.put(f"{V1}/users/consent-1/consent", json=bad).status_code == 400
     assert consent(live, "consent-1") == changed.json()
+    sent_back = live.http.put(f"{V1}/users/consent-1/consent", json=changed.json())
+    assert (sent_back.status_code, sent_back.json()["marketing"]) == (200, False)
 
 
 def test_consent_of_a_stranger_is_404(live: Running) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -25,12 +26,14 @@ doors = Doors("Privacy")
 _OPTED: tuple[Purpose, ...] = ("personalization", "profiling")
 
 
-class ConsentForm(msgspec.Struct):
-    """What is left out stays as it is."""
+class ConsentForm(msgspec.Struct, forbid_unknown_fields=True):
+    """What is left out stays as it is; a misspelled purpose is refused, as nobody would notice that it was not heard.
+    `updated_at` is not read: what was shown may be sent back."""
 
     personalization: bool | UnsetType = UNSET
     profiling: bool | UnsetType = UNSET
     marketing: bool | UnsetType = UNSET
+    updated_at: datetime | None = None
 
     def changes(self) -> dict[Purpose, bool]:
         given = {purpose: getattr(self, purpose) for purpose in PURPOSES}
