@@ -50,6 +50,19 @@ def test_a_profile_is_made_changed_in_part_and_read_again(live: Running) -> None
     assert profile(live, "prof-1")["preferences"]["stated"] == {"size": "M"}
 
 
+def test_what_is_worked_out_cannot_be_set(live: Running) -> None:
+    made = live.http.put(url("prof-8"), json={"features": {"orders": 99, "rfm": "555", "city": "Ulm"}})
+    assert made.json()["message"] == "the user was created; ignored, as it is worked out: features.orders, features.rfm"
+    assert live.http.get(f"{V1}/users/prof-8").json()["attributes"] == {"city": "Ulm"}
+
+
+def test_a_misspelled_part_is_refused(live: Running) -> None:
+    answer = live.http.put(url("prof-9"), json={"feature": {"city": "Ulm"}})
+    assert (answer.status_code, answer.json()["code"]) == (422, "wrong_value")
+    assert answer.json()["detail"] == "a profile has no 'feature'; what can be changed are features and preferences"
+    assert live.http.get(url("prof-9")).status_code == 404
+
+
 def test_it_shows_what_a_person_did_and_what_that_says(live: Running) -> None:
     found = profile(live, "user-1")
     assert len(found["behavior_history"]) == 40

@@ -47,6 +47,10 @@ async def put_user_profile(
     """Changes features and preferences key by key; null takes a key away. What is not named stays"""
     check_id(user_id, "user_id")
     body = await read(request, dict[str, Any])
+    unknown = sorted(body.keys() - set(UserProfile.__struct_fields__))
+    if unknown:
+        told = f"a profile has no {unknown[0]!r}; what can be changed are features and preferences"
+        raise Malformed(told, code="wrong_value", errors=[FieldProblem(unknown[0], told)])
     try:
         changes = msgspec.convert({name: body[name] for name in ("features", "preferences") if name in body}, Changes)
     except msgspec.ValidationError as error:
