@@ -305,7 +305,7 @@ def test_a_field_changes_its_type_in_the_middle_of_a_filling(world: World) -> No
     assert world.tracker._advance(NOW)
     world.tracker.catch_up()
     assert rows_of(world, "grown") == []
-    assert "grown" in world.profiles.segmentbook.problems()
+    assert world.profiles.segmentbook.compiled()["grown"][1].problem is not None
 
 
 def test_a_merged_user_has_no_open_stay_whatever_was_on_its_way(world: World) -> None:

@@ -49,7 +49,6 @@ def test_who_was_never_asked_has_the_default(
     assert asked.refused("profiling") == set(rows.values())
     asked.change("met", {"profiling": True}).result()
     assert asked.refused("profiling") == {rows["listed"]}
-    assert asked.mask("profiling", 3).tolist() == [row == rows["met"] for row in range(3)]
 
 
 def test_a_change_says_one_thing_and_leaves_the_rest(consents: ConsentStore, rows: dict[str, int]) -> None:
@@ -61,7 +60,6 @@ def test_a_change_says_one_thing_and_leaves_the_rest(consents: ConsentStore, row
     assert consents.of(rows["met"]) == said
     assert consents.refused("profiling") == consents.refused("marketing") == {rows["met"]}
     assert consents.refused("personalization") == frozenset()
-    assert consents.mask("marketing", 5).tolist() == [row != rows["met"] for row in range(5)]
     assert told == [[rows["met"]], [rows["met"]]]
 
 

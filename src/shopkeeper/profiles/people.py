@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Row, Select, select
 
+from shopkeeper.core.clock import MINUTE
 from shopkeeper.stores import schema
 from shopkeeper.stores.consents import ConsentStore
 from shopkeeper.stores.identities import final_row
@@ -42,6 +43,7 @@ class People:
         self._seconds = seconds
         self._people: dict[int, Person] = {}
         self._readings: list[tuple[float, int]] = []  # (begun, newest time of a record)
+        self._newest = -1
         self._complete = -1  # every record up to this time was read
         self.version = 0
 
@@ -50,15 +52,16 @@ class People:
         while; what was imported at once an hour ago is not."""
         begun = self._seconds()
         with self._db.read() as connection:
-            rows = connection.execute(_users().where(_C.updated_at > self._complete)).all()
+            since = max(self._complete, self._newest - MINUTE)
+            rows = connection.execute(_users().where(_C.updated_at > since)).all()
         self._take(rows)
-        newest = max((row.updated_at for row in rows), default=self._complete)
+        self._newest = max([self._newest, *(row.updated_at for row in rows)])
         old = [reading for reading in self._readings if reading[0] <= begun - _LATE_S]
         if old:
             self._complete = max(self._complete, old[-1][1])
         del self._readings[: len(old)]
         if not self._readings or begun >= self._readings[-1][0] + _APART_S:
-            self._readings.append((begun, newest))
+            self._readings.append((begun, self._newest))
 
     def reread(self, rows: Iterable[int]) -> None:
         """Reads these rows again."""

@@ -28,17 +28,17 @@ class SegmentBook:
         schema = self._schema.current()
         wanted = (self._store.changes, self._schema.version)
         if self._compiled_for != wanted:
-            self._compiled = {s.name: (s, compiled(s.condition, schema)) for s in self._store.all()}
+            same = self._compiled_for[1] == wanted[1]
+            kept = {segment.condition: condition for segment, condition in self._compiled.values()} if same else {}
+            self._compiled = {
+                s.name: (s, kept.get(s.condition) or compiled(s.condition, schema)) for s in self._store.all()
+            }
             self._compiled_for = wanted
         return self._compiled
 
     def get(self, name: str) -> Segment:
         """Raises NotFound."""
         return self._store.get(name)
-
-    def problems(self) -> dict[str, str]:
-        """Segments that cannot run, and why."""
-        return {name: c.problem for name, (_, c) in self.compiled().items() if c.problem is not None}
 
     def create(self, name: str, condition: str, *, description: str = "") -> Future[Segment]:
         """Raises Invalid with "at N:"; a taken name is Conflict by the future."""

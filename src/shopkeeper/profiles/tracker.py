@@ -256,7 +256,7 @@ class SegmentTracker:
         """A segment that is being filled is not among the known ones: after a kill the rest of it is no news either."""
         compiled = self._book.compiled()
         known = {name: segment.version for name, (segment, _) in compiled.items() if name not in self._filling}
-        return msgspec.json.encode({"at": self._clock.now(), "known": known}).decode()
+        return msgspec.json.encode({"at": min(self._clock.now(), self._next_due), "known": known}).decode()
 
     def _left_off(self) -> tuple[int | None, dict[str, int]]:
         """(up to when segments are right, their versions then)."""
@@ -274,6 +274,7 @@ class SegmentTracker:
         if compiled is self._compiled:
             return
         self._compiled, self._fields = compiled, self._schema.current()
+        anew = np.empty(0, dtype=np.int64)
         for name, (_, condition) in compiled.items():
             members = self._segments.get(name)
             if members is not None and members.watched.condition is condition:
@@ -287,7 +288,8 @@ class SegmentTracker:
             members.watched = fresh
             members.unseen[: self._n] = True
             self._filling.add(name)
-            self._look_again(np.arange(self._n))
+            anew = np.arange(self._n)
+        self._look_again(anew)
         now = self._clock.now()
         for name in [name for name in self._segments if name not in compiled]:
             self._filling.discard(name)

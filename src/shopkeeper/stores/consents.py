@@ -10,9 +10,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from typing import Any, Final, Literal, TypeAlias
 
-import numpy as np
 from msgspec import to_builtins
-from numpy.typing import NDArray
 from sqlalchemy import Connection, Row, delete, insert, select
 
 from shopkeeper.core.clock import Clock, moment
@@ -70,14 +68,6 @@ class ConsentStore:
         found = frozenset(silent | {row for row, consent in said.items() if not getattr(consent, purpose)})
         self._refused[purpose] = ((state, size), found)
         return found
-
-    def mask(self, purpose: Purpose, n: int) -> NDArray[np.bool_]:
-        """bool (n,) by row: who agrees."""
-        out = np.full(n, getattr(self._unasked, purpose), dtype=np.bool_)
-        for row, consent in dict(self._said).items():
-            if row < n:
-                out[row] = getattr(consent, purpose)
-        return out
 
     def change(
         self, user_id: str, changes: Mapping[Purpose, bool], actor: Actor = _NOBODY, *, make: bool = False
