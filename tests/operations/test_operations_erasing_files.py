@@ -6,11 +6,12 @@ import io
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import polars as pl
 
 from shopkeeper.operations.erasing_files import Found, clean_file, home_files
 from shopkeeper.stores.holdings import Person
-from shopkeeper.stores.words import Words
+from shopkeeper.stores.words import BLOT, Words
 
 ANNA = Person((1,), ("17",), ("visitor-anna-1",))
 
@@ -53,6 +54,28 @@ def test_a_long_id_goes_wherever_it_stands(tmp_path: Path) -> None:
     path = put(tmp_path, "imports/A/source.jsonl", "\n".join(lines) + "\n")
     clean(tmp_path, person=Person((1,), (), ANNA.anonymous_ids))
     assert path.read_text().splitlines() == lines[1:]
+
+
+def test_a_short_id_is_looked_for_in_the_fields_of_ids_only(tmp_path: Path) -> None:
+    lines = ['{"who": "18", "pieces": 17}', '{"who": 17, "pieces": 1}', '{"who": "171"}', '{"who": "1"}']
+    path = put(tmp_path, "imports/A/source.jsonl", "\n".join(lines) + "\n")
+    clean(tmp_path, {"A": plan(["who", "pieces"], user_id="who")})
+    assert path.read_text().splitlines() == [lines[0], *lines[2:]]
+
+
+def test_a_short_id_does_not_spoil_what_a_job_has_made(tmp_path: Path) -> None:
+    model = put(tmp_path, "jobs/J/work/model.txt", "split_feature=17 3\nthreshold=0.17 17\n")
+    arrays = put(tmp_path, "jobs/J/work/arrays.npy", b"\0\1 17 \0")
+    process = put(tmp_path, "jobs/J/process.json", '{"pid":17}')
+    result = put(tmp_path, "jobs/J/result.json", '{"users":17,"user_id":"17","of":["visitor-anna-1",17]}')
+    half = put(tmp_path, "jobs/J/half.json", '{"user_id":"17')
+    found = clean(tmp_path)
+    assert model.read_text() == "split_feature=17 3\nthreshold=0.17 17\n"
+    assert arrays.exists()
+    assert process.read_text() == '{"pid":17}'
+    assert half.exists()
+    assert msgspec.json.decode(result.read_bytes()) == {"users": 17, "user_id": BLOT, "of": [BLOT, 17]}
+    assert found == Found(rewritten=["jobs/J/result.json"])
 
 
 def test_refused_rows_are_cleaned_by_the_same_columns(tmp_path: Path) -> None:

@@ -13,10 +13,11 @@ from sqlalchemy import Connection, func, insert, select
 from shopkeeper.core.clock import DAY, StoppedClock
 from shopkeeper.core.errors import Conflict, Invalid, NotFound
 from shopkeeper.core.records import Event, Identified, User
-from shopkeeper.stores import schema
+from shopkeeper.stores import jobs, schema
 from shopkeeper.stores.audit import Actor
 from shopkeeper.stores.consents import ConsentStore
 from shopkeeper.stores.events import EventLog
+from shopkeeper.stores.holdings import person_at
 from shopkeeper.stores.identities import Done, IdentityStore, Moved
 from shopkeeper.stores.preferences import PreferenceStore
 from shopkeeper.stores.sql import Database, open_database
@@ -358,3 +359,35 @@ def test_nothing_of_an_erased_person_stays_in_the_vocabulary(shop: Shop) -> None
     assert (users.row("anna"), users.row("bert"), users.anonymous_row("tab")) == (None, None, None)
     assert users.redirects.to(row) == []
     assert users.ids(rows) == [f"nobody-{one}" for one in rows]
+
+
+def test_who_is_being_erased_is_joined_with_nobody(shop: Shop) -> None:
+    shop.send(("anna", None), ("bert", None), ("carl", None), (None, "tab"))
+    work = jobs.erasing(shop.row("anna"))
+    shop.db.writer.run(
+        lambda connection: (
+            jobs.add(connection, "J", "erase", {}, work_key=work, requested_by="", now=1, queue_limit=9).job_id
+        )
+    )
+    for change in (
+        lambda: shop.merge("anna", "bert"),
+        lambda: shop.merge("bert", "anna"),
+        lambda: shop.bind("tab", "anna"),
+    ):
+        with pytest.raises(Conflict, match="being erased"):
+            change()
+    assert shop.merge("carl", "bert").merged_from == ["carl"]
+    shop.db.writer.run(lambda connection: jobs.finish(connection, "J", "failed", now=2))
+    assert shop.merge("anna", "bert").merged_from == ["anna", "carl"]
+
+
+def test_the_person_of_a_merged_row_is_the_other(shop: Shop) -> None:
+    shop.send(("anna", None), ("bert", None))
+    row = shop.row("anna")
+    shop.merge("anna", "bert")
+    with shop.db.read() as connection:
+        found = person_at(connection, row)
+        assert found == person_at(connection, shop.row("bert"))
+    assert found is not None
+    assert found.rows == (shop.row("bert"), row)
+    assert set(found.user_ids) == {"anna", "bert"}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -17,9 +17,11 @@ from sqlalchemy import select
 
 from shopkeeper.core.errors import ShopkeeperError
 from shopkeeper.core.protocols import JobContext
+from shopkeeper.lifecycle.joblog import LOG
 from shopkeeper.sources.files import open_source
 from shopkeeper.sources.source import Layout
 from shopkeeper.stores import schema
+from shopkeeper.stores.artifacts import write_durably
 from shopkeeper.stores.holdings import Person, person_at
 from shopkeeper.stores.sql import open_database
 from shopkeeper.stores.words import Words
@@ -81,8 +83,10 @@ def clean_file(home: Path, path: Path, person: Person, words: Words, plans: dict
     try:
         if top == "imports":
             _clean_import(path, name, person, words, plans, found)
-        elif top in ("jobs", "logs"):
+        elif top == "logs" or (top == "jobs" and path.name == LOG):
             _clean_log(path, name, words, found)
+        elif top == "jobs":
+            _clean_work(path, name, words, found)
         elif _bytes_hold(path, words):
             (found.models if top == "artifacts" else found.left).append(name)
     except FileNotFoundError:
@@ -108,6 +112,22 @@ def _clean_import(path: Path, name: str, person: Person, words: Words, plans: di
         os.fsync(target.fileno())
     fresh.replace(path)
     found.rewritten.append(name)
+
+
+def _clean_work(path: Path, name: str, words: Words, found: Found) -> None:
+    """What a job has made, maybe one that goes on: there a short id is a number of a model, or of a process."""
+    if path.suffix != ".json":
+        _clean_log(path, name, words.unmistakable(), found)
+    elif _bytes_hold(path, words):
+        try:
+            said = msgspec.json.decode(path.read_bytes())
+        except msgspec.DecodeError:  # half of one, or none
+            _clean_log(path, name, words.unmistakable(), found)
+            return
+        fresh = words.out_of(said)
+        if fresh != said:
+            write_durably(path, msgspec.json.encode(fresh))
+            found.rewritten.append(name)
 
 
 def _clean_log(path: Path, name: str, words: Words, found: Found) -> None:
@@ -153,12 +173,23 @@ def _namer(path: Path, person: Person, words: Words, plans: dict[str, Said]) -> 
         if not words.in_bytes(record):
             return False
         if path.suffix in (".jsonl", ".ndjson"):
-            return True
+            return _object_names(record, ids, [column for f, column in plan.get("mapping", {}).items() if f in _WHOSE])
         cells = next(csv.reader([record.decode(encoding, "replace")], delimiter="," if shift else mark), [])
         told = [cells[at + shift] for at in wanted if at + shift < len(cells)] if wanted else cells
         return any(cell.strip().removesuffix(".0") in ids for cell in told)
 
     return names
+
+
+def _object_names(record: bytes, ids: Sequence[str], wanted: Sequence[str]) -> bool:
+    """Whether one of these fields is an id of the person; anything may be one where those are not known."""
+    try:
+        said = msgspec.json.decode(record)
+    except msgspec.DecodeError:
+        return True
+    if not wanted or not isinstance(said, dict):
+        return True
+    return any(str(said.get(field)).strip().removesuffix(".0") in ids for field in wanted)
 
 
 def _records(file: BinaryIO, path: Path) -> Iterator[bytes]:

@@ -25,6 +25,7 @@ from shopkeeper.stores.erasing import Mode, drop_stragglers, erase_events, erase
 from shopkeeper.stores.events import EventLog
 from shopkeeper.stores.following import Change, Following
 from shopkeeper.stores.holdings import Person, person_at
+from shopkeeper.stores.jobs import erasing
 from shopkeeper.stores.meta import Meta, set_in
 from shopkeeper.stores.rows import RowGiver
 from shopkeeper.stores.sql import Database
@@ -79,7 +80,7 @@ class Erasure:
         if row is None:
             raise NotFound(f"no user {user_id!r}", code="unknown_user", field="user_id")
         params = {"row": row, "mode": mode, "request_id": actor.request_id}  # not the id: jobs are kept
-        return self._jobs.submit("erase", params, requested_by=actor.who, work_key=f"erase:{row}")
+        return self._jobs.submit("erase", params, requested_by=actor.who, work_key=erasing(row))
 
     def subscribe(self, listener: Listener) -> None:
         """`listener(row)` on the followers' thread, for each row of an erased person, after the features forgot."""

@@ -51,9 +51,11 @@ class Person:
 
 
 def person_at(connection: Connection, row: int) -> Person | None:
-    """The person of a row: merged users, bound visitors, and visitors that only this person's events name. None for a
-    row that was erased."""
+    """The person of a row: merged users, bound visitors, and visitors that only this person's events name. Of a row
+    that was merged into another: that one's person, whose the events are. None for a row that was erased."""
     users, merges, identities = schema.users.c, schema.merges.c, schema.identities.c
+    while (into := connection.scalar(select(merges.into_row).where(merges.from_row == row))) is not None:
+        row = into
     rows, wave = [row], [row]
     while wave:
         found = set(connection.scalars(select(merges.from_row).where(merges.into_row.in_(wave))))

@@ -17,7 +17,7 @@ from shopkeeper.core.clock import Clock
 from shopkeeper.core.errors import Conflict, Invalid, NotFound
 from shopkeeper.core.ids import check_id
 from shopkeeper.core.records import Consent, Identified, Identity
-from shopkeeper.stores import audit, event_rows, schema
+from shopkeeper.stores import audit, event_rows, jobs, schema
 from shopkeeper.stores.attributes import check_attributes
 from shopkeeper.stores.audit import Actor
 from shopkeeper.stores.consents import ConsentStore
@@ -157,6 +157,7 @@ class IdentityStore:
             return Done(self._identity(connection, target), None)
         if target is None:
             target = self._give.users(connection, [user_id])[user_id]
+        _demand_at_rest(connection, target)
         source = self._users.staged_row(key)
         now = self._clock.wall()
         row = {"anonymous_id": anonymous_id, "anonymous_row": source, "user_row": target, "bound_at": now}
@@ -186,6 +187,7 @@ class IdentityStore:
                 code="merge_circle",
                 field="into_user_id",
             )
+        _demand_at_rest(connection, source.row, target)
         now = self._clock.wall()
         record = {"from_row": source.row, "into_row": target, "merged_at": now, "merged_by": actor.who[:128]}
         connection.execute(insert(schema.merges), [record])
@@ -276,6 +278,16 @@ def _join_records(connection: Connection, source: Row[Any], target: int, now: in
         connection.execute(change.values(**joined, updated_at=later(now, into.updated_at)))
     gone = {"attributes": {}, "listed": False, "updated_at": later(now, source.updated_at)}
     connection.execute(update(schema.users).where(_USERS.row == source.row).values(**gone))
+
+
+def _demand_at_rest(connection: Connection, *rows: int) -> None:
+    """Who is being erased is joined with nobody: files have been searched for the ids that the person had then."""
+    for row in rows:
+        if jobs.under_way(connection, jobs.erasing(row)) is not None:
+            raise Conflict(
+                "the user is being erased; wait for that job to end, an id that comes again is then somebody new",
+                code="being_erased",
+            )
 
 
 def _close_spans(connection: Connection, source: int, now: int) -> None:

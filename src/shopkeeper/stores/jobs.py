@@ -63,6 +63,11 @@ def under_way(connection: Connection, work_key: str) -> str | None:
     return connection.scalar(same)
 
 
+def erasing(row: int) -> str:
+    """The work of erasing the user of a row."""
+    return f"erase:{row}"
+
+
 def requested(connection: Connection, requested_by: str) -> Job | None:
     """The newest job of whoever asked for it."""
     mine = select(jobs).where(jobs.c.requested_by == requested_by).order_by(jobs.c.job_id.desc()).limit(1)

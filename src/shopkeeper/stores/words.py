@@ -13,9 +13,8 @@ import msgspec
 BLOT = "[erased]"
 _Text = TypeVar("_Text", str, bytes)
 _ENCODINGS = ("utf-8", "gb18030", "cp1252", "utf-16-le", "utf-16-be")
-_WHO = frozenset(
-    {"user", "users", "user_id", "user_ids", "anonymous_id", "anonymous_ids", "from_user_id", "into_user_id"}
-)
+_WHO = frozenset({"user", "user_id", "anonymous_id", "from_user_id", "into_user_id"})
+_WHO_ALL = frozenset({"users", "user_ids", "anonymous_ids"})  # lists; a number there is a count
 _ALONE = 8  # an id this long may stand within `order_{id}_3`; a shorter one counts only as a word of its own
 # What comes right before or after is not more of it: `customer-1` is not `customer-17`. An escape is no letter.
 _BEFORE = r"(?:(?<![0-9A-Za-z])|(?<=%[0-9A-Fa-f]{2})|(?<=\\[bfnrt])|(?<=\\u[0-9A-Fa-f]{4}))"
@@ -64,7 +63,7 @@ class Words:
         """
         match value:
             case dict():
-                return {self._surely(key): self.out_of(one, who=key in _WHO) for key, one in value.items()}
+                return {self._surely(key): self.out_of(one, who=_is_who(key, one)) for key, one in value.items()}
             case list():
                 return [self.out_of(one, who=who) for one in value]
             case str() if who and value in self.ids:
@@ -87,6 +86,10 @@ class Words:
 
 def _pattern(forms: Iterable[str], text: str) -> re.Pattern[str]:
     return re.compile("|".join(_word(form) for form in forms if form in text) or r"(?!)")
+
+
+def _is_who(key: str, value: Any) -> bool:
+    return key in _WHO or (key in _WHO_ALL and isinstance(value, list))
 
 
 def _is_sure(id: str) -> bool:
