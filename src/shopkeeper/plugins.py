@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
 from typing import Any, cast
 
 import msgspec
@@ -84,12 +85,14 @@ def describe(name: str) -> AlgorithmInfo:
             knows_new_users=False,
             knows_new_items=False,
         )
+    lacking = [how for library, how in getattr(trainer, "needs", {}).items() if find_spec(library) is None]
     return AlgorithmInfo(
         name=name,
         task=trainer.family,
         description=trainer.description,
         tags=list(trainer.tags),
-        available=True,
+        available=not lacking,
+        needs="; ".join(lacking) or None,
         params_schema=params_schema(trainer.Params),
         knows_new_users=trainer.knows_new_users,
         knows_new_items=trainer.knows_new_items,

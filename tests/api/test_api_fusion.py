@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -20,6 +23,7 @@ from shopkeeper.core.records import Event
 
 V1 = "/api/v1"
 TRAIN = f"{V1}/operations/fusion/train"
+DYING = Path(__file__).parent / "dying_training.py"
 LONG = {"sample_size": 10_000, "epochs": 200, "batch_size": 8, "lr": 1e-6}
 
 
@@ -93,6 +97,12 @@ def test_what_is_out_of_range_is_refused(shop: Running, field: str, wrong: Any) 
     assert shop.http.get(f"{V1}/jobs", params={"kind": "train"}).json()["items"] == []
 
 
+def test_before_any_training_the_operations_are_idle(shop: Running) -> None:
+    if shop.shop.jobs.list(kind="train")[0]:
+        pytest.skip("another test of this file has trained already")
+    assert shop.http.get(f"{V1}/operations/metrics").json()["fusion_training"] == {"state": "idle"}
+
+
 def test_without_a_model_the_rules_are_the_score(shop: Running) -> None:
     if shop.shop.profiles.fuser.current() is not None:
         pytest.skip("another test of this file has trained the model already")
@@ -110,6 +120,19 @@ def test_a_training_answers_with_its_measures(shop: Running) -> None:
     assert 0.5 < metrics["auc"] <= 1
     job = shop.http.get(f"{V1}/jobs", params={"kind": "train", "limit": 1}).json()["items"][0]
     assert job["params"]["params"] == {"sample_size": 64, "epochs": 2, "learning_rate": 0.01, "batch_size": 16}
+
+
+def test_the_operations_tell_of_the_last_training(trained: Running) -> None:
+    train(trained, epochs=3)
+    told = trained.http.get(f"{V1}/operations/metrics").json()["fusion_training"]
+    assert (told["state"], told["epoch"], told["error"]) == ("done", 3, None)
+    assert len(told["loss"]) == 3
+    assert all(0 < loss < 2 for loss in told["loss"])
+    assert 0 < told["duration_seconds"] < 120
+    assert told["finished_at"] > told["started_at"]
+    with trained.http.stream("GET", f"{V1}/operations/stream") as stream:
+        first = next(line for line in stream.iter_lines() if line.startswith("data:"))
+    assert json.loads(first[5:])["fusion_training"]["job_id"] == told["job_id"]
 
 
 def test_a_body_counts_before_the_query(trained: Running) -> None:
@@ -181,6 +204,27 @@ def test_a_killed_training_changes_nothing(trained: Running) -> None:
     assert "SIGKILL" in job["error"]
     assert scores(trained, "h0")["versions"] == before["versions"]
     assert train(trained)["metrics"]["trained"]
+
+
+def test_the_whole_shop_is_killed_while_a_model_is_trained(tmp_path: Path) -> None:
+    """The next start serves what served before and does the training again, as one whole version."""
+    with serving(tmp_path) as running:
+        running.shop.log.append(history()).result()
+        assert train(running)["metrics"]["promoted"]
+        before = scores(running, "h0")
+    killed = subprocess.run([sys.executable, DYING, tmp_path], timeout=150, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    with serving(tmp_path) as again:
+        until(lambda: again.shop.profiles.fuser.current())
+        after = scores(again, "h0")
+        if after["versions"] == before["versions"]:
+            assert after["final_score"] == pytest.approx(before["final_score"], abs=0.05), "but for the time between"
+        job = again.http.get(f"{V1}/jobs", params={"kind": "train"}).json()["items"][0]
+        assert job["requested_by"] == "dying"
+        ended = finished(again, job["job_id"])
+        assert (ended["status"], ended["result"]["version"]) == ("done", 2), ended["error"]
+        versions = again.http.get(f"{V1}/models/fusion/versions").json()["items"]
+        assert [(one["version"], one["status"]) for one in versions] == [(2, "ready"), (1, "ready")]
 
 
 def test_a_person_is_erased_while_scores_are_asked(trained: Running) -> None:

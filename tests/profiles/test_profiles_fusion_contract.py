@@ -1,3 +1,4 @@
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -17,3 +18,13 @@ def test_every_registered_fusion_passes(name: str, check: Callable[[type[Trainer
 
 def test_the_built_in_one_is_found() -> None:
     assert "fusion" in ALGORITHMS
+
+
+def test_without_torch_it_is_listed_as_not_available(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert plugins.describe("fusion").available
+    assert plugins.describe("fusion").needs is None
+    monkeypatch.setitem(sys.modules, "torch", None)
+    found = plugins.describe("fusion")
+    assert not found.available
+    assert "shopkeeper[deep]" in (found.needs or "")
+    assert found.params_schema["properties"].keys() >= {"sample_size", "epochs"}, "and yet described"

@@ -14,6 +14,7 @@ from shopkeeper.api.door import EVENT_STREAM, Doors, ShopDep, reply
 from shopkeeper.api.stream import KEEP_ALIVE_S, Bell, Message, last_event_id, serve
 from shopkeeper.bootstrap import Shop
 from shopkeeper.core.clock import rfc3339
+from shopkeeper.profiles.fusing import NAME
 from shopkeeper.telemetry.resources import snapshot
 
 doors = Doors("Operations")
@@ -50,7 +51,7 @@ async def status(shop: ShopDep) -> Response:
 @doors.add("GET", "/api/v1/operations/metrics", scope="r", answer=OperationsMetrics)
 async def metrics(shop: ShopDep) -> Response:
     """The state of each channel, and what the process takes"""
-    return reply(_measured(shop))
+    return reply(await asyncio.to_thread(_measured, shop))
 
 
 @doors.add("GET", "/api/v1/operations/stream", scope="r", answer=EVENT_STREAM)
@@ -62,7 +63,7 @@ async def stream(request: Request, shop: ShopDep) -> Response:
 
 async def _changes(shop: Shop, bell: Bell) -> AsyncIterator[Message | None]:
     seen = shop.log.last_seq
-    yield Message(_measured(shop), id=seen)
+    yield Message(await asyncio.to_thread(_measured, shop), id=seen)
     unsubscribe = shop.log.subscribe(bell.ring)
     try:
         while not bell.closing.is_set():
@@ -91,7 +92,7 @@ def _change(shop: Shop, channel: str, payload: dict[str, Any]) -> dict[str, Any]
 def _measured(shop: Shop) -> OperationsMetrics:
     return OperationsMetrics(
         refresh={"state": "idle"},
-        fusion_training={"state": "idle"},
+        fusion_training=standing.training(shop, NAME),
         hgt_training={"state": "idle"},
         ingestion=standing.ingestion(shop),
         incremental_loop=standing.incremental_loop(shop),

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from shopkeeper.bootstrap import Shop
-from shopkeeper.core.clock import rfc3339
+from shopkeeper.core.clock import moment, rfc3339
 from shopkeeper.core.records import Version
 from shopkeeper.lifecycle.pinning import names_in
 
 _BEHIND = 10_000
+_TRAININGS = 200
+_EPOCHS = 200
 
 
 def served(shop: Shop) -> list[Version]:
@@ -58,4 +60,26 @@ def incremental_loop(shop: Shop) -> dict[str, Any]:
         "processed_batches": None,
         "processed_events": shop.following.position,
         "last_batch_at": None,
+    }
+
+
+def training(shop: Shop, model: str) -> dict[str, Any]:
+    """The newest training of a model among the newest of all: `{state: idle}` without one, else the status of its job,
+    its present stage and epoch, the `loss` of its last epochs (oldest first) and how long it took."""
+    jobs, _, _ = shop.jobs.list(kind="train", limit=_TRAININGS)
+    job = next((job for job in jobs if job.params.get("model") == model), None)
+    if job is None:
+        return {"state": "idle"}
+    epochs = [event.data for event in shop.jobs.events(job.job_id) if event.type == "epoch"]
+    began, ended = job.started_at, job.finished_at or moment(shop.clock.wall())
+    return {
+        "state": job.status,
+        "job_id": job.job_id,
+        "stage": job.progress.message,
+        "epoch": epochs[-1]["epoch"] if epochs else None,
+        "loss": [epoch["metrics"].get("loss") for epoch in epochs[-_EPOCHS:]],
+        "started_at": began,
+        "finished_at": job.finished_at,
+        "duration_seconds": None if began is None else (ended - began).total_seconds(),
+        "error": job.error,
     }

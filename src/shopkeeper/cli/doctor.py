@@ -43,6 +43,8 @@ PARTS = (
     Part("pymysql", "training rows from MySQL and Doris", "pip install 'shopkeeper[mysql]'"),
     Part("psycopg", "training rows from PostgreSQL", "pip install 'shopkeeper[postgres]'"),
     Part("obstore", "buckets (S3, OSS): training rows, archives", "pip install 'shopkeeper[s3]'"),
+    Part("torch", "training the fused score of profiles", "pip install 'shopkeeper[deep]'"),
+    Part("shap", "audits of explanations", "pip install 'shopkeeper[shap]'"),
     Part("grpc", "the inference protocol over gRPC", "pip install 'shopkeeper[grpc]'"),
     Part("streamlit", "the console in the browser", _INSTALL),
     Part("plotly", "the console's charts", _INSTALL),

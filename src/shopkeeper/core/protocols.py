@@ -68,7 +68,10 @@ class Model(Protocol):
 
 
 class Trainer(Protocol):
-    """What trains: one file, one entry point in `shopkeeper.algorithms`. Capabilities are facts on the class."""
+    """What trains: one file, one entry point in `shopkeeper.algorithms`. Capabilities are facts on the class.
+
+    A class whose `fit` imports a library that a shop may lack says so in `needs`: {library: what to do about it}.
+    """
 
     name: ClassVar[str]
     family: ClassVar[str]

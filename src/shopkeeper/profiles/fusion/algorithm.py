@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, ClassVar
 
@@ -16,7 +16,7 @@ from shopkeeper.lifecycle.reporting import within
 from shopkeeper.profiles.fusion.activity import ACTIVITY
 from shopkeeper.profiles.fusion.blocks import Block
 from shopkeeper.profiles.fusion.calibration import calibration
-from shopkeeper.profiles.fusion.fitting import Gated, Pace, fit
+from shopkeeper.profiles.fusion.fitting import NEEDS_TORCH, Gated, Pace, fit
 from shopkeeper.profiles.fusion.inputs import Frame, Places
 from shopkeeper.profiles.fusion.model import FusionInputs, FusionModel, ItemSpace
 from shopkeeper.profiles.fusion.rows import FusionRows
@@ -40,6 +40,7 @@ class Fusion:
     knows_new_users: ClassVar[bool] = True
     knows_new_items: ClassVar[bool] = False
     model: ClassVar[type[FusionModel]] = FusionModel
+    needs: ClassVar[Mapping[str, str]] = {"torch": NEEDS_TORCH}
 
     class Params(BaseParams):
         sample_size: Annotated[int, msgspec.Meta(ge=32, le=10_000, description="Training rows, from all blocks")] = 256

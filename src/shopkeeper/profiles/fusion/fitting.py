@@ -26,6 +26,10 @@ from shopkeeper.quality.classification import logloss
 if TYPE_CHECKING:
     import torch
 
+NEEDS_TORCH = (
+    "the algorithm fusion needs torch, which is not installed: pip install 'shopkeeper[deep]'; what was trained "
+    "elsewhere serves without it"
+)
 HIDDEN = 64
 _ALONE = 0.3
 _UNSEEN = 0.1
@@ -235,9 +239,5 @@ def _torch() -> Any:
     try:
         import torch
     except ImportError as error:
-        raise Unavailable(
-            "the algorithm fusion needs torch, which is not installed: pip install 'shopkeeper[deep]'; what was "
-            "trained elsewhere serves without it",
-            code="not_installed",
-        ) from error
+        raise Unavailable(NEEDS_TORCH, code="not_installed") from error
     return torch
