@@ -39,15 +39,15 @@ def test_with_a_model_it_says_what_it_is_compared_with() -> None:
         "The rules alone say +0.50, purchases and behaviour +0.10; the rules carry 25.0%.",
         "It is compared with the average customer of the training, who scores -0.40.",
         "Rules raised it by 0.70.",
-        "Purchases of Tea raised it by 0.20.",
+        "Interest in Tea raised it by 0.20.",
         "rich (+0.90) would match with spend > 5.",
     ]
     assert sentences(explanation(), lang="zh", reasons={"rules": "甲"}) == [
-        "得分 +0.50（概率 62%）：匹配 2 条规则，共 4 条。",
+        "得分 +0.50（概率 62%）：共 4 条规则，匹配 2 条。",
         "仅看规则为 +0.50，仅看行为与购买为 +0.10；规则占 25.0%。",
         "参照对象是训练数据中的平均顾客，其得分为 -0.40。",
-        "规则 使得分升高 0.70，因为 甲。",
-        "购买 Tea 类商品 使得分升高 0.20。",
+        "规则：得分升高 0.70，因为 甲。",
+        "对 Tea 类商品的兴趣：得分升高 0.20。",
         "rich（+0.90）的匹配条件尚缺：spend > 5。",
     ]
 

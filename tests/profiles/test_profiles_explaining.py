@@ -208,6 +208,28 @@ def test_both_languages_say_the_same_numbers_and_neither_the_other(
     world.close()
 
 
+def test_of_what_was_only_looked_at_nobody_says_that_it_was_bought(tmp_path: Path) -> None:
+    world, _ = shop(tmp_path)
+    world.event("new", "view", 1, "a")
+    for level in FEW:
+        told = " ".join(world.profiles.explain("new", level=level).sentences)
+        assert "Having bought" not in told
+        assert "Purchases of" not in told
+        assert "购买过" not in " ".join(world.profiles.explain("new", level=level, lang="zh").sentences)
+    assert any(one.startswith("item:MUG") for one in world.profiles.explain("new", level="inputs").shap_values)
+    world.close()
+
+
+def test_chinese_has_no_space_behind_a_full_width_mark_and_no_half_width_colon(tmp_path: Path) -> None:
+    world, _ = shop(tmp_path)
+    for level in FEW:
+        found = world.profiles.explain("ada", level=level, lang="zh")
+        for line in (*found.sentences, *(trace.why for trace in found.rule_details)):
+            assert not re.search(r"[，。：、；] ?[，。：、；]|： ", line), line
+            assert ":" not in line, line
+    world.close()
+
+
 # -- many rules --------------------------------------------------------------------------------------------------
 
 

@@ -23,8 +23,8 @@ NUMBER = re.compile(r"\d+(?:[.,]\d+)*(?:e[+-]?\d+)?")
     [
         ("a > 10", "a 为 4（<= 10）", "a > 10（现为 4，还需增加 6）"),
         ("a >= 4 and b < 5", "a 为 4（>= 4），且 b 为 1（< 5）", "a < 4（现为 4，正好在界限上）"),
-        ("'6G' in plan", "plan 为 '5G'： 不包含 '6G'", "plan 包含 '6G'"),
-        ("plan in ['a', 'b']", "plan 为 '5G'： 不属于 'a'、'b'", "plan 属于 'a'、'b'"),
+        ("'6G' in plan", "plan 为 '5G'：不包含 '6G'", "plan 包含 '6G'"),
+        ("plan in ['a', 'b']", "plan 为 '5G'：不属于 'a'、'b'", "plan 属于 'a'、'b'"),
         ("not vip", "vip 为假", "vip 为真"),
         ("b in 7 days > 2", "b in 7 days 缺失", "b in 7 days 有值，且 b in 7 days > 2"),
         ("'click' in counts", "counts 不含 'click'", "counts 含有 'click'"),

@@ -10,7 +10,10 @@ from shopkeeper.core.language import Lang
 
 @dataclass(frozen=True, slots=True)
 class Phrases:
-    """`players` names what is no rule, item or field; `kinds` has one `{}` for the name of such a thing."""
+    """`players` names what is no rule, item or field; `kinds` has one `{}` for the name of such a thing.
+
+    An item that stands in a score was bought or only looked at: the words are true of both.
+    """
 
     headline: str
     compared: str
@@ -45,18 +48,18 @@ PHRASES: Mapping[Lang, Phrases] = {
             "activity:short term": "Activity of late",
             "activity:long term": "Activity over a longer time",
             "activity:rhythm": "Recency and rhythm",
-            "other items": "Other purchases",
-            "no items": "Nothing bought yet",
+            "other items": "Other items",
+            "no items": "Nothing bought or looked at yet",
         },
-        kinds={"rule": "{}", "activity": "{}", "item": "Having bought {}", "bought": "Purchases of {}"},
+        kinds={"rule": "{}", "activity": "{}", "item": "Interest in {}", "bought": "Interest in {}"},
     ),
     "zh": Phrases(
-        headline="得分 {score:+.2f}（概率 {chance:.0%}）：匹配 {matched} 条规则，共 {total} 条。",
+        headline="得分 {score:+.2f}（概率 {chance:.0%}）：共 {total} 条规则，匹配 {matched} 条。",
         compared="参照对象是训练数据中的平均顾客，其得分为 {base:+.2f}。",
         shares="仅看规则为 {f_rule:+.2f}，仅看行为与购买为 {f_nn:+.2f}；规则占 {gate:.1%}。",
         frozen="此处固定这一比例；按此比例，平均顾客得分为 {base:+.2f}。",
-        raised="{name} 使得分升高 {value:.2f}{because}。",
-        lowered="{name} 使得分降低 {value:.2f}{because}。",
+        raised="{name}：得分升高 {value:.2f}{because}。",
+        lowered="{name}：得分降低 {value:.2f}{because}。",
         because="，因为 {why}",
         miss="{name}（{weight:+.2f}）的匹配条件尚缺：{change}。",
         players={
@@ -70,9 +73,9 @@ PHRASES: Mapping[Lang, Phrases] = {
             "activity:short term": "近期活动",
             "activity:long term": "长期活动",
             "activity:rhythm": "最近一次活动与节奏",
-            "other items": "其他购买",
-            "no items": "尚无购买",
+            "other items": "其他商品",
+            "no items": "尚无购买或浏览",
         },
-        kinds={"rule": "{}", "activity": "{}", "item": "购买过 {}", "bought": "购买 {} 类商品"},
+        kinds={"rule": "{}", "activity": "{}", "item": "对 {} 的兴趣", "bought": "对 {} 类商品的兴趣"},
     ),
 }

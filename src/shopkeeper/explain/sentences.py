@@ -32,7 +32,7 @@ def sentences(
 
 
 def label(player: str, explanation: Explanation, words: Phrases) -> str:
-    """A player as a reader knows it: `rules:spending` -> Rules on spending, `item:MUG` -> Having bought MUG. Where each
+    """A player as a reader knows it: `rules:spending` -> Rules on spending, `item:MUG` -> Interest in MUG. Where each
     rule is a player it bears the rule's own name."""
     if explanation.game == "rules" and explanation.level in ("groups", "inputs"):
         return player

@@ -197,7 +197,8 @@ class Question:
                 along = trace.value * made.shap_values.get(player, 0.0)
                 if along > 0 and (player not in best or abs(trace.value) > abs(best[player].value)):
                     best[player] = trace
-        return {player: f"{trace.name}: {trace.why}" for player, trace in best.items()}
+        named = PHRASES[self.lang].named
+        return {player: named.format(trace.name, trace.why) for player, trace in best.items()}
 
 
 def _detail(rule: Rule, found: Trace, values: Mapping[str, float]) -> RuleTrace:

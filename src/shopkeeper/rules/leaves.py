@@ -43,7 +43,9 @@ def read(node: Node, row: Row, wanted: bool, words: Phrases = PHRASES["en"]) -> 
         return Leaf(unparse(node), holds, says, words.nothing, None, 1.0, fixed=True)
     target, opposite = _texts(node, words)
     now, then = (target, opposite) if (holds is wanted) else (opposite, target)
-    return Leaf(unparse(node), holds, f"{_value(node, row, words)}{now}", f"{_subject(node)}{then}", None, 1.0)
+    value = _value(node, row, words)
+    says = value + (now.lstrip() if value.endswith("：") else now)  # a full-width colon has its space within
+    return Leaf(unparse(node), holds, says, f"{_subject(node)}{then}", None, 1.0)
 
 
 def shown(value: Any, words: Phrases = PHRASES["en"]) -> str:

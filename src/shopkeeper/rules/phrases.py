@@ -25,6 +25,7 @@ class Phrases:
     more: str  # gap
     less: str  # gap
     now: str  # name, value; a condition follows
+    named: str  # name of a rule, why
     one_of: str  # values
     none_of: str  # values
     contains: str  # part
@@ -55,6 +56,7 @@ PHRASES: Mapping[Lang, Phrases] = {
         more=", {} more needed",
         less=", {} less needed",
         now="{} is {}:",
+        named="{}: {}",
         one_of=" one of {}",
         none_of=" none of {}",
         contains=" contains {}",
@@ -83,6 +85,7 @@ PHRASES: Mapping[Lang, Phrases] = {
         more="，还需增加 {}",
         less="，还需减少 {}",
         now="{} 为 {}：",
+        named="{}：{}",
         one_of=" 属于 {}",
         none_of=" 不属于 {}",
         contains=" 包含 {}",
