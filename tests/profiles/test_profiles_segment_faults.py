@@ -222,6 +222,20 @@ def test_an_answer_comes_although_the_clock_is_faster_than_the_looks(world: Worl
     assert rows_of(world, "odd") in ([], [0])
 
 
+def test_nobody_keeps_looking_at_visitors(world: World) -> None:
+    segment(world, "odd", "days_since_event % 2 < 1")
+    world.event(None, "view", 1, anonymous_id="cookie")
+    world.order("ada", 1)
+    world.tracker.catch_up()
+    looked, look = [], world.tracker._look
+    world.tracker._look = lambda rows, *more: looked.extend(rows.tolist()) or look(rows, *more)
+    world.clock.advance(HOUR)
+    world.event(None, "view", 0, anonymous_id="cookie")
+    world.tracker.catch_up()
+    ada = world.vocabularies.users.row("ada")
+    assert set(looked) == {ada}
+
+
 # -- while a segment is filled ---------------------------------------------------------------------------------
 
 

@@ -125,7 +125,7 @@ class SegmentTracker:
         roles = frozenset(self._features.kinds.roles(batch.type).tolist())
         known = self._customers[rows]
         self._look(rows[known], now, lambda watched: watched.touched_by(roles))
-        self._look(rows[~known], now)
+        self._look(np.array([row for row in rows[~known].tolist() if self._person(row)], dtype=np.int64), now)
 
     def touch(self, rows: Iterable[int]) -> None:
         """Records or consents of these users have changed. From any thread; looked at soon."""
@@ -328,7 +328,7 @@ class SegmentTracker:
         source = table.source
         assert isinstance(source, Many)
         counted = self._count(table, rows)
-        until = source.next_arrival()
+        until = arrival = source.next_arrival()
         moving = frozenset[str]().union(*(members.watched.moving for members in chosen.values()))
         again = np.maximum(AGAIN, (self._clock.now() - np.asarray(now)) // _STRIDE)
         how, columns = motions(table, source, moving, again), table.columns()
@@ -337,6 +337,7 @@ class SegmentTracker:
             holds, stands = members.watched.look(columns, how, now, again)
             changes += members.change(name, rows, holds & counted, now)
             until = np.minimum(until, stands)
+        until = np.where(counted, until, arrival)  # who does not count waits for an event or a record
         self._due[rows] = until if len(chosen) == len(self._segments) else np.minimum(until, self._due[rows])
         self._next_due = min(self._next_due, int(self._due[rows].min()))
         self._stays.write(changes)
