@@ -51,15 +51,17 @@ def _profile(profile: dict[str, Any], explanation: Explanation) -> None:
     st.markdown(" ".join(f":blue-badge[{name}]" for name in segments) or f":gray-badge[{say('no_segments')}]")
     score, chance = st.columns(2)
     score.metric(say("score"), f"{explanation.final_score:+.2f}")
-    chance.metric(say("probability"), f"{explanation.probability:.0%}")
+    learned = explanation.game != "rules"
+    chance.metric(say("will_order") if learned else say("probability"), f"{explanation.probability:.0%}")
     st.markdown(f"**{say('why')}**")
-    if explanation.game != "rules":
+    if learned:
         st.markdown("\n".join(f"- {_plain(sentence)}" for sentence in explanation.sentences[1:]))
-    for rule in explanation.rule_details:
-        _rule(rule)
     moved = {name: value for name, value in explanation.shap_values.items() if value}
     if moved:
         st.plotly_chart(charts.contributions(moved), width="stretch", config={"displayModeBar": False})
+    st.markdown(f"**{say('rules')}**")
+    for rule in explanation.rule_details:
+        _rule(rule)
     st.markdown(f"**{say('windows')}**")
     st.dataframe(_windows(profile.get("windows", {})), hide_index=True, width="stretch")
     st.markdown(f"**{say('attributes')}**")
@@ -68,7 +70,7 @@ def _profile(profile: dict[str, Any], explanation: Explanation) -> None:
 
 def _rule(rule: RuleTrace) -> None:
     mark = ":green[✓]" if rule.matched else ":gray[–]"
-    change = f"  \n:gray[{say('change')}: {_plain(rule.what_would_change)}]" if rule.what_would_change else ""
+    change = f"  \n:gray[{say('change', how=_plain(rule.what_would_change))}]" if rule.what_would_change else ""
     st.markdown(f"{mark} **{rule.name}** ({rule.weight:+g}): {_plain(rule.why)}{change}")
 
 
