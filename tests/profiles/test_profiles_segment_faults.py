@@ -14,7 +14,7 @@ from profile_world import NOW, World
 from sqlalchemy import text
 
 from shopkeeper.core.clock import DAY, HOUR, SECOND, moment
-from shopkeeper.core.errors import Overloaded
+from shopkeeper.core.errors import Overloaded, ShopkeeperError
 from shopkeeper.core.records import Event
 from shopkeeper.profiles.conditions import compiled
 from shopkeeper.profiles.fields import schema_of
@@ -159,6 +159,19 @@ def test_a_segment_whose_end_was_lost_is_closed(world: World, members: Members) 
     stays.resolve({}, 90)
     settled(world)
     assert [(one.entered_at, one.left_at) for one in stays.spans.of_user(0)] == [(10, 90)]
+
+
+def test_a_record_that_cannot_be_read_is_read_later(world: World) -> None:
+    world.user("ada", city="Bonn")
+    segment(world, "ulm", "city == 'Ulm'")
+    world.tracker.catch_up()
+    world.user("ada", city="Ulm")
+    world.db.writer.submit(lambda c: c.execute(text("ALTER TABLE users RENAME TO away"))).result()
+    with pytest.raises(ShopkeeperError):
+        world.tracker.catch_up()
+    world.db.writer.submit(lambda c: c.execute(text("ALTER TABLE away RENAME TO users"))).result()
+    world.tracker.catch_up()
+    assert rows_of(world, "ulm") == [0]
 
 
 # -- time ------------------------------------------------------------------------------------------------------

@@ -210,7 +210,7 @@ class SegmentTracker:
         self._loaded = True
         self._people.refresh()
         compiled = self._book.compiled()
-        self._compiled, self._fields = compiled, self._schema.current()
+        self._compiled, self._fields, self._beside = compiled, self._schema.current(), self._schema.beside()
         self._grow()
         now, (left_off, known), spans = self._clock.now(), self._left_off(), self.spans.open()
         at = now if left_off is None else min(left_off, now)
@@ -306,7 +306,11 @@ class SegmentTracker:
         with self._lock:
             touched, self._touched = self._touched, set()
         if touched:
-            self._people.reread(touched)
+            try:
+                self._people.reread(touched)
+            except ShopkeeperError:  # the next turn tries again
+                self.touch(touched)
+                raise
             self._renew()  # records bring fields
             self._grow(max(touched) + 1)
             self._look_again(np.array(sorted(touched), dtype=np.int64))
