@@ -77,6 +77,35 @@ def test_who_refuses_profiling_is_neither_scored_nor_explained(live: Running) ->
     assert (answer.status_code, answer.json()["code"]) == (403, "no_consent")
 
 
+def test_features_of_who_refuses_profiling_are_those_of_a_stranger(live: Running) -> None:
+    meet(live, "unread")
+    live.http.put(f"{V1}/users/unseen", json={"attributes": {}})
+
+    def features(user_id: str) -> dict[str, Any]:
+        told = live.http.get(f"{V1}/features/realtime/{user_id}").json()
+        computed = live.http.post(f"{V1}/features/compute", json=[user_id]).json()[user_id]
+        assert computed["aggregated"] == told["aggregated"]
+        return {"aggregated": told["aggregated"], "known": [name for name, age in told["ages"].items() if age]}
+
+    stranger = features("unseen")
+    assert features("unread") != stranger
+    live.http.put(f"{V1}/users/unread/consent", json={"profiling": False})
+    assert features("unread") == stranger
+
+
+def test_past_segments_of_who_refuses_profiling_are_not_told(live: Running) -> None:
+    assert live.http.post(f"{V1}/segments", json={"name": "lookers", "condition": "total_events >= 1"}).is_success
+    meet(live, "formerly-looking")
+    url = f"{V1}/user/formerly-looking/segments"
+    asked = {"history": True}
+    assert "lookers" in live.http.get(url).json()["segments"]
+    live.shop.db.writer.run(lambda _: None)  # the stay was on its way
+    assert "lookers" in [stay["segment"] for stay in live.http.get(url, params=asked).json()["history"]]
+    live.http.put(f"{V1}/users/formerly-looking/consent", json={"profiling": False})
+    assert live.http.get(url, params=asked).json() == {"segments": [], "history": []}
+    live.http.put(f"{V1}/users/formerly-looking/consent", json={"profiling": True})
+
+
 def test_who_refuses_personalisation_is_answered_as_a_stranger(live: Running) -> None:
     def slate(user_id: str, scenario: str) -> list[tuple[str, float, str]]:
         asked = {"user_id": user_id, "scenario": scenario, "n_recommendations": 4, "deadline_ms": 5000}

@@ -15,6 +15,8 @@ from shopkeeper.core.errors import NotFound
 from shopkeeper.features.realtime import realtime
 
 doors = Doors("Features")
+_NOBODY = -1
+"""The features of one whom nobody has met: who refuses profiling is answered so."""
 
 
 class RealTimeFeatures(msgspec.Struct):
@@ -72,4 +74,5 @@ def _of(shop: Shop, user_id: str) -> dict[str, Any]:
     row = shop.vocab.users.row(user_id)
     if row is None:
         raise NotFound(f"no user {user_id[:80]!r}; nobody of this id was recorded or seen", code="unknown_user")
-    return realtime(shop.features, row, shop.clock.now())
+    seen = row if shop.consents.allows(row, "profiling") else _NOBODY
+    return realtime(shop.features, seen, shop.clock.now())

@@ -149,7 +149,8 @@ async def user_segments(shop: ShopDep, user_id: Id, history: bool = False) -> Re
     row = shop.vocab.users.row(user_id)
     if row is None:
         raise NotFound(f"no user {user_id!r}", code="unknown_user", field="user_id")
-    stays = await asyncio.to_thread(shop.segments.spans_of, row) if history else []
+    told = history and shop.consents.allows(row, "profiling")
+    stays = await asyncio.to_thread(shop.segments.spans_of, row) if told else []
     return reply({"segments": segments, "history": stays})
 
 
