@@ -9,19 +9,16 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from shopkeeper.core.clock import StoppedClock, rfc3339
+from shopkeeper.core.clock import rfc3339
 from shopkeeper.core.errors import Invalid
 from shopkeeper.core.protocols import Report, TrainingContext
 from shopkeeper.features.state import FeatureState
 from shopkeeper.profiles.fields import schema_of
-from shopkeeper.profiles.fusion.past import CONSENT_DEFAULT
+from shopkeeper.profiles.fusion.past import refused_of
 from shopkeeper.profiles.sources import Many
 from shopkeeper.profiles.surroundings import Surroundings
 from shopkeeper.profiles.table import ProfileTable
-from shopkeeper.stores.consents import ConsentStore
-from shopkeeper.stores.meta import Meta
 from shopkeeper.stores.sql import open_database
-from shopkeeper.stores.vocabulary import Vocabularies
 from shopkeeper.stores.whole_log import WholeLog, fingerprint, read_log
 
 
@@ -45,7 +42,12 @@ class Histories:
         log = read_log(context, report)
         if not len(log.events):
             raise Invalid("the shop has no events yet; import some (shopkeeper import orders.csv)", code="no_data")
-        return cls(log, ZoneInfo(context.zone), _refused(context))
+        db = open_database(context.sql_url, read_only=True)
+        try:
+            refused = refused_of(db, log.names, context.now)
+        finally:
+            db.close()
+        return cls(log, ZoneInfo(context.zone), np.array(sorted(refused), dtype=np.int64))
 
     def at(self, moment: int) -> ProfileTable:
         """Everybody who had come by then, up to that moment (us)."""
@@ -70,15 +72,3 @@ class Histories:
             "holdout_to": rfc3339(self.end),
             "fingerprint": fingerprint(self._log.events),
         }
-
-
-def _refused(context: TrainingContext) -> NDArray[np.int64]:
-    """Rows of who is not learned from."""
-    db = open_database(context.sql_url, read_only=True)
-    try:
-        agreed = Meta(db).get(CONSENT_DEFAULT) != "no"
-        consents = ConsentStore(db, Vocabularies.load(db), StoppedClock(context.now), default=agreed)
-        refused = consents.refused("profiling")
-    finally:
-        db.close()
-    return np.array(sorted(refused), dtype=np.int64)

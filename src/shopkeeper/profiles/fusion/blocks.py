@@ -159,6 +159,6 @@ def _check(training: list[Block], validation: Block, holdout: Block) -> None:
             raise Conflict(
                 f"a fusion model needs data: its {name} rows are {rows} customers of whom {ordered} ordered within "
                 f"{HORIZON_DAYS} days, expected at least {LEAST_BLOCK} customers, some who did and some who did not; "
-                "train it when the shop has sold more",
+                f"train it {'with a larger sample_size, or ' if name == 'training' else ''}when the shop has sold more",
                 code="needs_data",
             )

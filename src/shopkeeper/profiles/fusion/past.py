@@ -25,14 +25,13 @@ from shopkeeper.profiles.surroundings import Surroundings
 from shopkeeper.rules.schema import Schema
 from shopkeeper.stores.catalog import Catalog
 from shopkeeper.stores.consents import ConsentStore
-from shopkeeper.stores.events import EventLog
 from shopkeeper.stores.meta import Meta
-from shopkeeper.stores.sql import open_database
+from shopkeeper.stores.sql import Database, open_database
 from shopkeeper.stores.vocabulary import Vocabularies, Vocabulary
+from shopkeeper.stores.whole_log import fingerprint, read_log
 
 CONSENT_DEFAULT = "consent.default"
 """Where the shop leaves word for its trainings what counts for users who were never asked: `yes` or `no`."""
-_SLICE = 200_000
 
 
 @dataclass(frozen=True)
@@ -69,11 +68,7 @@ class ShopPast:
 
     def fingerprint(self) -> str:
         """SHA-256 over events and rules."""
-        digest = hashlib.sha256()
-        for column in (self.events.user, self.events.item, self.events.type, self.events.time):
-            digest.update(column.tobytes())
-        digest.update(signature(self.rules).encode())
-        return digest.hexdigest()
+        return hashlib.sha256((fingerprint(self.events) + signature(self.rules)).encode()).hexdigest()
 
 
 def signature(rules: Sequence[tuple[Rule, Condition]]) -> str:
@@ -84,28 +79,24 @@ def signature(rules: Sequence[tuple[Rule, Condition]]) -> str:
 
 def read_past(context: TrainingContext, report: Report) -> ShopPast:
     """Reads log, people and rules, read-only. Raises Conflict when there are no events."""
+    log = read_log(context, report)
+    if not len(log.events):
+        raise Conflict("the shop has no events yet: import orders first, then train", code="needs_data")
+    names = log.names
     db = open_database(context.sql_url, read_only=True)
     try:
-        names = Vocabularies.load(db)
-        log = EventLog(db, names, StoppedClock(context.now))
-        slices: list[EventBatch] = []
-        after, last = 0, log.last_seq
-        while after < last and len(batch := log.read(after, _SLICE)):
-            slices.append(batch)
-            after = int(batch.seq[-1])
-            report(after, last, message="reading the log")
         people = People(db)
         state = FeatureState(ZoneInfo(context.zone), names.event_types)
         schema = LiveSchema(people, surroundings=Surroundings(state, Catalog(db, names)))
         fields = schema.refresh()
-        given = Meta(db).get(CONSENT_DEFAULT) != "no"
-        consents = ConsentStore(db, names, StoppedClock(context.now), default=given)
-        refused = consents.refused("profiling")
+        refused = refused_of(db, names, context.now)
         rules = RuleBook(db, StoppedClock(context.now), schema).compiled()
     finally:
         db.close()
-    events = EventBatch.join(slices)
-    events = events.take(events.time <= context.now).by_time()
-    if not len(events):
-        raise Conflict("the shop has no events yet: import orders first, then train", code="needs_data")
-    return ShopPast(events, names.items, names.event_types, people, state, fields, rules, refused)
+    return ShopPast(log.events, names.items, names.event_types, people, state, fields, rules, refused)
+
+
+def refused_of(db: Database, names: Vocabularies, now: int) -> frozenset[int]:
+    """Rows of who does not agree to be profiled: nobody may learn from them."""
+    given = Meta(db).get(CONSENT_DEFAULT) != "no"
+    return ConsentStore(db, names, StoppedClock(now), default=given).refused("profiling")
