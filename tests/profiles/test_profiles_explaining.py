@@ -153,6 +153,20 @@ def test_time_alone_counts_after_some_seconds(tmp_path: Path) -> None:
     world.close()
 
 
+def test_an_answer_that_comes_after_its_person_was_erased_is_not_kept(tmp_path: Path) -> None:
+    world, _ = shop(tmp_path)
+    explaining = world.profiles.explaining
+    explaining.clear()
+    asked = world.profiles.ask("ada")
+    answer = asked.answer()
+    explaining.keep(asked, answer)
+    assert explaining.clear() == 1
+    world.profiles.forget([asked.key[0]])
+    explaining.keep(asked, answer)
+    assert explaining.clear() == 0
+    world.close()
+
+
 def test_what_is_kept_is_bounded_and_forgotten_with_a_person(tmp_path: Path) -> None:
     world, _ = shop(tmp_path)
     small = Explaining(

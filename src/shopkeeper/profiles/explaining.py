@@ -85,6 +85,7 @@ class Explaining:
         self._catalog = catalog
         self._fusing = fusing
         self._answers: cachetools.LRUCache[Key, Kept] = cachetools.LRUCache(most_kept, getsizeof=_lines)
+        self._gone: set[int] = set()  # an answer about one who was erased may be under way on another thread
         self._rules: Sequence[tuple[Rule, Condition]] = ()
         self._rules_version = rules_version([])
         self._editions = 0
@@ -113,6 +114,8 @@ class Explaining:
     def keep(self, asked: Asked, answer: Explanation) -> None:
         """So that the same question is answered at once. One that is too large for the cache is not kept."""
         found = Kept(asked.person, asked.scale, answer)
+        if asked.person.row in self._gone:
+            return
         if isinstance(asked.question, Question) and _lines(found) <= self._answers.maxsize:
             self._answers[asked.key] = found
 
@@ -125,6 +128,7 @@ class Explaining:
     def forget(self, rows: Iterable[int]) -> None:
         """Forgets what was said of these users."""
         gone = frozenset(rows)
+        self._gone |= gone
         for key in [key for key in self._answers if key[0] in gone]:
             del self._answers[key]
 
