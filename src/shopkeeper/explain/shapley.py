@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import factorial
-from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +15,6 @@ from numpy.typing import NDArray
 from shopkeeper.core.errors import Invalid
 
 MOST_PLAYERS = 14
-Inputs: TypeAlias = Callable[[NDArray[np.bool_]], NDArray[np.float64]]
 
 
 def coalitions(n: int) -> NDArray[np.bool_]:
@@ -42,19 +40,3 @@ def shapley(value: Callable[[NDArray[np.bool_]], NDArray[np.float64]], n: int) -
         gain = worth[without + (1 << player)] - worth[without]
         values[player] = float(np.dot(weights[size[without]], gain))
     return float(worth[0]), values
-
-
-def joined(row: NDArray[np.float64], background: NDArray[np.float64], groups: list[list[int]]) -> Inputs:
-    """Coalitions bool (m, n) -> inputs (m, f): the members' groups from `row`, all else from `background`.
-
-    `row` and `background` are (f,); `groups` holds the input positions of each player.
-    """
-
-    def inputs(members: NDArray[np.bool_]) -> NDArray[np.float64]:
-        out = np.repeat(background[None, :], len(members), axis=0)
-        for player, positions in enumerate(groups):
-            where = np.ix_(np.flatnonzero(members[:, player]), np.array(positions, dtype=np.int64))
-            out[where] = row[positions]
-        return out
-
-    return inputs
