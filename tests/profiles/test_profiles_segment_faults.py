@@ -304,6 +304,25 @@ def test_a_filling_that_a_kill_cut_off_is_no_news_after_the_restart(tmp_path: Pa
     world.close()
 
 
+def test_a_change_just_before_a_stop_is_no_news_after_the_start(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.order("ada", 1)
+    segment(world, "some", "orders >= 2")
+    world.tracker.catch_up()
+    world.profiles.segmentbook.update("some", condition="orders >= 1").result()
+    world.tracker.save()  # before the next turn
+    world.close()
+
+    world = World(tmp_path)
+    world.features.apply(world.log.read(0))
+    listen(world)
+    world.tracker.catch_up()
+    settled(world)
+    assert rows_of(world, "some") == [0]
+    assert told(world) == []
+    world.close()
+
+
 def test_deleted_in_the_middle_of_its_filling(world: World) -> None:
     crowd(world)
     world.tracker.catch_up()

@@ -11,18 +11,19 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from shopkeeper.core.batch import EventBatch
-from shopkeeper.core.clock import MINUTE, SECOND, Clock
+from shopkeeper.core.clock import SECOND, Clock
 from shopkeeper.core.errors import ShopkeeperError
+from shopkeeper.core.records import Segment
 from shopkeeper.features.base import grown
 from shopkeeper.features.state import FeatureState
 from shopkeeper.profiles.conditions import Condition
+from shopkeeper.profiles.leftoff import LeftOff, Standing
 from shopkeeper.profiles.live_schema import LiveSchema
 from shopkeeper.profiles.members import Members, News, Rows
 from shopkeeper.profiles.motion import motions, movable
@@ -37,7 +38,6 @@ from shopkeeper.profiles.table import ProfileTable
 from shopkeeper.profiles.watch import Watched, watched
 from shopkeeper.rules.horizon import AGAIN, NEVER
 from shopkeeper.stores.consents import ConsentStore
-from shopkeeper.stores.meta import Meta
 from shopkeeper.stores.spans import Change
 from shopkeeper.stores.sql import Database
 from shopkeeper.stores.vocabulary import UserVocabulary
@@ -54,7 +54,6 @@ _STRIDE = 10
 _TURN_S = 0.02
 """Seconds that a turn of the loop may take."""
 _PAUSE_S = 0.2
-_LEFT_OFF = "segments.left_off"
 
 
 class SegmentTracker:
@@ -75,7 +74,7 @@ class SegmentTracker:
         consents: ConsentStore | None = None,
     ) -> None:
         self._db = db
-        self._meta = Meta(db)
+        self._left_off = LeftOff(db)
         self._clock = clock
         self._features = features
         self._users = users
@@ -89,7 +88,7 @@ class SegmentTracker:
 
         self._segments: dict[str, Members] = {}
         self._filling: set[str] = set()  # not everybody was looked at since these were made or changed
-        self._compiled: object = None
+        self._compiled: Mapping[str, tuple[Segment, Condition]] = {}
         self._fields = schema.current()  # those that the segments were compiled for
         self._beside: tuple[int, ...] = ()
         self._due: Rows = np.empty(0, dtype=np.int64)
@@ -98,7 +97,6 @@ class SegmentTracker:
         self._n = 0
         self._loaded = False
         self._latest = 0  # the clock at the last turn
-        self._saved_at = 0
         self._lock = threading.Lock()
         self._touched: set[int] = set()
 
@@ -212,8 +210,10 @@ class SegmentTracker:
         compiled = self._book.compiled()
         self._compiled, self._fields, self._beside = compiled, self._schema.current(), self._schema.beside()
         self._grow()
-        now, (left_off, known), spans = self._clock.now(), self._left_off(), self.spans.open()
-        at = now if left_off is None else min(left_off, now)
+        now, left_off, spans = self._clock.now(), self._left_off.read(), self.spans.open()
+        at, known = now, dict[str, int]()
+        if left_off is not None:
+            at, known = min(now, max(left_off.at, self.spans.latest() or 0)), dict(left_off.known)
         for name, (segment, condition) in compiled.items():
             members = self._segments[name] = Members.none(self._watched(condition), len(self._due))
             rows, entered = spans.pop(name, (np.empty(0, dtype=np.int64), 0))
@@ -235,36 +235,19 @@ class SegmentTracker:
         self._remember(now=True)
 
     def save(self) -> None:
-        """Where this process leaves off. Returns when it is durable; when it cannot be, the next start has more to make
-        up for."""
+        """Where this process leaves off."""
         if self._loaded:
-            try:
-                self._meta.set(_LEFT_OFF, self._standing()).result()
-            except ShopkeeperError as error:
-                _LOGGER.error("where segments are left off is not kept: %s", error.message)
+            self._left_off.keep_now(self._standing())
 
     def _remember(self, *, now: bool = False) -> None:
         wall = self._clock.wall()
-        if now or abs(wall - self._saved_at) >= MINUTE:
-            try:
-                self._meta.set(_LEFT_OFF, self._standing())
-                self._saved_at = wall
-            except ShopkeeperError:  # the queue is full: at the next turn
-                self._saved_at = 0
+        if now or self._left_off.due(wall):
+            self._left_off.keep(self._standing(), wall)
 
-    def _standing(self) -> str:
+    def _standing(self) -> Standing:
         """A segment that is being filled is not among the known ones: after a kill the rest of it is no news either."""
-        compiled = self._book.compiled()
-        known = {name: segment.version for name, (segment, _) in compiled.items() if name not in self._filling}
-        return msgspec.json.encode({"at": min(self._clock.now(), self._next_due), "known": known}).decode()
-
-    def _left_off(self) -> tuple[int | None, dict[str, int]]:
-        """(up to when segments are right, their versions then)."""
-        kept = self._meta.get(_LEFT_OFF)
-        if kept is None:
-            return None, {}
-        standing = msgspec.json.decode(kept)
-        return max(standing["at"], self.spans.latest() or 0), standing["known"]
+        known = {n: segment.version for n, (segment, _) in self._compiled.items() if n not in self._filling}
+        return Standing(min(self._clock.now(), self._next_due), known)
 
     # -- definitions -----------------------------------------------------------------------------------------
 
