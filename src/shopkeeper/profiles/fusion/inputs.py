@@ -52,7 +52,7 @@ class Places:
         if len(self._known) <= len(self._shop):
             news = range(len(self._known) - 1, len(self._shop))
             found = [self._positions.get(self._shop.id(row), -1) for row in news]
-            self._known = np.array([*self._known[:-1], *found, -1], dtype=np.int32)
+            self._known = np.concatenate([self._known[:-1], np.array([*found, -1], dtype=np.int32)])
         return self._known[rows]  # the last place, that of row -1, is no item's
 
 
