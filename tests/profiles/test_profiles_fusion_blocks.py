@@ -112,7 +112,7 @@ def test_too_little_is_told_in_words(world: World, tmp_path: Path) -> None:
         family.data(context(tmp_path), params, silent)
     world.profiles.seed_defaults()
     world.order("u1", DAYS)
-    with pytest.raises(Conflict, match="needs data: its training rows are .* with a larger sample_size"):
+    with pytest.raises(Conflict, match=r"needs data: its training rows are .* with a larger sample_size"):
         family.data(context(tmp_path), params, silent)
     for user in range(30):
         times = [moment(NOW - day * 5 * DAY) for day in range(48)]
