@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -27,13 +28,26 @@ DYING = Path(__file__).parent / "dying_training.py"
 LONG = {"sample_size": 10_000, "epochs": 200, "batch_size": 8, "lr": 1e-6}
 
 
-@pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """Eight months: even customers order every 20 days or so, odd ones seldom. No model is trained yet."""
-    with serving(tmp_path_factory.mktemp("fusion")) as running:
+@contextmanager
+def eight_months(home: Path) -> Iterator[Running]:
+    """Even customers order every 20 days or so, odd ones seldom. No model is trained yet."""
+    with serving(home) as running:
         running.shop.refit.debounce_s = 3600.0
         running.shop.log.append(history()).result()
         running.http.put(f"{V1}/users/listed", json={"attributes": {}}).raise_for_status()
+        yield running
+
+
+@pytest.fixture(scope="module")
+def untrained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """No test trains a model here."""
+    with eight_months(tmp_path_factory.mktemp("untrained")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with eight_months(tmp_path_factory.mktemp("fusion")) as running:
         yield running
 
 
@@ -86,27 +100,23 @@ def test_a_shop_of_six_weeks_is_told_what_is_missing(tmp_path: Path) -> None:
     [("sample_size", 31), ("sample_size", 10_001), ("epochs", 0), ("epochs", 201), ("lr", 0), ("lr", -1),
      ("batch_size", 7), ("batch_size", 1025), ("epochs", "many"), ("lr", "nan")],
 )  # fmt: skip
-def test_what_is_out_of_range_is_refused(shop: Running, field: str, wrong: Any) -> None:
-    answer = shop.http.post(TRAIN, params={field: wrong})
+def test_what_is_out_of_range_is_refused(untrained: Running, field: str, wrong: Any) -> None:
+    answer = untrained.http.post(TRAIN, params={field: wrong})
     assert answer.status_code == 400, answer.text
     assert answer.json()["errors"][0]["field"] == field
     if wrong != "nan":
-        answer = shop.http.post(TRAIN, json={field: wrong})
+        answer = untrained.http.post(TRAIN, json={field: wrong})
         assert answer.status_code == 400, answer.text
         assert field in answer.text
-    assert shop.http.get(f"{V1}/jobs", params={"kind": "train"}).json()["items"] == []
+    assert untrained.http.get(f"{V1}/jobs", params={"kind": "train"}).json()["items"] == []
 
 
-def test_before_any_training_the_operations_are_idle(shop: Running) -> None:
-    if shop.shop.jobs.list(kind="train")[0]:
-        pytest.skip("another test of this file has trained already")
-    assert shop.http.get(f"{V1}/operations/metrics").json()["fusion_training"] == {"state": "idle"}
+def test_before_any_training_the_operations_are_idle(untrained: Running) -> None:
+    assert untrained.http.get(f"{V1}/operations/metrics").json()["fusion_training"] == {"state": "idle"}
 
 
-def test_without_a_model_the_rules_are_the_score(shop: Running) -> None:
-    if shop.shop.profiles.fuser.current() is not None:
-        pytest.skip("another test of this file has trained the model already")
-    found = scores(shop, "h0")
+def test_without_a_model_the_rules_are_the_score(untrained: Running) -> None:
+    found = scores(untrained, "h0")
     assert (found["gate"], found["f_nn"], found["expected_spend"]) == (1.0, 0.0, None)
     assert found["final_score"] == found["f_rule"] == sum(found["rules"].values())
     assert (found["versions"]["embedding"], found["versions"]["fusion"]) == (None, None)
