@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shopkeeper.core.batch import EventBatch
-from shopkeeper.core.records import Gate, Progress
+from shopkeeper.core.records import Gate, Progress, Version
 
 Metrics: TypeAlias = dict[str, float]
 
@@ -190,6 +190,24 @@ class LegacyFiles(Protocol):
         ...
 
 
+class Served(Protocol):
+    """One loaded version."""
+
+    @property
+    def version(self) -> Version: ...
+
+    @property
+    def model(self) -> Any: ...
+
+
+class Models(Protocol):
+    """Where versions come from: `lifecycle.serving.Serving`."""
+
+    def peek(self, model: str, ref: str = "champion", scope: str = "all") -> Served | None:
+        """The version in memory, or None; never waits."""
+        ...
+
+
 @dataclass(frozen=True)
 class JobContext:
     """What a job's function gets in its child process. `workdir` is the job's own folder; what it leaves there stays.
@@ -223,10 +241,12 @@ __all__ = [
     "LegacyMeta",
     "Metrics",
     "Model",
+    "Models",
     "Params",
     "Progress",
     "Report",
     "RowScorer",
+    "Served",
     "Trainer",
     "TrainingContext",
     "TrainingData",

@@ -6,9 +6,10 @@ import logging
 from dataclasses import dataclass
 
 from shopkeeper.core.errors import ShopkeeperError
+from shopkeeper.core.protocols import Models, Served
 from shopkeeper.profiles.fusion.inputs import Frame, frame_of
 from shopkeeper.profiles.fusion.model import FusionModel
-from shopkeeper.profiles.surroundings import Models, Served, Shelf
+from shopkeeper.profiles.surroundings import Shelf
 
 NAME = "fusion"
 

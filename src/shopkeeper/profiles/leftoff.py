@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from concurrent.futures import Future
 
 import msgspec
 
@@ -39,7 +40,7 @@ class LeftOff:
     def keep(self, standing: Standing, wall: int) -> None:
         """In the background; while the queue is full, at the next turn."""
         try:
-            self._meta.set(_KEY, msgspec.json.encode(standing).decode())
+            self._write(standing)
             self._kept_at = wall
         except ShopkeeperError:
             self._kept_at = 0
@@ -47,6 +48,9 @@ class LeftOff:
     def keep_now(self, standing: Standing) -> None:
         """Returns when it is durable; when it cannot be, the next start has more to make up for."""
         try:
-            self._meta.set(_KEY, msgspec.json.encode(standing).decode()).result()
+            self._write(standing).result()
         except ShopkeeperError as error:
             _LOGGER.error("where segments are left off is not kept: %s", error.message)
+
+    def _write(self, standing: Standing) -> Future[None]:
+        return self._meta.set(_KEY, msgspec.json.encode(standing).decode())

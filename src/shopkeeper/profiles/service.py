@@ -15,6 +15,7 @@ import numpy as np
 from shopkeeper.core.clock import Clock, rfc3339
 from shopkeeper.core.errors import NotFound, Refused
 from shopkeeper.core.language import Lang
+from shopkeeper.core.protocols import Models
 from shopkeeper.core.records import Explanation
 from shopkeeper.features.state import FeatureState
 from shopkeeper.profiles.conditions import compiled, fields_of
@@ -33,7 +34,7 @@ from shopkeeper.profiles.scores import Scores
 from shopkeeper.profiles.segmentbook import SegmentBook
 from shopkeeper.profiles.sources import Many, One
 from shopkeeper.profiles.strategies import suggestions
-from shopkeeper.profiles.surroundings import Models, Shelf, Surroundings
+from shopkeeper.profiles.surroundings import Shelf, Surroundings
 from shopkeeper.profiles.table import ProfileTable
 from shopkeeper.profiles.tracker import SegmentTracker
 from shopkeeper.rules.parser import parse

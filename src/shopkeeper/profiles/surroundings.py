@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from shopkeeper.core.records import Version
+from shopkeeper.core.protocols import Models
 from shopkeeper.features.state import FeatureState
 
 CHURN_MODEL: Final = "churn"
@@ -36,24 +36,6 @@ class Shelf(Protocol):
         ...
 
     def __len__(self) -> int: ...
-
-
-class Served(Protocol):
-    """One loaded version."""
-
-    @property
-    def version(self) -> Version: ...
-
-    @property
-    def model(self) -> Any: ...
-
-
-class Models(Protocol):
-    """Where versions come from: `lifecycle.serving.Serving`."""
-
-    def peek(self, model: str, ref: str = "champion", scope: str = "all") -> Served | None:
-        """The version in memory, or None; never waits."""
-        ...
 
 
 @dataclass(frozen=True)

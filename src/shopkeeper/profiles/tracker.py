@@ -73,7 +73,6 @@ class SegmentTracker:
         *,
         consents: ConsentStore | None = None,
     ) -> None:
-        self._db = db
         self._left_off = LeftOff(db)
         self._clock = clock
         self._features = features

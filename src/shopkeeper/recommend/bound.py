@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from shopkeeper.core import protocols
 from shopkeeper.core.errors import Invalid
+from shopkeeper.core.protocols import Served
 from shopkeeper.core.records import Version
 from shopkeeper.features.base import Ask
 from shopkeeper.features.vector import FeatureSet
@@ -18,22 +20,8 @@ from shopkeeper.recommend.channels import Recalled, rows_in
 from shopkeeper.recommend.ranking.model import Ranker
 
 
-class Served(Protocol):
-    """One loaded version."""
-
-    @property
-    def version(self) -> Version: ...
-
-    @property
-    def model(self) -> Any: ...
-
-
-class Models(Protocol):
-    """Where versions come from: `lifecycle.serving.Serving`."""
-
-    def peek(self, model: str, ref: str = "champion", scope: str = "all") -> Served | None:
-        """The version in memory, or None; never waits."""
-        ...
+class Models(protocols.Models, Protocol):
+    """Also those that are not in memory yet."""
 
     def get(self, model: str, ref: str = "champion", scope: str = "all") -> Served:
         """Loads it first where needed. Raises NotFound, Unavailable."""

@@ -49,7 +49,6 @@ class Motion:
     until: Times = NEVER
 
 
-STILL = Motion()
 Answer: TypeAlias = "tuple[NDArray[np.bool_], NDArray[np.int64]]"
 
 
