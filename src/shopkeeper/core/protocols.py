@@ -174,6 +174,27 @@ class ItemVectors(Protocol):
         ...
 
 
+class VectorSpace(Protocol):
+    """Vectors of users and items of one version, together, in the shop's rows; kept up to date while the shop runs. The
+    higher the inner product, the better a user and an item go together. Read on the thread of the derived state.
+    """
+
+    name: str
+
+    @property
+    def version(self) -> str | None:
+        """`hgt/3`; None while nothing is published."""
+        ...
+
+    def user_vector(self, row: int) -> NDArray[np.float32] | None:
+        """float32 (d,), as of the newest event; None for a user without a place in the space."""
+        ...
+
+    def items(self) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """Item rows int32 (m,) and their vectors float32 (m, d); both empty while nothing is published."""
+        ...
+
+
 class LegacyMeta(msgspec.Struct, kw_only=True):
     """`feature_columns` in the model's order; `scaler` {column: {mean, std}} where the model wants scaled values."""
 
@@ -250,5 +271,6 @@ __all__ = [
     "Trainer",
     "TrainingContext",
     "TrainingData",
+    "VectorSpace",
     "silent",
 ]
