@@ -22,8 +22,8 @@ BUCKETS = len(_BORDERS) + 2
 """Ages of edges: 0 without a time, 1 under an hour, ... 15 two years and more."""
 
 
-def age_buckets(time: NDArray[np.int64], reference: int) -> NDArray[np.int8]:
-    """int8 (m,) in [0, BUCKETS): how old edges are at `reference` (us); what came after it counts as new."""
+def age_buckets(time: NDArray[np.int64], reference: int | NDArray[np.int64]) -> NDArray[np.int8]:
+    """int8 (m,) in [0, BUCKETS): how old edges are at `reference` (us), one for all or (m,); what is later is new."""
     age = np.maximum(reference - np.where(time == NO_TIME, reference, time), 0)
     bucket = (np.searchsorted(_BORDERS, age, side="right") + 1).astype(np.int8)
     return np.where(time == NO_TIME, np.int8(0), bucket)
