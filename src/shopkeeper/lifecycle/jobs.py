@@ -167,6 +167,16 @@ class JobService:
             self._workers.cancel(job_id)
         return job
 
+    def requested(self, by: str) -> Job | None:
+        """The newest job of whoever asked for it."""
+        with self._db.read() as connection:
+            return table.requested(connection, by)
+
+    def under_way(self, work_key: str) -> str | None:
+        """The unfinished job that does this work, or None."""
+        with self._db.read() as connection:
+            return table.under_way(connection, work_key)
+
     def folder(self, job_id: str) -> Path:
         """The job's folder: log.txt and work/. Raises NotFound."""
         return self._home.jobs / self.get(job_id).job_id
@@ -179,8 +189,8 @@ class JobService:
         """Stored events with a number above `after_seq`. Raises NotFound."""
         return self._read(job_id, after_seq)[0]
 
-    def subscribe(self, job_id: str, listener: Listener) -> Callable[[], None]:
-        """Call `listener` with every new event, on the writer's thread; returns what ends it."""
+    def subscribe(self, job_id: str | None, listener: Listener) -> Callable[[], None]:
+        """Call `listener` with every new event of the job (None: of all), on the writer's thread; returns what ends it."""
         return self._watchers.subscribe(job_id, listener)
 
     def follow(self, job_id: str, after_seq: int = 0, *, idle_s: float | None = None) -> AsyncIterator[JobEvent | None]:

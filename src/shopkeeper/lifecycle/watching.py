@@ -20,10 +20,10 @@ class Watchers:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._listeners: dict[str, list[Listener]] = {}
+        self._listeners: dict[str | None, list[Listener]] = {}
 
-    def subscribe(self, job_id: str, listener: Listener) -> Callable[[], None]:
-        """Returns what ends the subscription."""
+    def subscribe(self, job_id: str | None, listener: Listener) -> Callable[[], None]:
+        """`job_id` None: all jobs. Returns what ends the subscription."""
         with self._lock:
             self._listeners.setdefault(job_id, []).append(listener)
 
@@ -40,7 +40,7 @@ class Watchers:
     def tell(self, events: Sequence[JobEvent]) -> None:
         for event in events:
             with self._lock:
-                listeners = list(self._listeners.get(event.job_id, ()))
+                listeners = [*self._listeners.get(event.job_id, ()), *self._listeners.get(None, ())]
             for listener in listeners:
                 with suppress(RuntimeError):  # its event loop has closed: nobody is there to hear
                     listener(event)
