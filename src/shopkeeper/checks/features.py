@@ -177,6 +177,24 @@ def check_nothing_is_known_of_a_forgotten_user(feature: Feature) -> None:
         np.testing.assert_array_equal(forgotten, stranger, err_msg=f"{feature.name} still knows the user")
 
 
+def check_a_fork_is_the_state_with_more_events(feature: Feature) -> None:
+    """What one user may yet do, tried on a fork: it answers as the state of a longer log, and the state itself stays.
+
+    An accumulator has `fork` (`features/base.py`, Forking), or is copied whole.
+    """
+    events = small_shop()
+    known = events.take(slice(0, len(events) // 2))
+    state, untouched = _state(feature, known), _state(feature, known)
+    for user in (0, USERS - 1, USERS):
+        rest = events.take(slice(len(events) // 2, None))
+        tried = replace(rest, user=np.full(len(rest), user, dtype=np.int32))
+        fork = state.fork(user)
+        for start in range(0, len(tried), 7):
+            fork.apply(tried.take(slice(start, start + 7)))
+        _same(feature, fork, _state(feature, known, tried))
+    _same(feature, state, untouched)
+
+
 CHECKS: tuple[Callable[[Feature], None], ...] = (
     check_its_facts_are_given,
     check_shape_and_finite,
@@ -188,6 +206,7 @@ CHECKS: tuple[Callable[[Feature], None], ...] = (
     check_reading_changes_nothing,
     check_merged_users_end_in_the_state_of_the_log,
     check_nothing_is_known_of_a_forgotten_user,
+    check_a_fork_is_the_state_with_more_events,
 )
 
 

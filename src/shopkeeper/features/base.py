@@ -54,6 +54,16 @@ class Merging(Protocol):
         ...
 
 
+@runtime_checkable
+class Forking(Protocol):
+    """An accumulator of which a cheap second one can be had; one that is no such thing is copied whole."""
+
+    def fork(self, user: int, kinds: EventKinds, /) -> Accumulator:
+        """One that says the same, to which events of this user alone are given. They do not show here. It may read
+        what is kept here, so it is used at once, on the same thread, while this one takes no events."""
+        ...
+
+
 class ByItem:
     """An accumulator that keeps nothing by user: merging and forgetting users changes nothing in it."""
 

@@ -58,9 +58,12 @@ class CoPurchases:
     def forget(self, _user: int, _state: FeatureState, /) -> None:
         """Pairs bear no user: they stay until the next start."""
 
+    def fork(self, _user: int, kinds: EventKinds, /) -> CoPurchases:
+        return _Fork(self, kinds)
+
     def counts(self, items: NDArray[np.int32], others: NDArray[np.int32]) -> NDArray[np.uint32]:
         """How often items (n,) and others (m,) were ordered together, (n, m); 0 for an item with itself."""
-        together = self._table[_cells(items[:, None], others[None, :])]
+        together = self._read(_cells(items[:, None], others[None, :]))
         together[items[:, None] == others[None, :]] = 0
         return together
 
@@ -97,7 +100,7 @@ class CoPurchases:
             right = np.repeat(np.arange(a, b), count)
             left = np.arange(len(right)) - np.repeat(np.cumsum(count) - count - first[a:b], count)
             counted = (new[left] | new[right]) & (items[left] != items[right])
-            np.add.at(self._table, _cells(items[left[counted]], items[right[counted]]), _ONE)
+            self._count(_cells(items[left[counted]], items[right[counted]]))
 
     def _pair_across(
         self, times: NDArray[np.int64], items: NDArray[np.int32], side: NDArray[np.bool_]
@@ -114,8 +117,38 @@ class CoPurchases:
             one = np.repeat(few[a:b], count)
             other = np.arange(len(one)) - np.repeat(np.cumsum(count) - count - first[a:b], count)
             counted = (side[one] != side[other]) & (items[one] != items[other])
-            np.add.at(self._table, _cells(items[one[counted]], items[other[counted]]), _ONE)
+            self._count(_cells(items[one[counted]], items[other[counted]]))
             yield
+
+    def _count(self, cells: NDArray[np.int64]) -> None:
+        np.add.at(self._table, cells, _ONE)
+
+    def _read(self, cells: NDArray[np.int64]) -> NDArray[np.uint32]:
+        return self._table[cells]
+
+
+class _Fork(CoPurchases):
+    """Another's table, and beside it the pairs that only this one has counted: `_more` in each of `_where`, sorted."""
+
+    def __init__(self, of: CoPurchases, kinds: EventKinds) -> None:
+        self._kinds = kinds
+        self._table = of._table
+        self._where = np.empty(0, dtype=np.int64)
+        self._more = np.empty(0, dtype=np.uint32)
+        if isinstance(of, _Fork):
+            self._where, self._more = of._where, of._more  # replaced, never written to
+
+    def _count(self, cells: NDArray[np.int64]) -> None:
+        every = np.concatenate([np.repeat(self._where, self._more), cells])
+        self._where, more = np.unique(every, return_counts=True)
+        self._more = more.astype(np.uint32)
+
+    def _read(self, cells: NDArray[np.int64]) -> NDArray[np.uint32]:
+        found = self._table[cells]
+        if len(self._where):
+            at = np.minimum(np.searchsorted(self._where, cells), len(self._where) - 1)
+            found += np.where(self._where[at] == cells, self._more[at], np.uint32(0))
+        return found
 
 
 def _side_by_side(parts: list[NDArray[np.int64]]) -> NDArray[np.int64]:

@@ -69,6 +69,12 @@ class History:
         if total > KEPT:
             self._fold(total - KEPT, kinds)
 
+    def copy(self) -> History:
+        copied = History()
+        copied._times, copied._rows = self.times.copy(), self.rows.copy()
+        copied.size, copied.folded = self.size, self.folded  # what is folded is replaced, never written to
+        return copied
+
     def _fold(self, count: int, kinds: EventKinds) -> None:
         old_times, old = self._times[:count], self._rows[:count]
         roles = kinds.roles(old["type"])
@@ -123,6 +129,14 @@ class UserHistories:
     def forget(self, user: int, _state: FeatureState, /) -> None:
         if 0 <= user < len(self._users):
             self._users[user] = None
+
+    def fork(self, user: int, kinds: EventKinds, /) -> UserHistories:
+        forked = UserHistories(kinds)
+        forked._users = self._users.copy()
+        history = self.get(user)
+        if history is not None:
+            forked._users[user] = history.copy()
+        return forked
 
     def get(self, user: int) -> History | None:
         return self._users[user] if 0 <= user < len(self._users) else None

@@ -50,6 +50,13 @@ class ItemFacts(ByItem):
             np.maximum.at(self.last_sale, items, events.time[sold])
             self._price(items, events.time[sold], events.unit_price[sold])
 
+    def fork(self, _user: int, kinds: EventKinds, /) -> ItemFacts:
+        forked = ItemFacts(kinds)
+        for name in ("first_seen", "last_sale", "price", "priced_at", "lines"):
+            setattr(forked, name, getattr(self, name).copy())
+        forked.size = self.size
+        return forked
+
     def _price(self, items: NDArray[np.int32], times: NDArray[np.int64], prices: NDArray[np.float64]) -> None:
         newer = (prices > 0) & (times >= self.priced_at[items])
         items, times, prices = items[newer], times[newer], prices[newer]

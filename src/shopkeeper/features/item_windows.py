@@ -28,12 +28,14 @@ _TOO_OLD = -(1 << 62)
 
 
 class Tiles:
-    """A ring of the newest `keep` tiles of `width` us: counts (keep, items)."""
+    """A ring of the newest `keep` tiles of `width` us, each counts (items,)."""
 
     def __init__(self, width: int, keep: int) -> None:
         self.width = width
         self.keep = keep
-        self._counts = np.zeros((keep, 0), dtype=np.int32)
+        self._counts = [np.zeros(0, dtype=np.int32) for _ in range(keep)]
+        self._lent: set[int] = set()  # tiles that belong to the ring of which this one is a fork
+        self._size = 0
         self._held = [_TOO_OLD] * keep
         self._newest = _TOO_OLD
         self._windows: dict[int, tuple[int, NDArray[np.int32]]] = {}
@@ -58,7 +60,7 @@ class Tiles:
         if cached is not None and 0 < end - cached[0] < n:
             counts = self._moved(cached[1], cached[0], end, n)
         else:
-            counts = np.zeros(self._counts.shape[1], dtype=np.int32)
+            counts = np.zeros(self._size, dtype=np.int32)
             for tile in range(end - n + 1, end + 1):
                 if self._holds(tile):
                     counts += self._counts[tile % self.keep]
@@ -66,14 +68,26 @@ class Tiles:
             self._windows[n] = (end, counts)
         return counts
 
+    def fork(self) -> Tiles:
+        """Another ring with the same counts: a tile is copied when it is first written to."""
+        forked = Tiles(self.width, self.keep)
+        forked._counts, forked._size = self._counts.copy(), self._size
+        forked._lent = set(range(self.keep))
+        forked._held, forked._newest = self._held.copy(), self._newest
+        forked._windows = {n: (end, counts.copy()) for n, (end, counts) in self._windows.items()}
+        return forked
+
     def _add_tile(self, tile: int, items: NDArray[np.int32]) -> None:
         slot = tile % self.keep
         if tile <= self._newest - self.keep:
             return
+        if slot in self._lent:
+            self._lent.discard(slot)
+            self._counts[slot] = self._counts[slot].copy()
         if self._held[slot] != tile:
             self._forget(self._held[slot])
             self._held[slot] = tile
-            self._counts[slot] = 0
+            self._counts[slot][:] = 0
         self._newest = max(self._newest, tile)
         _count(self._counts[slot], items)
         for n, (end, counts) in self._windows.items():
@@ -96,13 +110,12 @@ class Tiles:
         return self._held[tile % self.keep] == tile and tile > self._newest - self.keep
 
     def _grow(self, size: int) -> None:
-        have = self._counts.shape[1]
+        have = self._size
         if size <= have:
             return
-        room = max(size, 2 * have, 16)
-        counts = np.zeros((self.keep, room), dtype=np.int32)
-        counts[:, :have] = self._counts
-        self._counts = counts
+        room = self._size = max(size, 2 * have, 16)
+        self._counts = [grown(counts, room) for counts in self._counts]
+        self._lent.clear()
         self._windows = {n: (end, grown(sums, room)[:room]) for n, (end, sums) in self._windows.items()}
 
 
@@ -131,6 +144,13 @@ class ItemWindows(ByItem):
         looked = known & (events.role == Role.INTEREST)
         if looked.any():
             self._interest.add(events.item[looked], events.time[looked])
+
+    def fork(self, _user: int, kinds: EventKinds, /) -> ItemWindows:
+        forked = ItemWindows(kinds)
+        forked._hourly, forked._slow, forked._interest = (
+            tiles.fork() for tiles in (self._hourly, self._slow, self._interest)
+        )
+        return forked
 
     def sales(self, days: int, before: int) -> NDArray[np.int32]:
         """Order lines (items,) of the last `days` before a moment; read only. Raises Invalid outside 1 to 30 days."""

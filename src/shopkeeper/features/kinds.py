@@ -36,6 +36,12 @@ class EventKinds:
         self._names: list[str] = []
         self._roles = np.empty(0, dtype=np.int8)
 
+    def fork(self, types: TypeNames) -> EventKinds:
+        """The same, with more types: `types` has those of this one, then others."""
+        forked = EventKinds(types)
+        forked._names, forked._roles = self._names.copy(), self._roles  # roles are replaced, never written to
+        return forked
+
     def __len__(self) -> int:
         """Types met so far: one more than the highest row."""
         return len(self._names)

@@ -5,6 +5,8 @@ Writes: one entry of 16 bytes for each (user, item) that was ever ordered; no wi
 
 from __future__ import annotations
 
+from collections import ChainMap
+from collections.abc import MutableMapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
@@ -31,6 +33,11 @@ class Basket:
         self.items = np.empty(0, dtype=np.int32)
         self.times = np.empty(0, dtype=np.int32)
         self.last = np.empty(0, dtype=np.int64)
+
+    def copy(self) -> Basket:
+        copied = Basket()
+        copied.items, copied.times, copied.last = self.items.copy(), self.times.copy(), self.last.copy()
+        return copied
 
     def find(self, items: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         """(positions, found), both (n,); the position of an item that is not found is 0."""
@@ -66,7 +73,7 @@ class Purchases:
     """Baskets by user row; buyers and repeat buyers by item row."""
 
     def __init__(self, _kinds: EventKinds, /) -> None:
-        self._users: dict[int, Basket] = {}
+        self._users: MutableMapping[int, Basket] = {}
         self._nobody = Basket()
         self.buyers = np.zeros(0, dtype=np.int32)
         self.repeaters = np.zeros(0, dtype=np.int32)
@@ -97,6 +104,13 @@ class Purchases:
         basket = self._users.pop(user, self._nobody)
         self.buyers[basket.items] -= 1
         self.repeaters[basket.items[basket.times >= 2]] -= 1
+
+    def fork(self, user: int, kinds: EventKinds, /) -> Purchases:
+        forked = Purchases(kinds)
+        mine = {user: self._users[user].copy()} if user in self._users else {}
+        forked._users = ChainMap(mine, self._users)
+        forked.buyers, forked.repeaters = self.buyers.copy(), self.repeaters.copy()
+        return forked
 
     def of(self, user: int) -> Basket:
         """What a user has bought; empty for one that nobody has met."""

@@ -6,6 +6,7 @@ time. Users' windows are exact for any moment; item windows and purchases are th
 
 from __future__ import annotations
 
+import copy
 import itertools
 import logging
 from collections.abc import Callable, Iterable, Iterator
@@ -19,7 +20,7 @@ from shopkeeper.core.batch import EventBatch
 from shopkeeper.core.clock import DAY
 from shopkeeper.core.errors import Unavailable
 from shopkeeper.features.arrivals import MICRO, arrivals
-from shopkeeper.features.base import Accumulator, Feature, Merging
+from shopkeeper.features.base import Accumulator, Feature, Forking, Merging
 from shopkeeper.features.columns import UserColumns
 from shopkeeper.features.copurchase import CoPurchases
 from shopkeeper.features.history import UserHistories
@@ -97,6 +98,18 @@ class FeatureState:
         for part in self._parts.values():
             self._ask(part, lambda one: one.forget(user, self))
         self.version += 1
+
+    def fork(self, user: int, types: TypeNames | None = None) -> FeatureState:
+        """A second state that says the same, on which events of one user can be tried: they do not show in this one.
+
+        It reads what is kept here: use it at once, on the same thread. `types`: the event types of this one and more.
+        """
+        forked = copy.copy(self)
+        forked.kinds = self.kinds if types is None else self.kinds.fork(types)
+        forked._parts = {kind: self._forked(part, user, forked.kinds) for kind, part in self._parts.items()}
+        forked.out_of_date = set(self.out_of_date)
+        forked._columns = None
+        return forked
 
     def part(self, kind: type[A]) -> A:
         """The accumulator of a kind. Raises Unavailable when this state was built without it."""
@@ -199,6 +212,11 @@ class FeatureState:
         from shopkeeper.features.realtime import realtime
 
         return realtime(self, user, now)
+
+    def _forked(self, part: Accumulator, user: int, kinds: EventKinds) -> Accumulator:
+        if isinstance(part, Forking):
+            return part.fork(user, kinds)
+        return copy.deepcopy(part, {id(self.kinds): kinds})
 
     def _ask(self, part: Accumulator, change: Callable[[Merging], B]) -> B | None:
         """What an accumulator makes of a change; None, and it is out of date, when it cannot."""
