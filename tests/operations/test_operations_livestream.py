@@ -154,3 +154,37 @@ def test_a_stream_that_is_cancelled_after_the_shop_has_closed_just_ends(shop):
             await task
 
     asyncio.run(run())
+
+
+def test_a_paused_stream_releases_nothing_and_goes_on_where_it_was(shop, clock):
+    async def run() -> None:
+        live = stream_of(shop)
+        live.pause()
+        assert (live.paused, live.pause()) == (True, False)
+        clock.advance(20 * MINUTE)
+        task = asyncio.create_task(live.run(tick_s=0.001))
+        for _ in range(50):
+            await asyncio.sleep(0.001)
+        assert (live.state.released, live.running) == (0, True)
+        assert (live.resume(), live.resume()) == (True, False)
+        while live.state.released < 20:
+            await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(run())
+    assert shop.to.log.count() == 20
+
+
+def test_the_shop_clock_stands_still_while_the_stream_is_paused(shop):
+    running = shop_clock(shop.meta, speed=1e6)
+    live = LiveStream(shop.db, shop.to.log, shop.to.users, shop.meta, running, speed=1e6)
+    live.pause()
+    stood = running.now()
+    assert running.now() == stood
+    live.resume()
+    until = running.wall() + MINUTE
+    while running.now() == stood and running.wall() < until:
+        pass
+    assert stood < running.now() <= running.wall()

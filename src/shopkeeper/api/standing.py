@@ -39,7 +39,7 @@ def ingestion(shop: Shop) -> dict[str, Any]:
     live = shop.live
     newest = shop.log.recent(limit=1)
     return {
-        "running": live is not None and not live.state.ended,
+        "running": live is not None and not live.paused and not live.state.ended,
         "pending_events": shop.log.last_seq - shop.following.position,
         "cached_users": len(shop.vocab.users),
         "events": shop.log.last_seq,

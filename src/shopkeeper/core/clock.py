@@ -25,9 +25,13 @@ class Clock(Protocol):
 
 
 class SkippingClock(Clock, Protocol):
-    """A clock that can leave out hours in which nothing happens."""
+    """A clock that can leave out hours in which nothing happens, and stand still while nothing may happen."""
 
     def skip_to(self, at: int) -> None: ...
+
+    def pace(self, speed: float) -> None:
+        """Goes on from now, `speed` times as fast as real time; 0 stands still."""
+        ...
 
 
 class SystemClock:
@@ -58,6 +62,9 @@ class StoppedClock:
     def skip_to(self, at: int) -> None:
         self.at = max(self.at, at)
 
+    def pace(self, speed: float) -> None:
+        """It stands still whatever the speed."""
+
 
 class ReplayClock:
     """Shop time starts at `start` and runs `speed` times as fast as real time, until it meets real time.
@@ -66,13 +73,17 @@ class ReplayClock:
     """
 
     def __init__(self, start: int, speed: float, *, wall_start: int | None = None) -> None:
-        self.start = start
-        self.speed = speed
-        self.wall_start = self.wall() if wall_start is None else wall_start
+        # One reference: whoever reads it while another thread changes it sees the old course or the new one.
+        self._course = (start, speed, self.wall() if wall_start is None else wall_start)
+
+    @property
+    def speed(self) -> float:
+        return self._course[1]
 
     def now(self) -> int:
+        start, speed, since = self._course
         wall = self.wall()
-        return min(wall, self.start + int((wall - self.wall_start) * self.speed))
+        return min(wall, start + int((wall - since) * speed))
 
     def wall(self) -> int:
         return time.time_ns() // 1000
@@ -81,7 +92,11 @@ class ReplayClock:
         """Goes on from `at`, when that is later than now and not beyond real time."""
         wall = self.wall()
         if self.now() < at <= wall:
-            self.start, self.wall_start = at, wall
+            self._course = (at, self.speed, wall)
+
+    def pace(self, speed: float) -> None:
+        """Goes on from now at another speed."""
+        self._course = (self.now(), speed, self.wall())
 
 
 def micros(moment: datetime) -> int:

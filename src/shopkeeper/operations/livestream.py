@@ -7,16 +7,14 @@ still while the shop is closed: its position is kept too. Hours without an event
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from contextlib import suppress
-from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
 from shopkeeper.core.clock import MINUTE, ReplayClock, SkippingClock
-from shopkeeper.core.errors import NotFound, Overloaded, ShopkeeperError
+from shopkeeper.core.errors import NotFound
 from shopkeeper.core.records import Event, User
+from shopkeeper.operations.streaming import LIMIT, LiveState, Stream
 from shopkeeper.stores import withheld
 from shopkeeper.stores.events import EventLog
 from shopkeeper.stores.meta import Meta, set_in
@@ -24,25 +22,8 @@ from shopkeeper.stores.sql import Database
 from shopkeeper.stores.users import UserStore
 
 _LOG = logging.getLogger(__name__)
-_LIMIT = 500  # events a step, so that a clock that ran ahead is caught up with in bounded pieces
-_TICK_S = 0.5
-_REST_S = 5.0
 _POSITION_EVERY_US = 2_000_000
 _LONGEST_GAP_US = 30 * MINUTE
-
-
-@dataclass(frozen=True)
-class LiveState:
-    """`released` of `total` events are in the log; the shop's present in microseconds."""
-
-    released: int
-    total: int
-    now: int
-    speed: float
-
-    @property
-    def ended(self) -> bool:
-        return self.released >= self.total
 
 
 def shop_clock(meta: Meta, speed: float) -> ReplayClock:
@@ -52,33 +33,25 @@ def shop_clock(meta: Meta, speed: float) -> ReplayClock:
     return ReplayClock(int(position), speed)
 
 
-class LiveStream:
-    """One per process. `step` from one thread or task at a time; never on the writer's thread.
-
-    `problem` says why the stream rests: the last step's error, None when it went well.
-    """
+class LiveStream(Stream):
+    """Releases the withheld events in order, until there are none left."""
 
     def __init__(
         self, db: Database, log: EventLog, users: UserStore, meta: Meta, clock: SkippingClock, *, speed: float
     ) -> None:
-        self._db = db
+        super().__init__(db, clock, speed=speed)
         self._log = log
         self._users = users
-        self._clock = clock
-        self._speed = speed
         self._released = int(meta.get("live.released") or 0)
         with db.read() as connection:
             self._total = withheld.count(connection)
         self._kept_at = clock.wall()
-        self.running = False
-        self.problem: str | None = None
 
     @property
     def state(self) -> LiveState:
         return LiveState(self._released, self._total, self._clock.now(), self._speed)
 
-    def step(self, limit: int = _LIMIT) -> int:
-        """Releases what is due, at most `limit` events. Returns how many; waits until they are durable."""
+    def step(self, limit: int = LIMIT) -> int:
         events = self._due(limit)
         if events:
             for user in _newcomers(events):
@@ -89,41 +62,6 @@ class LiveStream:
             self._skip_closed_hours()
         self._keep(len(events))
         return len(events)
-
-    async def run(self, tick_s: float = _TICK_S, rest_s: float = _REST_S) -> None:
-        """Steps until cancelled. A full write queue is waited for; after any other error it rests and tries again."""
-        self.running = True
-        try:
-            while True:
-                released = await self._try()
-                if self.problem is not None:
-                    await asyncio.sleep(rest_s)
-                elif released < _LIMIT:
-                    await asyncio.sleep(tick_s)
-        except Exception:
-            _LOG.exception("the live stream has ended")
-            raise
-        finally:
-            self.running = False
-            with suppress(ShopkeeperError):  # the database is closed or broken: the next start repeats a few seconds
-                self.keep_position()
-
-    async def _try(self) -> int:
-        try:
-            released = await asyncio.to_thread(self.step)
-        except Overloaded:
-            return 0
-        except ShopkeeperError as error:
-            if self.problem != error.message:
-                _LOG.warning("the live stream rests: %s", error.message)
-            self.problem = error.message
-            return 0
-        self.problem = None
-        return released
-
-    def keep_position(self) -> None:
-        """Writes down where the shop clock stands, for the next start."""
-        self._db.writer.submit(self._write_position)
 
     def _skip_closed_hours(self) -> None:
         with self._db.read() as connection:
