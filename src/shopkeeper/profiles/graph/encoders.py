@@ -6,6 +6,7 @@ or address ever stands in a vocabulary; a text of items (a product's name) is ta
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ LEAST = 5
 MOST = 2000
 BINS = 8
 _SKEWED = 2.0
+_DATE = re.compile(r"\d{4}-\d\d-\d\d")
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,8 @@ def fitted_fields(node_type: str, table: NodeTable) -> tuple[AnyField, ...]:
     """What can be learned of the attributes in a table of the past; an attribute that says nothing has no field."""
     found: list[AnyField | None] = [_number(name, values) for name, values in table.numbers.items()]
     for name, column in table.words.items():
+        if _is_date(column):  # when something happens tells of what is to come, and today's age of nobody's past
+            continue
         found.append(_text(name, column) if node_type != USER and _is_text(column) else _word(name, column))
     found += [_several(name, lists) for name, lists in table.lists.items()]
     found += [_series(name, series) for name, series in table.series.items()]
@@ -113,6 +117,11 @@ def _word(name: str, column: Sequence[str | None]) -> Word | None:
     known = _frequent(word for word in column if word)
     says = len(known) > 1 or (known and sum(word == known[0] for word in column) <= len(column) - LEAST)
     return Word(name=name, known=known) if says else None
+
+
+def _is_date(column: Sequence[str | None]) -> bool:
+    given = [word for word in column if word]
+    return sum(bool(_DATE.match(word)) for word in given) > len(given) / 2
 
 
 def _is_text(column: Sequence[str | None]) -> bool:
