@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,7 +84,7 @@ def build(
     """
     if not 0 < scope.ratio <= 1:
         raise Invalid(f"sample_ratio is {scope.ratio}, expected above 0 and at most 1", field="sample_ratio")
-    kept, dropped = _usable(events, n_users, len(things.kind), np.fromiter(refused, dtype=np.int64), scope)
+    kept, dropped = usable(events, n_users, len(things.kind), np.fromiter(refused, dtype=np.int64), scope)
     kinds = [kind_name(kind) for kind in things.kind]
     rows = {kind: np.flatnonzero(np.array(kinds) == kind).astype(np.int32) for kind in sorted(set(kinds))}
     place = np.full(len(kinds), -1, dtype=np.int32)
@@ -91,7 +92,11 @@ def build(
     for number, found in enumerate(rows.values()):
         place[found] = np.arange(len(found), dtype=np.int32)
         of_kind[found] = number
-    forward = dict(_event_edges(kept, list(rows), of_kind, place, types, scope.timed))
+    time = kept.time if scope.timed else np.full(len(kept), NO_TIME)
+    forward: dict[Relation, Ends] = {
+        relation: (source, target, time[at])
+        for relation, at, source, target in event_edges(kept, list(rows), of_kind, place, types)
+    }
     names = tuple(sorted({category for category in things.category if category}))
     forward |= _category_edges(things.category, names, rows)
     nodes = {USER: n_users, **{kind: len(found) for kind, found in rows.items()}}
@@ -101,8 +106,8 @@ def build(
     return ShopGraph(graph, rows, {CATEGORY: names} if names else {}, dropped)
 
 
-def _usable(
-    events: EventBatch, n_users: int, n_items: int, refused: NDArray[np.int64], scope: Scope
+def usable(
+    events: EventBatch, n_users: int, n_items: int, refused: NDArray[np.int64], scope: Scope = Scope()
 ) -> tuple[EventBatch, dict[str, int]]:
     """Events with both ends, and how many were dropped, each counted under the first reason that holds."""
     has_user = (events.user >= 0) & (events.user < n_users)
@@ -118,26 +123,26 @@ def _usable(
     return events.take(kept), dropped
 
 
-def _event_edges(
+def event_edges(
     events: EventBatch,
     kinds: Sequence[str],
-    of_kind: NDArray[np.int32],
+    of_kind: NDArray[Any],
     place: NDArray[np.int32],
     types: Sequence[str],
-    timed: bool,
-) -> Iterable[tuple[Relation, Ends]]:
-    time = events.time if timed else np.full(len(events), NO_TIME)
+) -> Iterable[tuple[Relation, NDArray[np.int64], NDArray[np.int32], NDArray[np.int32]]]:
+    """Of usable events: each relation, which events are its edges, and their sources and targets. `of_kind` by item row
+    is a place in `kinds`, `place` the node's position there."""
     to_user = events.item < 0
     for row in np.unique(events.type).tolist():
         name, mine = relation_name(types[row]), events.type == row
         people = np.flatnonzero(mine & to_user)
         if len(people):
-            yield Relation(USER, name, USER), (events.user[people], events.other[people], time[people])
+            yield Relation(USER, name, USER), people, events.user[people], events.other[people]
         things = np.flatnonzero(mine & ~to_user)
         kind = of_kind[events.item[things]]
         for number in np.unique(kind).tolist():
             at = things[kind == number]
-            yield Relation(USER, name, kinds[number]), (events.user[at], place[events.item[at]], time[at])
+            yield Relation(USER, name, kinds[number]), at, events.user[at], place[events.item[at]]
 
 
 def _category_edges(
