@@ -42,19 +42,25 @@ from shopkeeper.lifecycle.serving import Serving
 from shopkeeper.lifecycle.sourcing import SourceAccess
 from shopkeeper.lifecycle.stacking import Stacks
 from shopkeeper.lifecycle.traffic import Traffic
+from shopkeeper.operations.controller import Controller
 from shopkeeper.operations.destinations import Destinations
 from shopkeeper.operations.erasure import Erasure
 from shopkeeper.operations.exporting import Exporting
 from shopkeeper.operations.identities import Identities
 from shopkeeper.operations.import_rows import Targets
 from shopkeeper.operations.imports import Imports
+from shopkeeper.operations.intake import Intake
 from shopkeeper.operations.livestream import LiveStream, shop_clock
 from shopkeeper.operations.opening import is_open, open_retail
 from shopkeeper.operations.refit import Refit
+from shopkeeper.operations.refresh import Refresh
 from shopkeeper.operations.scheduled import works
 from shopkeeper.operations.uploads import Uploads
 from shopkeeper.operations.webhooks import Messenger
+from shopkeeper.operations.whatif import WhatIf
 from shopkeeper.profiles.fusion.past import CONSENT_DEFAULT
+from shopkeeper.profiles.graph.build import Scope
+from shopkeeper.profiles.graph.service import GraphService
 from shopkeeper.profiles.personal import Personal
 from shopkeeper.profiles.segments import Segments
 from shopkeeper.profiles.service import ProfileService
@@ -80,10 +86,10 @@ from shopkeeper.stores.vocabulary import Vocabularies
 from shopkeeper.stores.webhooks import WebhookStore
 
 SHOPS = ("retail", "empty")
-LIGHT_JOBS = ("release", "upload")
+LIGHT_JOBS = ("release", "upload", "refresh")
 """Kinds that wait most of their time: one job of each runs beside the trainings."""
-PLANNED_JOBS = ("release",)
-"""Kinds that last as long as their own plan says."""
+PLANNED_JOBS = ("release", "refresh")
+"""Kinds that last as long as their own plan says, or as the jobs that they begin."""
 
 
 @dataclass(frozen=True)
@@ -183,6 +189,7 @@ class Shop:
             light=LIGHT_JOBS,
             planned=PLANNED_JOBS,
             zone=lambda: self.zone,
+            environment={"CUDA_VISIBLE_DEVICES": ""} if settings.device == "cpu" else {},
         )
         self.gradual = Gradual(self.jobs, db, self.registry, self.traffic)
         archives = ArchiveLimits(compressed=settings.upload_limit)
@@ -223,6 +230,7 @@ class Shop:
         self.identities = Identities(known, self.following, self.features)
         self.identities.subscribe(tracker.moved)
         self.users.subscribe(tracker.touch)
+        self.graph = GraphService()
         self.refit = Refit(self.profiles.rulebook, self.registry, self.releases)
         self.preferences = PreferenceStore(db, self.vocab, clock)
         self.personal = Personal(
@@ -263,6 +271,15 @@ class Shop:
             on_hand=self.stock.on_hand,
             allows=lambda row: self.consents.allows(row, "personalization"),
         )
+        self.what_if = WhatIf(
+            db,
+            clock,
+            self.vocab,
+            features=self.features,
+            catalog=self.catalog,
+            profiles=self.profiles,
+            recommend=self.recommend,
+        )
         self.forecast = ForecastService(self.panel, clock, self.serving, self.vocab.stores)
         destinations = Destinations(settings.webhook_servers(), loopback=settings.api_key is None)
         self.webhooks = WebhookStore(db, clock, shop=meta.get("shop.id") or "", check_url=destinations.check)
@@ -276,6 +293,18 @@ class Shop:
         )
         tracker.tell(self.webhooks.announce, self.messenger.wake)
         self.live = self._stream()
+        self.refresh = Refresh(
+            self.jobs, self.registry, self.releases, clock, embed=self._embed, afresh=self._forget_answers
+        )
+        self.operations = Controller(
+            clock,
+            self.jobs,
+            self.releases,
+            intake=Intake(self.live, self.log, self.following, self.vocab, clock),
+            graph=self.graph,
+            refresh=self.refresh,
+        )
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._streaming: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None
 
@@ -306,7 +335,9 @@ class Shop:
             raise
 
     async def _start(self, schedules: bool) -> None:
-        self.following.attach(asyncio.get_running_loop())
+        self._loop = asyncio.get_running_loop()
+        self.following.attach(self._loop)
+        self.operations.start()
         await asyncio.to_thread(self.traffic.load)
         self.unpinned = await asyncio.to_thread(pin, self.registry, _pins(self.settings))
         await asyncio.to_thread(self.serving.sync)
@@ -331,6 +362,7 @@ class Shop:
         if tasks:
             await asyncio.wait(tasks)
         self.refit.stop()
+        await self.operations.stop()
         await asyncio.to_thread(self.schedules.stop)
         await asyncio.to_thread(self.jobs.stop)
         await asyncio.to_thread(self.messenger.stop)
@@ -344,6 +376,15 @@ class Shop:
         users = self.vocab.users
         present = users.row(users.id(row))
         return present is not None and self.consents.allows(present, "marketing")
+
+    def _embed(self, scope: Scope, by: str) -> Job:
+        """All vectors anew."""
+        return self.graph.refresh(requested_by=by, ratio=scope.ratio, seed=scope.seed, timed=scope.timed)
+
+    def _forget_answers(self) -> None:
+        """Explanations that are kept are of before. They live on the loop."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self.profiles.explaining.clear)
 
     def _stream(self) -> LiveStream | None:
         speed = self.settings.live_speed

@@ -60,6 +60,9 @@ class Settings(BaseSettings):
     consent_default: bool = _setting(
         "CONSENT_DEFAULT", True, "What counts for a user who was never asked; false: a user has to opt in first"
     )
+    device: Literal["gpu", "cpu"] = _setting(
+        "DEVICE", "gpu", "Where models of torch are trained: gpu, where CUDA has one, or cpu", "UPS_DEVICE"
+    )
     live_speed: float = _setting(
         "LIVE_SPEED",
         60.0,
@@ -151,7 +154,7 @@ class Settings(BaseSettings):
         "LOG_LEVEL", "info", "debug, info, warning or error"
     )
 
-    @field_validator("log_level", mode="before")
+    @field_validator("log_level", "device", mode="before")
     @classmethod
     def _lower(cls, level: Any) -> Any:
         return level.lower() if isinstance(level, str) else level

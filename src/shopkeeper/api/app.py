@@ -24,6 +24,7 @@ from shopkeeper.api import (
     features,
     forecasts,
     fusion,
+    graph,
     health,
     identities,
     imports,
@@ -42,6 +43,7 @@ from shopkeeper.api import (
     privacy,
     products,
     profiles,
+    refresh,
     registry,
     rules,
     schedules,
@@ -50,6 +52,7 @@ from shopkeeper.api import (
     trainings,
     users,
     webhooks,
+    whatif,
 )
 from shopkeeper.api.access import Access
 from shopkeeper.api.door import Doors, needs
@@ -68,6 +71,7 @@ NOUNS: tuple[Doors, ...] = (
     privacy.doors,
     items.doors,
     profiles.doors,
+    whatif.doors,
     rules.doors,
     previews.doors,
     segments.doors,
@@ -93,6 +97,8 @@ NOUNS: tuple[Doors, ...] = (
     imports.doors,
     operations.doors,
     fusion.doors,
+    graph.doors,
+    refresh.doors,
 )
 
 

@@ -11,7 +11,8 @@ from fastapi import Query, Request, Response
 from shopkeeper.api.body import decode
 from shopkeeper.api.door import CallerDep, Doors, ShopDep, queued, reply
 from shopkeeper.api.waiting import Timeout, Wait, ended
-from shopkeeper.core.records import FINISHED, Job
+from shopkeeper.core.records import FINISHED
+from shopkeeper.operations.trained import fusion_metrics, outcome
 from shopkeeper.profiles.fusing import NAME
 
 doors = Doors("Operations")
@@ -68,19 +69,9 @@ async def train_fusion(
     if wait:
         await ended(shop, job.job_id, timeout_s, request.app.state.closing)
     job = await asyncio.to_thread(shop.jobs.get, job.job_id)
-    return reply(_told(job)) if wait and job.status in FINISHED else queued(job.job_id)
-
-
-def _told(job: Job) -> FusionTrained:
-    if job.status != "done" or job.result is None:
-        reason = job.error or "it was asked to stop"
-        return FusionTrained(f"{NAME} was not trained: {reason}", {"trained": False, "reason": reason})
-    result, measures = job.result, dict(job.result["metrics"])
-    counts = {name: int(measures.pop(name)) for name in ("samples", "epochs")}
-    version = f"{NAME} v{result['version']}"
-    standing = "is champion" if result["promoted"] else f"is kept beside the champion: {result['why_not']}"
-    metrics = {"trained": True, **counts, **measures, "promoted": result["promoted"], "version": result["version"]}
-    return FusionTrained(f"{version} {standing}", metrics)
+    if not wait or job.status not in FINISHED:
+        return queued(job.job_id)
+    return reply(FusionTrained(outcome(job), fusion_metrics(job)))
 
 
 def _or(said: Any, otherwise: Any) -> Any:

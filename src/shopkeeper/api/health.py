@@ -13,12 +13,14 @@ from shopkeeper.api.door import Doors, ShopDep, reply
 from shopkeeper.api.standing import incremental_loop, ingestion, lacking, served
 from shopkeeper.bootstrap import Shop
 from shopkeeper.core.errors import Unavailable
+from shopkeeper.telemetry.devices import cuda_available
 
 doors = Doors("Health")
 
 
 class Health(msgspec.Struct):
-    """`ok` and `status` say that the process answers; readiness is at /readyz."""
+    """`ok` and `status` say that the process answers; readiness is at /readyz. `device_mode`: what was asked
+    for, gpu or cpu; `device`: what trainings get, cuda or cpu."""
 
     status: str
     ok: bool
@@ -83,7 +85,9 @@ async def swagger() -> Response:
 async def health(shop: ShopDep) -> Response:
     """Healthy as long as the process answers"""
     stream, loop = ingestion(shop), incremental_loop(shop)
-    return reply(Health("healthy", True, bool(served(shop)), "cpu", "cpu", False, stream, loop))
+    mode, cuda = shop.settings.device, cuda_available()
+    device = "cuda" if mode == "gpu" and cuda else "cpu"
+    return reply(Health("healthy", True, bool(served(shop)), device, mode, cuda, stream, loop))
 
 
 @doors.add("GET", "/livez", scope="-", answer=Status)

@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any
 
 from fastapi import Query, Response
 
 from shopkeeper.api.door import queued, reply
 from shopkeeper.bootstrap import Shop
 from shopkeeper.core.errors import Conflict
-from shopkeeper.core.records import FINISHED
+from shopkeeper.core.records import FINISHED, Job
 
 Wait = Annotated[bool, Query(description="Answer when the job has ended, with its result")]
 Timeout = Annotated[int, Query(ge=1, le=3600, description="How long to wait; then 202, and the job goes on")]
 
 
-async def answered(shop: Shop, job_id: str, *, wait: bool, timeout_s: int, closing: asyncio.Event) -> Response:
-    """The job's result, or 202 with its address. Raises Conflict (`job_failed`, `job_cancelled`)."""
+async def answered(
+    shop: Shop,
+    job_id: str,
+    *,
+    wait: bool,
+    timeout_s: int,
+    closing: asyncio.Event,
+    told: Callable[[Job], Any] = lambda job: job.result,
+) -> Response:
+    """The job's result as `told`, or 202 with its address. Raises Conflict (`job_failed`, `job_cancelled`)."""
     if wait:
         await ended(shop, job_id, timeout_s, closing)
     job = shop.jobs.get(job_id)
@@ -25,7 +34,7 @@ async def answered(shop: Shop, job_id: str, *, wait: bool, timeout_s: int, closi
         return queued(job_id)
     if job.status != "done":
         raise Conflict(f"job {job_id} {job.status}: {job.error or 'it was asked to stop'}", code=f"job_{job.status}")
-    return reply(job.result)
+    return reply(told(job))
 
 
 async def ended(shop: Shop, job_id: str, timeout_s: int, closing: asyncio.Event) -> None:

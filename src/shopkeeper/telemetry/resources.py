@@ -6,6 +6,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from shopkeeper.core.clock import Clock, rfc3339
+from shopkeeper.telemetry.devices import gpu
 
 if TYPE_CHECKING:
     import psutil
@@ -16,8 +17,7 @@ _MIB = 1024 * 1024
 def snapshot(clock: Clock) -> dict[str, Any]:
     """`{timestamp, cpu_percent, memory_rss_mb, memory_vms_mb, gpu, pid}`.
 
-    `cpu_percent` is measured since the previous call (100 is one core; 0.0 at the first). `gpu` is null: nothing here
-    uses one.
+    `cpu_percent` is measured since the previous call (100 is one core; 0.0 at the first). `gpu` is null without one.
     """
     process = _process()
     memory = process.memory_info()
@@ -26,7 +26,7 @@ def snapshot(clock: Clock) -> dict[str, Any]:
         "cpu_percent": process.cpu_percent(),
         "memory_rss_mb": round(memory.rss / _MIB, 1),
         "memory_vms_mb": round(memory.vms / _MIB, 1),
-        "gpu": None,
+        "gpu": gpu(),
         "pid": process.pid,
     }
 

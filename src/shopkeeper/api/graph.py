@@ -1,0 +1,90 @@
+"""The shop's graph: what is in it, who stands beside whom, and the vectors made of it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+import msgspec
+from fastapi import Query, Response
+
+from shopkeeper.api.door import Doors, Id, ShopDep, reply
+from shopkeeper.profiles.graph.service import Neighbor, SpaceFacts
+from shopkeeper.profiles.graph.statistics import GraphStatistics
+
+doors = Doors("Graph")
+
+
+class Node(msgspec.Struct):
+    node: str
+    type: str
+
+
+class Neighbors(msgspec.Struct):
+    node: Node
+    neighbors: list[Neighbor]
+
+
+class Space(msgspec.Struct, kw_only=True):
+    """`count` vectors in all, `counts` by node type; `pending` wait to be computed anew. `built_at` is real time of the
+    last whole computation, `reference` the shop's time by which edges are young or old."""
+
+    name: str
+    dim: int
+    metric: str
+    count: int
+    counts: dict[str, int]
+    model: str
+    version: str
+    index: str
+    built_at: datetime
+    reference: datetime
+    pending: int
+    stale: bool
+
+
+class Spaces(msgspec.Struct):
+    spaces: list[Space]
+
+
+@doors.add("GET", "/api/v1/graph/statistics", scope="r", answer=GraphStatistics, errors=(404,))
+async def statistics(shop: ShopDep) -> Response:
+    """How many nodes and edges there are, by type"""
+    return reply(shop.graph.statistics())
+
+
+@doors.add("GET", "/api/v1/graph/neighbors/{node_type}/{node_id}", scope="r", answer=Neighbors, errors=(404,))
+async def neighbors(
+    shop: ShopDep,
+    node_type: Id,
+    node_id: Id,
+    limit: Annotated[int, Query(ge=1, le=200)] = 20,
+    relation: Annotated[str | None, Query(max_length=256)] = None,
+) -> Response:
+    """What a node hears from, newest first; `relation` as in the statistics: only by this one"""
+    found = shop.graph.neighbors(node_type, node_id, relation=relation, limit=limit)
+    return reply(Neighbors(Node(node_id, node_type), found))
+
+
+@doors.add("GET", "/api/v1/embeddings", scope="r", answer=Spaces)
+async def embeddings(shop: ShopDep) -> Response:
+    """The vector spaces that serve"""
+    facts = shop.graph.facts()
+    return reply(Spaces([] if facts is None else [_space(facts)]))
+
+
+def _space(facts: SpaceFacts) -> Space:
+    return Space(
+        name=facts.name,
+        dim=facts.dim,
+        metric=facts.metric,
+        count=sum(facts.count.values()),
+        counts=facts.count,
+        model=facts.model,
+        version=facts.version,
+        index=facts.index,
+        built_at=facts.built_at,
+        reference=facts.reference,
+        pending=facts.pending,
+        stale=facts.stale,
+    )
