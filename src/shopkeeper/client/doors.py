@@ -166,6 +166,12 @@ class ShopkeeperClient(
         """Raises NotFound for a user that no event and no record names."""
         return self.get(f"{_V1}/user/{escaped(user_id)}", dict[str, Any])
 
+    def what_if(self, user_id: str, events: Iterable[Event], *, n: int = 10, scenario: str = "home") -> dict[str, Any]:
+        """`{user_id, before, after, change, accepted, duplicates}`: score, segments and top items, had the user done
+        these 1 to 20 events. Nothing is stored. Raises NotFound, Invalid."""
+        body = {"events": list(events), "n": n, "scenario": scenario}
+        return self.call("POST", f"{_V1}/user/{escaped(user_id)}/what-if", dict[str, Any], body, repeat=True)
+
     def explain(self, user_id: str, k: int = 5, *, level: str = "groups", lang: Lang = "en") -> Explanation:
         """`level`: two, groups, inputs, audit, see docs/explanations.md. Raises NotFound, and Unavailable for an audit
         where the server has no shap."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
-from shopkeeper.profiles.surroundings import Surroundings
+from shopkeeper.features.state import FeatureState
+from shopkeeper.profiles.surroundings import Shelf, Surroundings
 from shopkeeper.rules.schema import Field, Schema, writable
 from shopkeeper.rules.tree import Type
 
@@ -62,6 +65,13 @@ class ProfileSchema(Schema):
     def __init__(self, fields: Iterable[Field], surroundings: Surroundings | None = None) -> None:
         super().__init__(fields)
         self.surroundings = surroundings
+
+    def within(self, features: FeatureState, catalog: Shelf) -> ProfileSchema:
+        """The same fields, read from another state and other items."""
+        beside = self.surroundings
+        other = copy.copy(self)
+        other.surroundings = None if beside is None else replace(beside, features=features, catalog=catalog)
+        return other
 
 
 def schema_of(

@@ -6,6 +6,8 @@ look.
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -45,6 +47,18 @@ class ScaleKeeper:
         if not self._dirty or self._taken is None:
             return self._dirty
         return abs(wall - self._taken) >= AGE or self._customers > self.current.customers * 1.02
+
+    def with_one(self, row: int, last_order: float, orders: float, net_spend: float, wall: int) -> RfmScale:
+        """The bounds of the next look, if one user had these numbers; nothing is kept."""
+        forked = copy.copy(self)
+        forked._customers += int(orders > 0) - int(row < len(self._orders) and self._orders[row] > 0)
+        forked._dirty = True
+        if not forked.due(wall):
+            return self.current
+        forked._last, forked._orders, forked._spend = self._last.copy(), self._orders.copy(), self._spend.copy()
+        forked.put(np.array([row]), *(np.array([value]) for value in (last_order, orders, net_spend)))
+        forked.renew(wall)
+        return forked.current
 
     def renew(self, wall: int) -> NDArray[np.int64]:
         """New bounds. Gives the rows whose scores are others now."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,6 +28,12 @@ class Scores:
         self._fuser = fuser
         self._rules: Sequence[tuple[Rule, Condition]] = ()
         self._facts = _facts_of(self._rules)
+
+    def within(self, features: FeatureState, fuser: Fuser) -> Scores:
+        """The same rules over another state and other items."""
+        other = copy.copy(self)
+        other._features, other._fuser = features, fuser
+        return other
 
     def of(self, row: int, table: ProfileTable) -> dict[str, Any]:
         """`{final_score, probability, gate, f_rule, f_nn, expected_spend, rules {name: weight or 0}, versions}` of the

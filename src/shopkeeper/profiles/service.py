@@ -21,7 +21,7 @@ from shopkeeper.features.state import FeatureState
 from shopkeeper.profiles.conditions import compiled, fields_of
 from shopkeeper.profiles.defaults import OTHERWISE, RULES, SEGMENTS, STRATEGIES
 from shopkeeper.profiles.explaining import Asked, Explaining
-from shopkeeper.profiles.fields import BEHAVIOUR, DERIVED, STANDARD
+from shopkeeper.profiles.fields import BEHAVIOUR, DERIVED, STANDARD, ProfileSchema
 from shopkeeper.profiles.fusing import Fuser
 from shopkeeper.profiles.ladder import Level
 from shopkeeper.profiles.live_schema import LiveSchema
@@ -34,6 +34,7 @@ from shopkeeper.profiles.scores import Scores
 from shopkeeper.profiles.segmentbook import SegmentBook
 from shopkeeper.profiles.sources import Many, One
 from shopkeeper.profiles.strategies import suggestions
+from shopkeeper.profiles.supposing import Standing, Suppose
 from shopkeeper.profiles.surroundings import Shelf, Surroundings
 from shopkeeper.profiles.table import ProfileTable
 from shopkeeper.profiles.tracker import SegmentTracker
@@ -71,6 +72,7 @@ class ProfileService:
         self._otherwise = otherwise
         self.people = People(db)
         self._catalog = catalog
+        self._models = models
         self.schema = LiveSchema(self.people, extra_fields, Surroundings(features, catalog, models))
         self.rulebook = RuleBook(db, clock, self.schema)
         self.fuser = Fuser(models, catalog)
@@ -138,13 +140,7 @@ class ProfileService:
     def ask(self, user_id: str, k: int = 5, level: Level = "groups", lang: Lang = "en") -> Asked:
         """Why the user scores so: what is given back may be answered on any thread. Give the answer to
         `explaining.keep`. Raises NotFound, and Refused for a user who does not agree to profiling."""
-        person, table = self._look_up(user_id)
-        if self._refuses(person.row):
-            raise Refused(
-                f"user {user_id!r} does not agree to profiling: there is no score to explain; it can be scored after "
-                f"consent to profiling",
-                code="no_consent",
-            )
+        person, table = self._agreed(user_id)
         return self.explaining.ask(person, table, k, level, lang)
 
     def segments_of(self, user_id: str) -> list[str]:
@@ -165,6 +161,21 @@ class ProfileService:
         return suggestions(strategies, table.row(fields_of(c for _, c in strategies)), self._otherwise)
 
     # -- what if ---------------------------------------------------------------------------------------------
+
+    def standing(self, user_id: str) -> Standing:
+        """Scores and segments of a user now. Raises NotFound, and Refused for who does not agree to profiling."""
+        person, table = self._agreed(user_id)
+        return Standing(self._scores.of(person.row, table), self.tracker.of(person.row))
+
+    def supposed(self, user_id: str, features: FeatureState, shelf: Shelf) -> Standing:
+        """The same in another state: a fork of the features with more events of this user, and the items that it
+        names. Nothing is kept. Raises as `standing`."""
+        person, table = self._agreed(user_id)
+        schema = self.schema.current()
+        assert isinstance(schema, ProfileSchema)
+        fuser = self.fuser if shelf is self._catalog else Fuser(self._models, shelf)
+        suppose = Suppose(schema, self.segmentbook.compiled(), self._scores, self.tracker.scale, self._consents)
+        return suppose.standing(person, features, shelf, fuser, int(table.source.now), self._clock.wall())
 
     def preview(self, condition: str, *, weight: float = 0.0, name: str | None = None) -> Previewing:
         """What a condition would do among all customers; `name` is the rule that it would replace, if there is one.
@@ -199,6 +210,16 @@ class ProfileService:
             )
         scale = self.tracker.bounds()
         return person, ProfileTable(self.schema.current(), One(self._features, person.row, now), [person], scale)
+
+    def _agreed(self, user_id: str) -> tuple[Person, ProfileTable]:
+        person, table = self._look_up(user_id)
+        if self._refuses(person.row):
+            raise Refused(
+                f"user {user_id!r} does not agree to profiling: there is no score to explain; it can be scored after "
+                f"consent to profiling",
+                code="no_consent",
+            )
+        return person, table
 
     def _refuses(self, row: int) -> bool:
         return self._consents is not None and not self._consents.allows(row, "profiling")

@@ -17,7 +17,11 @@ AGAIN_HALF_LIFE_DAYS = 120.0
 TRENDING_DAYS = 7
 MODELS = ("ease", "item_knn", "popularity")
 LIVE = ("again", "trending")
-CHANNELS = ("again", "ease", "item_knn", "popularity", "trending")
+REPLAYED = ("again", "ease", "item_knn", "popularity", "trending")
+"""Channels that a training can ask as of a past moment; a ranker reads their strength."""
+GRAPH = "graph"
+CHANNELS = (*REPLAYED, GRAPH)
+"""Graph vectors of today know what came later, so no training may read them: they bring candidates and nothing else."""
 
 
 class Channel(Protocol):

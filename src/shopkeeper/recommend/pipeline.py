@@ -18,14 +18,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shopkeeper.core.errors import ShopkeeperError
-from shopkeeper.core.records import RecFilters, Version
+from shopkeeper.core.protocols import VectorSpace
+from shopkeeper.core.records import RecFilters
 from shopkeeper.features.base import Ask
 from shopkeeper.features.state import FeatureState
 from shopkeeper.recommend.bound import Binder
 from shopkeeper.recommend.candidates import Candidates, Quota, fuse
-from shopkeeper.recommend.channels import LIVE, Again, Channel, Trending
+from shopkeeper.recommend.channels import GRAPH, LIVE, Again, Channel, Trending
 from shopkeeper.recommend.eligible import Rows, Shelf, drop, eligible, in_stock, within_scenario
 from shopkeeper.recommend.history import History, given_items, history_of, unwanted
+from shopkeeper.recommend.nearest import Nearest
 from shopkeeper.recommend.reasons import Reason, reasons
 from shopkeeper.recommend.scenarios import Scenario
 
@@ -56,7 +58,7 @@ class Slate:
     places: NDArray[np.int64]
     probability: NDArray[np.float32] | None
     reasons: list[Reason]
-    versions: dict[str, Version]
+    versions: dict[str, int]
     stages: dict[str, float]
     fallbacks: list[str]
 
@@ -71,12 +73,14 @@ class Pipeline:
         items: Rows,
         binder: Binder,
         on_hand: Callable[[], NDArray[np.float32]] | None = None,
+        space: VectorSpace | None = None,
     ) -> None:
         self._state = state
         self._shelf = shelf
         self._items = items
         self._binder = binder
         self._on_hand = on_hand
+        self._space = space
         self._live: dict[str, Channel] = {"again": Again(), "trending": Trending(state)}
 
     def run(self, wish: Wish) -> Slate:
@@ -123,12 +127,25 @@ class Pipeline:
             if name in LIVE:
                 channels[name] = self._live[name]
                 continue
+            if name == GRAPH:
+                self._graph(wish, channels, run)
+                continue
             bound = run.attempt(name, partial(self._binder.channel, name))
             if bound is None:
                 run.fell(name, "no model serves")
             else:
-                channels[name], run.versions[name] = bound
+                channels[name], version = bound
+                run.versions[name] = version.version
         return channels
+
+    def _graph(self, wish: Wish, channels: dict[str, Channel], run: _Run) -> None:
+        """A shop does well without a graph, so its absence is no fallback; a page or a basket is nobody's taste."""
+        version = None if self._space is None else self._space.version
+        if self._space is None or version is None or wish.user < 0 or _anchored(wish):
+            return
+        channels[GRAPH] = Nearest(self._space, wish.user)
+        model, _, number = version.rpartition("/")
+        run.versions[model] = int(number)
 
     def _recalled(
         self, wish: Wish, history: History, mask: NDArray[np.bool_], channels: dict[str, Channel], run: _Run
@@ -176,7 +193,7 @@ class Pipeline:
         ask = Ask.live(wish.user, wish.now, candidates.items, self._state, wish.context)
         scored: NDArray[np.float32] | None = run.attempt("rank", lambda: _finite(ranker.score(ask, candidates)))
         if scored is not None:
-            run.versions[version.model] = version
+            run.versions[version.model] = version.version
         return scored
 
 
@@ -188,7 +205,7 @@ class _Run:
         self._deadline = self._started + wish.deadline_ms / 1000
         self.stages: dict[str, float] = {}
         self.fallbacks: list[str] = []
-        self.versions: dict[str, Version] = {}
+        self.versions: dict[str, int] = {}
         self._fallen: set[str] = set()
 
     @contextmanager

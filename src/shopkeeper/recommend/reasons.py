@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shopkeeper.recommend.candidates import Candidates
-from shopkeeper.recommend.channels import CHANNELS, Channel
+from shopkeeper.recommend.channels import CHANNELS, GRAPH, Channel
 from shopkeeper.recommend.history import History
 
 OFTEN = 3
@@ -19,7 +19,7 @@ _NEIGHBOURS = ("ease", "item_knn")
 
 @dataclass(frozen=True)
 class Reason:
-    """`kind`: again, because, goes_with, popular or fits; `item` the row of the item that speaks for it, or -1."""
+    """`kind`: again, because, goes_with, alike, popular or fits; `item`: row of the one that speaks for it, or -1."""
 
     kind: str
     text: str
@@ -90,6 +90,8 @@ def _reason(
         if history.lines[voter] == 0:
             return Reason("because", f"because you looked at {name}", item)
         return Reason("because", f"because you bought {name}", item)
+    if candidates.named[place, CHANNELS.index(GRAPH)]:
+        return Reason("alike", "taken by customers with a taste like yours")
     if candidates.named[place, CHANNELS.index("trending")]:
         return Reason("popular", "popular this week")
     if candidates.named[place, CHANNELS.index("popularity")]:

@@ -51,6 +51,7 @@ _DISCOVER = (
     Quota("item_knn", 80, 0.5),
     Quota("popularity", 60, 0.5),
     Quota("trending", 60, 0.5),
+    Quota("graph", 80, 0.5),
 )
 _HOME = (Quota("again", 100, 2.0), *_DISCOVER)
 
@@ -60,7 +61,12 @@ BUILT_IN: dict[str, Scenario] = {
         Scenario("content", _DISCOVER, "Something new: items that the user never bought", repeats=False),
         Scenario(
             "content_discovery",
-            (Quota("ease", 150, 1.0), Quota("item_knn", 120, 1.0), Quota("trending", 40, 0.25)),
+            (
+                Quota("ease", 150, 1.0),
+                Quota("item_knn", 120, 1.0),
+                Quota("graph", 120, 1.0),
+                Quota("trending", 40, 0.25),
+            ),
             "Something new, off the beaten track",
             repeats=False,
         ),

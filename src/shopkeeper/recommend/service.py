@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -13,7 +14,8 @@ from numpy.typing import NDArray
 from shopkeeper.core.clock import Clock, moment
 from shopkeeper.core.errors import Invalid, NotFound
 from shopkeeper.core.ids import ulid
-from shopkeeper.core.records import Event, Feedback, RecItem, Record, RecRequest, RecResponse, Version
+from shopkeeper.core.protocols import VectorSpace
+from shopkeeper.core.records import Event, Feedback, RecItem, Record, RecRequest, RecResponse
 from shopkeeper.features.state import FeatureState
 from shopkeeper.recommend import feedback as feedbacks
 from shopkeeper.recommend.bound import Binder, Models
@@ -24,6 +26,7 @@ from shopkeeper.recommend.scenarios import BUILT_IN, scenario
 from shopkeeper.telemetry import metrics
 
 MOST = 100
+_PATIENT_MS = 60_000.0
 _MOST_ABOUT = 50
 
 
@@ -53,6 +56,7 @@ class RecommendService:
         deadline_ms: float = 100.0,
         on_hand: Callable[[], NDArray[np.float32]] | None = None,
         allows: Callable[[int], bool] = lambda _: True,
+        space: VectorSpace | None = None,
     ) -> None:
         self._allows = allows
         self._catalog = catalog
@@ -60,7 +64,25 @@ class RecommendService:
         self._items = items
         self._clock = clock
         self._deadline_ms = deadline_ms
-        self._pipeline = Pipeline(features, catalog, items, Binder(models, catalog.ids), on_hand)
+        self._models = models
+        self._on_hand = on_hand
+        self._space = space
+        self._binder = Binder(models, catalog.ids)
+        self._pipeline = Pipeline(features, catalog, items, self._binder, on_hand, space)
+
+    def supposing(self, features: FeatureState, catalog: Shelf, space: VectorSpace | None) -> RecommendService:
+        """The same service over another state, other items and another space, for a question that nobody keeps."""
+        other = copy.copy(self)
+        binder = self._binder if catalog is self._catalog else Binder(self._models, catalog.ids)
+        other._catalog, other._binder, other._space = catalog, binder, space
+        other._pipeline = Pipeline(features, catalog, self._items, binder, self._on_hand, space)
+        return other
+
+    def top(self, user_id: str, n: int, scenario_name: str) -> list[RecItem]:
+        """What the user would be shown, without a deadline and without counting as a request. Raises Invalid."""
+        user, now = self._known(user_id), self._clock.now()
+        wish = Wish(user, now, n, scenario(scenario_name), deadline_ms=_PATIENT_MS)
+        return self._items_of(self._pipeline.run(wish))
 
     def recommend(self, request: RecRequest) -> RecResponse:
         """A slate; a stranger gets what sells. Raises Invalid (scenario, bounds, filters), NotFound (model)."""
@@ -116,7 +138,7 @@ class RecommendService:
         about = np.array([row], dtype=np.int32)
         wish = Wish(-1, self._clock.now(), n, BUILT_IN["product"], about=about, deadline_ms=self._deadline_ms)
         slate = self._pipeline.run(wish)
-        return Similar(item_id=item_id, items=self._items_of(slate), versions=_numbers(slate.versions))
+        return Similar(item_id=item_id, items=self._items_of(slate), versions=slate.versions)
 
     def feedback(self, given: Feedback) -> Event:
         """The event that the caller appends to the log. Raises Invalid for an unknown kind of feedback."""
@@ -180,17 +202,13 @@ def _price(shelf: Shelf, row: int) -> float | None:
 def _ranked_by(slate: Slate) -> str:
     """`home_ranker:3`, or the recall models when nothing ranked."""
     names = slate.versions if slate.probability is None else list(slate.versions)[-1:]
-    return "+".join(f"{name}:{slate.versions[name].version}" for name in names) or "live"
-
-
-def _numbers(versions: Mapping[str, Version]) -> dict[str, int]:
-    return {name: version.version for name, version in versions.items()}
+    return "+".join(f"{name}:{slate.versions[name]}" for name in names) or "live"
 
 
 def _debug(slate: Slate) -> dict[str, Any]:
     return {
         "candidates": len(slate.candidates),
-        "versions": _numbers(slate.versions),
+        "versions": slate.versions,
         "fallbacks": slate.fallbacks,
         "named": dict(zip(CHANNELS, slate.candidates.named.sum(axis=0).tolist(), strict=True)),
     }

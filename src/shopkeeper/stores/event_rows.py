@@ -70,6 +70,13 @@ def insert_new(connection: Connection, rows: Sequence[StoredRow], first_seq: int
     return positions
 
 
+def new_among(connection: Connection, rows: Sequence[StoredRow]) -> list[int]:
+    """The positions in `rows` that `insert_new` would insert."""
+    positions = _first_of_each(rows)
+    known = _known(connection, [rows[at][0] for at in positions])
+    return [at for at in positions if rows[at][0] not in known]
+
+
 def read_columns(connection: Connection, after_seq: int, limit: int) -> EventBatch:
     """Events after a number as columns, at most `limit`. Reads by the driver's cursor: half the time of result rows."""
     return _columns(connection, _READ.where(_TABLE.seq > after_seq).limit(limit))
