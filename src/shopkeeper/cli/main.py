@@ -25,6 +25,8 @@ COMMANDS = {
     "import": ("importing", "bring in orders, users, items, daily sales or stock levels from a file"),
     "train": ("train", "train a model and let the gate decide"),
     "pipeline": ("pipeline", "data check, train, gate, register, upload, promote: in one go"),
+    "refresh": ("refresh", "make what is learned from the graph anew: vectors, on request the model, the fused score"),
+    "operations": ("operations", "what runs by itself: look at it, start and stop it"),
     "evaluate": ("evaluate", "measure a version anew beside the champion"),
     "schedules": ("schedules", "what the shop does by itself, and when"),
     "jobs": ("jobs", "list, watch and cancel jobs"),

@@ -12,6 +12,7 @@ import msgspec
 from shopkeeper.client.archives import ArchiveDoors
 from shopkeeper.client.identities import IdentityDoors
 from shopkeeper.client.models import ModelDoors
+from shopkeeper.client.operations import OperationDoors
 from shopkeeper.client.privacy import PrivacyDoors
 from shopkeeper.client.rules import RuleDoors
 from shopkeeper.client.schedules import ScheduleDoors
@@ -55,6 +56,7 @@ class ShopkeeperClient(
     SegmentDoors,
     IdentityDoors,
     PrivacyDoors,
+    OperationDoors,
 ):
     """A shop, seen through its HTTP doors. Safe to share between threads; close it, or use it in a `with`."""
 
@@ -68,12 +70,6 @@ class ShopkeeperClient(
         answer = self.send_request("GET", "/readyz", accept=(200, 503), repeat=False)
         body = decoded(answer, dict[str, Any])
         return bool(body.get("ready")), list(body.get("reasons", [body.get("detail")]))
-
-    def operations_status(self) -> dict[str, Any]:
-        return self.get(f"{_V1}/operations/status", dict[str, Any])
-
-    def operations_metrics(self) -> dict[str, Any]:
-        return self.get(f"{_V1}/operations/metrics", dict[str, Any])
 
     def datasets(self) -> list[dict[str, Any]]:
         return self.get(f"{_V1}/data/datasets", list[dict[str, Any]])
