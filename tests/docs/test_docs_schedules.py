@@ -13,6 +13,7 @@ from shopkeeper.core.schedules import Schedule
 from shopkeeper.forecast.backtest import BacktestForm
 from shopkeeper.lifecycle.conditions import METRICS, Condition
 from shopkeeper.lifecycle.orders import TrainOrder
+from shopkeeper.operations.refreshing import RefreshOrder
 from shopkeeper.operations.scheduled import CleanupOrder, UploadOrder
 from shopkeeper.stores.schedules import LEASE
 
@@ -37,11 +38,12 @@ def names(cell):
         ("backtest", BacktestForm, set()),
         ("upload", UploadOrder, set()),
         ("cleanup", CleanupOrder, set()),
+        ("refresh", RefreshOrder, set()),
     ],
 )
 def test_every_kind_is_listed_with_its_parameters(kind, record, without):
     listed = {names(row[0])[0]: names(row[1]) for row in rows("What")}
-    assert set(listed) == {"train", "backtest", "upload", "cleanup"}
+    assert set(listed) == {"train", "backtest", "upload", "cleanup", "refresh"}
     assert sorted(listed[kind]) == sorted(set(record.__struct_fields__) - without)
 
 

@@ -22,6 +22,7 @@ from shopkeeper.lifecycle.retention import Keep, Retention
 from shopkeeper.lifecycle.schedule import Schedules
 from shopkeeper.lifecycle.serving import Serving
 from shopkeeper.lifecycle.works import Work
+from shopkeeper.operations.refresh import Refresh
 from shopkeeper.operations.scheduled import works
 from shopkeeper.stores import schedules as table
 from shopkeeper.stores.etags import etag
@@ -495,12 +496,17 @@ def test_job_kinds_of_other_packages_are_offered_beside_our_own(jobs, registry, 
     releases = Releases(jobs, registry)
     retention = Retention(db, home, SystemClock(), jobs, registry, Removal(registry, Serving(registry)), Keep())
     publishing = Publishing(jobs, registry, Exchange(registry, home.artifacts, SystemClock()), lambda _: {})
-    offered = works(jobs, releases, publishing, retention)
-    assert {"toy_count", "train", "backtest", "upload", "cleanup"} <= set(offered)
+    refresh = Refresh(jobs, registry, releases, SystemClock(), embed=_no_embedding, afresh=list)
+    offered = works(jobs, releases, publishing, retention, refresh)
+    assert {"toy_count", "train", "backtest", "upload", "cleanup", "refresh"} <= set(offered)
     assert not {"import", "evaluate", "deploy", "release"} & set(offered)
     schedules = make(offered)
     schedules.create(nightly("toy_count", enabled=False))
     assert jobs.wait(schedules.run("nightly").job_id, 60).result["steps"] == 1
+
+
+def _no_embedding(*_):
+    raise AssertionError("nothing is refreshed here")
 
 
 # -- what they say

@@ -97,7 +97,7 @@ async def _changes(shop: Shop, bell: Bell, after: int | None) -> AsyncIterator[M
         if after is None or missed is None:
             after = channels.last
             yield Message(await _measured(shop), id=after)
-        while not bell.closing.is_set():
+        while not (bell.closing.is_set() or channels.closed):
             told = channels.after(after)
             if told is None:  # a reader so slow that what it has not read is not kept: on with the present
                 after = channels.last

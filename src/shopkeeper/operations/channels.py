@@ -73,6 +73,7 @@ class Channels:
         self._lock = threading.Lock()
         self._watched: OrderedDict[str, _Watched | None] = OrderedDict()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self.closed = False
         self._unsubscribe: Callable[[], None] = lambda: None
 
     def start(self) -> None:
@@ -81,9 +82,11 @@ class Channels:
         self._unsubscribe = self._jobs.subscribe(None, self._hand_over)
 
     def stop(self) -> None:
-        """A second call does nothing."""
+        """Nothing more is told: who listens is woken once more. A second call does nothing."""
         self._unsubscribe()
-        self._loop = None
+        self._loop, self.closed = None, True
+        for listener in list(self._listeners):
+            listener()
 
     @property
     def last(self) -> int:

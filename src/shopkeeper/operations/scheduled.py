@@ -17,6 +17,8 @@ from shopkeeper.lifecycle.releasing import Publisher, Releases
 from shopkeeper.lifecycle.retention import Retention, check_policies
 from shopkeeper.lifecycle.sourcing import secrets_of
 from shopkeeper.lifecycle.works import Params, Work
+from shopkeeper.operations.refresh import KIND, Refresh
+from shopkeeper.operations.refreshing import read_order as read_refresh
 
 
 class UploadOrder(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -35,13 +37,16 @@ class CleanupOrder(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     dry_run: bool = False
 
 
-def works(jobs: JobService, releases: Releases, publisher: Publisher, retention: Retention) -> dict[str, Work]:
+def works(
+    jobs: JobService, releases: Releases, publisher: Publisher, retention: Retention, refresh: Refresh
+) -> dict[str, Work]:
     """By kind. Job kinds that other packages brought are taken as they are: their function checks its parameters."""
     table = {name: _plain(jobs, name) for name in plugins.strangers("job kind")}
     table["train"] = _train(releases)
     table["backtest"] = _backtest(jobs, releases)
     table["upload"] = _upload(publisher)
     table["cleanup"] = _cleanup(retention)
+    table[KIND] = Work(read_refresh, lambda params, by, _: refresh.submit(read_refresh(params), by=by))
     return table
 
 
