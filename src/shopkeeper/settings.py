@@ -66,7 +66,8 @@ class Settings(BaseSettings):
     live_speed: float = _setting(
         "LIVE_SPEED",
         60.0,
-        "Bundled shop: shop seconds released per second, closed hours skipped; 0 stops the stream",
+        "Bundled shop: shop seconds released per second, closed hours skipped. Simulated shop: 60 is about one event a "
+        "second. 0: no stream",
         ge=0,
         le=100_000,
     )

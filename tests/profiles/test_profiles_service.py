@@ -7,7 +7,8 @@ from profile_world import World
 from shopkeeper.core.clock import DAY, SECOND
 from shopkeeper.core.errors import Conflict, Invalid, NotFound, Stale
 from shopkeeper.explain.sentences import sentences
-from shopkeeper.rules.defaults import TELECOM_FIELDS, TELECOM_OTHERWISE, TELECOM_RULES, TELECOM_STRATEGIES
+from shopkeeper.profiles.telecom_defaults import TELECOM
+from shopkeeper.rules.defaults import TELECOM_RULES, TELECOM_STRATEGIES
 
 
 def test_a_profile_has_record_counts_windows_attributes_and_scores(world: World) -> None:
@@ -155,7 +156,7 @@ def test_a_rule_whose_field_went_away_is_named_and_matches_nobody(world: World) 
 
 
 def test_the_telecom_rules_run_verbatim_on_user_records(tmp_path: Path) -> None:
-    world = World(tmp_path, extra_fields=TELECOM_FIELDS)
+    world = World(tmp_path, defaults=TELECOM)
     for rule in TELECOM_RULES:
         world.profiles.rulebook.create(rule.name, rule.condition, weight=rule.weight).result()
     world.user("ada", plan_type="5G family", monthly_fee=320, tenure_months=40)
@@ -169,7 +170,7 @@ def test_the_telecom_rules_run_verbatim_on_user_records(tmp_path: Path) -> None:
 
 
 def test_the_telecom_strategies_suggest_what_was_asked_for(tmp_path: Path) -> None:
-    world = World(tmp_path, extra_fields=TELECOM_FIELDS, otherwise=TELECOM_OTHERWISE)
+    world = World(tmp_path, defaults=TELECOM)
     for rule in TELECOM_STRATEGIES:
         made = world.profiles.rulebook.create(rule.name, rule.condition, weight=rule.weight, action=rule.action)
         assert made.result().action

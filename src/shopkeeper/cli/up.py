@@ -45,7 +45,9 @@ class Plan:
 
 
 @click.command("up")
-@click.option("--shop", type=click.Choice(["retail", "empty"]), help="What a new home becomes.  [default: retail]")
+@click.option(
+    "--shop", type=click.Choice(["retail", "telecom", "empty"]), help="What a new home becomes.  [default: retail]"
+)
 @click.option("--host", help="Address to listen on; other than loopback needs an API key.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port of the API; 0 takes a free one.  [default: 8080]")
 @click.option("--console-port", type=click.IntRange(0, 65535), help="Port of the console.  [default: 8501]")
@@ -53,7 +55,9 @@ class Plan:
 @click.option("--no-console", is_flag=True, help="Serve the API only.")
 @click.option("--no-train", is_flag=True, help="Do not train the models that are missing.")
 @click.option(
-    "--speed", type=click.FloatRange(0, 100_000), help="Bundled shop: shop seconds per second.  [default: 60]"
+    "--speed",
+    type=click.FloatRange(0, 100_000),
+    help="Bundled shop: shop seconds per second; simulated: 60 is about an event a second.  [default: 60]",
 )
 @click.option("--workers", type=int, default=1, hidden=True)
 @home_option
@@ -233,7 +237,7 @@ def _importing(screen: Screen) -> Iterator[Report]:
         ) -> None:
             del metrics, epoch
             if "import" not in tasks:
-                tasks["import"] = bars.add_task("importing the bundled shop", total=of)
-            bars.update(tasks["import"], completed=step, total=of, description=f"importing the bundled shop  {message}")
+                tasks["import"] = bars.add_task("opening the shop", total=of)
+            bars.update(tasks["import"], completed=step, total=of, description=f"opening the shop  {message}")
 
         yield report

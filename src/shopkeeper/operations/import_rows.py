@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from sqlalchemy import Connection
 
-from shopkeeper.core.clock import moment
+from shopkeeper.core.clock import Clock, moment
 from shopkeeper.core.errors import NotFound
 from shopkeeper.core.records import Item, Rejection, StockLevel, Store, User
 from shopkeeper.sources.checking import EVENT_COLUMNS
 from shopkeeper.sources.importing import Chunk, rejects_file, write_rejects
 from shopkeeper.sources.source import Broken
 from shopkeeper.stores import imports as table
+from shopkeeper.stores.catalog import Catalog
 from shopkeeper.stores.events import EventLog
 from shopkeeper.stores.items import ItemStore
 from shopkeeper.stores.shops import ShopStore
@@ -40,6 +41,20 @@ class Targets:
     items: ItemStore
     shops: ShopStore
     stock: StockStore
+
+
+def targets(db: Database, clock: Clock) -> Targets:
+    """Of a database that nobody else has open."""
+    names = Vocabularies.load(db)
+    return Targets(
+        db=db,
+        log=EventLog(db, names, clock),
+        vocabularies=names,
+        users=UserStore(db, names, clock),
+        items=ItemStore(db, names, clock, Catalog(db, names)),
+        shops=ShopStore(db, names, clock),
+        stock=StockStore(db, names, clock),
+    )
 
 
 @dataclass(frozen=True)

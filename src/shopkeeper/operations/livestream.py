@@ -12,9 +12,8 @@ import logging
 from sqlalchemy import Connection
 
 from shopkeeper.core.clock import MINUTE, ReplayClock, SkippingClock
-from shopkeeper.core.errors import NotFound
 from shopkeeper.core.records import Event, User
-from shopkeeper.operations.streaming import LIMIT, LiveState, Stream
+from shopkeeper.operations.streaming import LIMIT, LiveState, Stream, registered
 from shopkeeper.stores import withheld
 from shopkeeper.stores.events import EventLog
 from shopkeeper.stores.meta import Meta, set_in
@@ -55,7 +54,7 @@ class LiveStream(Stream):
         events = self._due(limit)
         if events:
             for user in _newcomers(events):
-                if not self._registered(user.user_id):
+                if not registered(self._users, user.user_id):
                     self._users.put(user).result()
             self._log.append(events).result()
         else:
@@ -68,13 +67,6 @@ class LiveStream(Stream):
             coming = withheld.time_at(connection, self._released)
         if coming is not None and coming - self._clock.now() > _LONGEST_GAP_US:
             self._clock.skip_to(coming - MINUTE)
-
-    def _registered(self, user_id: str) -> bool:
-        try:
-            self._users.get(user_id)
-        except NotFound:
-            return False
-        return True
 
     def _due(self, limit: int) -> list[Event]:
         if self._released >= self._total:

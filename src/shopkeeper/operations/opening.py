@@ -48,14 +48,25 @@ class Opened(Record, kw_only=True):
 
 
 def is_open(meta: Meta) -> bool:
-    """The bundled shop was imported to the end."""
+    """The shop was opened to the end."""
     return meta.get(_DONE) is not None
+
+
+def as_opened(meta: Meta) -> Opened | None:
+    """What a shop that is open held after its opening."""
+    done = meta.get(_DONE)
+    return None if done is None else msgspec.json.decode(done, type=Opened)
+
+
+def mark_open(connection: Connection, opened: Opened) -> None:
+    """Inside the last write of an opening."""
+    set_in(connection, _DONE, msgspec.json.encode(opened).decode())
 
 
 def open_retail(to: Targets, meta: Meta, clock: Clock, report: Report = silent) -> Opened:
     """Imports the bundled shop, or the rest of it. A shop that is open stays as it is. About half a million rows."""
-    if (done := meta.get(_DONE)) is not None:
-        return msgspec.json.decode(done, type=Opened)
+    if (done := as_opened(meta)) is not None:
+        return done
     zone = ZoneInfo(ZONE)
     stored = meta.get("shop.shift_weeks")
     yesterday = date_of(day_of(clock.wall(), zone)) - timedelta(days=1)
@@ -145,6 +156,13 @@ def _levels(data: RetailData, zone: ZoneInfo) -> Iterator[StockLevel]:
     """Simulated levels of the products that are for sale."""
     ids = data.items.filter(data.items["active"])["item_id"].to_list()
     demand, first_day = _daily_demand(data, ids, zone)
+    yield from simulated_levels(ids, demand, first_day, data.opens_at)
+
+
+def simulated_levels(
+    ids: list[str], demand: NDArray[np.float64], first_day: int, opens_at: int
+) -> Iterator[StockLevel]:
+    """Levels of products of which `demand` (len(ids), days) pieces were ordered from local day `first_day` on."""
     levels = stock_simulation.simulate(demand, first_weekday=date_of(first_day).weekday())
     for id, on_hand, on_order in zip(ids, levels.on_hand, levels.on_order, strict=True):
         yield StockLevel(
@@ -153,7 +171,7 @@ def _levels(data: RetailData, zone: ZoneInfo) -> Iterator[StockLevel]:
             on_hand=float(on_hand),
             on_order=float(on_order),
             lead_time_days=float(stock_simulation.LEAD_DAYS),
-            as_of=moment(data.opens_at),
+            as_of=moment(opens_at),
             simulated=True,
         )
 
@@ -199,4 +217,4 @@ def _close(connection: Connection, give: RowGiver, levels: list[StockLevel], dat
     """The end of the opening, whole or not at all."""
     fill_levels(connection, give, levels)
     withheld.replace_all(connection, [*_stream(data)])
-    set_in(connection, _DONE, msgspec.json.encode(opened).decode())
+    mark_open(connection, opened)

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from shopkeeper.core.clock import SkippingClock
-from shopkeeper.core.errors import Overloaded, ShopkeeperError
+from shopkeeper.core.errors import NotFound, Overloaded, ShopkeeperError
 from shopkeeper.stores.sql import Database
+from shopkeeper.stores.users import UserStore
 
 _LOG = logging.getLogger(__name__)
 LIMIT = 500  # events a step, so that a clock that ran ahead is caught up with in bounded pieces
@@ -122,3 +123,12 @@ class Stream(ABC):
     def keep_position(self) -> None:
         """Writes down where the shop clock stands, for the next start."""
         self._db.writer.submit(self._write_position)
+
+
+def registered(users: UserStore, user_id: str) -> bool:
+    """There is a record of that id, which may say more than a stream knows."""
+    try:
+        users.get(user_id)
+    except NotFound:
+        return False
+    return True

@@ -5,7 +5,23 @@ Weights are logits: +1 makes the odds of a good customer 2.7 times as high. A st
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from shopkeeper.core.records import Rule, Segment
+from shopkeeper.rules.schema import Field
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """`fields` may be read by rules before any user has such an attribute; `otherwise` is what to do for whom no strategy
+    matches."""
+
+    rules: tuple[Rule, ...]
+    strategies: tuple[Rule, ...]
+    segments: tuple[Segment, ...]
+    otherwise: str
+    fields: tuple[Field, ...] = ()
+
 
 RULES = (
     Rule(
@@ -99,3 +115,4 @@ SEGMENTS = (
         description="the last order, or the last day, is not like this customer",
     ),
 )
+RETAIL = Defaults(RULES, STRATEGIES, SEGMENTS, OTHERWISE)

@@ -19,7 +19,7 @@ from shopkeeper.core.protocols import Models
 from shopkeeper.core.records import Explanation
 from shopkeeper.features.state import FeatureState
 from shopkeeper.profiles.conditions import compiled, fields_of
-from shopkeeper.profiles.defaults import OTHERWISE, RULES, SEGMENTS, STRATEGIES
+from shopkeeper.profiles.defaults import RETAIL, Defaults
 from shopkeeper.profiles.explaining import Asked, Explaining
 from shopkeeper.profiles.fields import BEHAVIOUR, DERIVED, STANDARD, ProfileSchema
 from shopkeeper.profiles.fusing import Fuser
@@ -39,7 +39,7 @@ from shopkeeper.profiles.surroundings import Shelf, Surroundings
 from shopkeeper.profiles.table import ProfileTable
 from shopkeeper.profiles.tracker import SegmentTracker
 from shopkeeper.rules.parser import parse
-from shopkeeper.rules.schema import Field, Schema
+from shopkeeper.rules.schema import Schema
 from shopkeeper.stores.consents import ConsentStore
 from shopkeeper.stores.sql import Database
 from shopkeeper.stores.vocabulary import UserVocabulary
@@ -48,10 +48,7 @@ _SHOWN = ("days_since_event", "days_since_order", "tenure_days", *(field.name fo
 
 
 class ProfileService:
-    """`extra_fields` are fields that rules may read before any user has such an attribute (a telecom's tariff).
-
-    `otherwise` is what to do for a user to whom no strategy applies.
-    """
+    """`defaults` is what a shop of this kind begins with, and which fields its rules may read from the beginning on."""
 
     def __init__(
         self,
@@ -63,17 +60,17 @@ class ProfileService:
         consents: ConsentStore | None = None,
         catalog: Shelf | None = None,
         models: Models | None = None,
-        extra_fields: Iterable[Field] = (),
-        otherwise: str = OTHERWISE,
+        defaults: Defaults = RETAIL,
     ) -> None:
         self._clock = clock
         self._features = features
         self._consents = consents
-        self._otherwise = otherwise
+        self._defaults = defaults
+        self._otherwise = defaults.otherwise
         self.people = People(db)
         self._catalog = catalog
         self._models = models
-        self.schema = LiveSchema(self.people, extra_fields, Surroundings(features, catalog, models))
+        self.schema = LiveSchema(self.people, defaults.fields, Surroundings(features, catalog, models))
         self.rulebook = RuleBook(db, clock, self.schema)
         self.fuser = Fuser(models, catalog)
         self._scores = Scores(features, self.rulebook, self.fuser)
@@ -87,8 +84,8 @@ class ProfileService:
 
     def seed_defaults(self) -> None:
         """Adds the default rules and segments whose names are free. Returns when they are durable."""
-        self.rulebook.seed([*RULES, *STRATEGIES])
-        self.segmentbook.seed(SEGMENTS)
+        self.rulebook.seed([*self._defaults.rules, *self._defaults.strategies])
+        self.segmentbook.seed(self._defaults.segments)
 
     def forget(self, rows: Iterable[int]) -> None:
         """These people were erased: neither their records nor what was said of them is kept in memory."""

@@ -1,0 +1,71 @@
+"""Other data for the same shop: all that came from people, items and events is replaced by what another database holds.
+
+It happens in one transaction: a kill leaves the old data or the new, whole. What the owner has made stays: rules,
+segments, webhooks, schedules; and which jobs there were.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, MetaData, delete, insert, select, update
+from sqlalchemy.exc import SQLAlchemyError
+
+from shopkeeper.core.schedules import ScheduleState
+from shopkeeper.stores import schema
+from shopkeeper.stores.meta import set_in
+from shopkeeper.stores.sql import Database, translate
+
+KEPT = frozenset({"rules", "segments", "webhooks", "schedules", "jobs", "job_events"})
+"""Every other table is replaced, those that are not thought of here as well."""
+KEPT_FACTS = ("shop.id", "profiles.seeded", "schedules.seeded", "simulation.config")
+_OTHER = "other"
+
+
+def reseed(db: Database, source: Path, facts: Mapping[str, str]) -> None:
+    """Takes over the data of the database file `source`, of the same schema, and adds `facts` to those of the shop.
+
+    Nothing may hold what was read before: vocabularies, catalogs and followers are to be made anew. Returns when it is
+    durable; never on the writer's thread. Raises Unavailable.
+    """
+    db.writer.alone(lambda: _reseed(db, source, facts)).result()
+
+
+def _reseed(db: Database, source: Path, facts: Mapping[str, str]) -> None:
+    with db.engine.connect() as connection:
+        try:
+            plain: Any = connection.connection.driver_connection
+            plain.execute("PRAGMA foreign_keys=OFF")  # the tables go in any order, and a parent is emptied at once
+            plain.execute(f"ATTACH DATABASE ? AS {_OTHER}", (str(source),))
+            with connection.execution_options(begin="BEGIN IMMEDIATE").begin():
+                _take_over(connection, facts)
+        except SQLAlchemyError as error:
+            raise translate(error) from error
+        finally:
+            connection.invalidate()  # nobody gets a connection that is attached to a file of ours
+
+
+def _take_over(connection: Connection, facts: Mapping[str, str]) -> None:
+    there = MetaData()
+    kept = dict(_facts(connection))
+    for table in schema.metadata.sorted_tables:
+        if table.name in KEPT:
+            continue
+        source = table.to_metadata(there, schema=_OTHER)
+        names = [column.name for column in table.columns]
+        connection.execute(delete(table))
+        connection.execute(insert(table).from_select(names, select(*(source.c[name] for name in names))))
+    for key, value in {**kept, **facts}.items():
+        set_in(connection, key, value)
+    # What a condition compared with is a number of the old log.
+    connection.execute(update(schema.schedules).values(state=msgspec.to_builtins(ScheduleState())))
+
+
+def _facts(connection: Connection) -> list[tuple[str, str]]:
+    meta = schema.meta.c
+    return [
+        (key, value) for key, value in connection.execute(select(meta.key, meta.value).where(meta.key.in_(KEPT_FACTS)))
+    ]
