@@ -8,18 +8,20 @@ await shop.stop()
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from contextlib import ExitStack
+import logging
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from shopkeeper.core.clock import Clock, ReplayClock, SystemClock
-from shopkeeper.core.errors import Conflict, Invalid
+from shopkeeper.core.errors import Busy, Conflict, Invalid
 from shopkeeper.core.ids import ulid
 from shopkeeper.core.protocols import Report, silent
 from shopkeeper.core.records import Job
 from shopkeeper.core.schedules import Schedule
+from shopkeeper.core.turnstile import Turnstile
 from shopkeeper.features.state import FeatureState
 from shopkeeper.forecast.panel import SalesPanel
 from shopkeeper.forecast.service import ForecastService
@@ -54,16 +56,22 @@ from shopkeeper.operations.livestream import LiveStream, shop_clock
 from shopkeeper.operations.opening import is_open, open_retail
 from shopkeeper.operations.refit import Refit
 from shopkeeper.operations.refresh import Refresh
+from shopkeeper.operations.regeneration import Regeneration, change_over
 from shopkeeper.operations.scheduled import works
+from shopkeeper.operations.streaming import Stream
+from shopkeeper.operations.telecom import open_telecom, telecom_clock
+from shopkeeper.operations.telecomstream import TelecomStream
 from shopkeeper.operations.uploads import Uploads
 from shopkeeper.operations.webhooks import Messenger
 from shopkeeper.operations.whatif import WhatIf
+from shopkeeper.profiles.defaults import RETAIL
 from shopkeeper.profiles.fusion.past import CONSENT_DEFAULT
 from shopkeeper.profiles.graph.build import Scope
 from shopkeeper.profiles.graph.service import GraphService
 from shopkeeper.profiles.personal import Personal
 from shopkeeper.profiles.segments import Segments
 from shopkeeper.profiles.service import ProfileService
+from shopkeeper.profiles.telecom_defaults import TELECOM
 from shopkeeper.recommend.service import RecommendService
 from shopkeeper.settings import Settings
 from shopkeeper.sources.sample import write_sample
@@ -85,8 +93,11 @@ from shopkeeper.stores.users import UserStore
 from shopkeeper.stores.vocabulary import Vocabularies
 from shopkeeper.stores.webhooks import WebhookStore
 
-SHOPS = ("retail", "empty")
-LIGHT_JOBS = ("release", "upload", "refresh")
+_LOG = logging.getLogger(__name__)
+_CHANGE_S = 60.0  # for what ends within seconds
+SHOPS = ("retail", "telecom", "empty")
+_DEFAULTS = {"telecom": TELECOM}
+LIGHT_JOBS = ("release", "upload", "refresh", "regenerate")
 """Kinds that wait most of their time: one job of each runs beside the trainings."""
 PLANNED_JOBS = ("release", "refresh")
 """Kinds that last as long as their own plan says, or as the jobs that they begin."""
@@ -157,9 +168,20 @@ class Stores:
 class Shop:
     """All parts of one opened shop. Derived state belongs to the thread that called `start`."""
 
-    def __init__(self, settings: Settings, home: Home, db: Database, meta: Meta, clock: Clock, held: ExitStack) -> None:
-        self.settings, self.home, self.db, self.meta, self.clock = settings, home, db, meta, clock
-        self._held = held
+    def __init__(
+        self, settings: Settings, home: Home, db: Database, meta: Meta, clock: Clock | None, held: ExitStack
+    ) -> None:
+        """`clock` None: the one that goes with this kind of shop. `held` is closed when the shop stops."""
+        self.settings, self.home, self._given_clock, self._held = settings, home, clock, held
+        self.turnstile = Turnstile()
+        self._changing: asyncio.Task[None] | None = None
+        self._assemble(db, meta)
+
+    def _assemble(self, db: Database, meta: Meta) -> None:
+        """Makes every part anew: nothing is left of what an earlier database held."""
+        settings, home = self.settings, self.home
+        clock = self._given_clock or _clock(meta, settings)
+        self.db, self.meta, self.clock = db, meta, clock
         self.kind = meta.get("shop.kind") or "empty"
         self.zone = meta.get("shop.timezone") or settings.timezone
         self.currency = meta.get("shop.currency") or settings.currency
@@ -208,7 +230,10 @@ class Shop:
         self.removal = Removal(self.registry, self.serving)
         keep = Keep(settings.keep_versions, settings.keep_days)
         self.retention = Retention(db, home, clock, self.jobs, self.registry, self.removal, keep)
-        kinds = works(self.jobs, self.releases, self.publishing, self.retention)
+        refresh = Refresh(
+            self.jobs, self.registry, self.releases, clock, embed=self._embed, afresh=self._forget_answers
+        )
+        kinds = works(self.jobs, self.releases, self.publishing, self.retention, refresh)
         self.schedules = Schedules(db, clock, kinds, zone=zone, last_seq=self.log.count)
         self.imports = Imports(stores.targets, home, clock, self.zone, upload_limit=settings.upload_limit)
         self.imports.hook_into(self.jobs)
@@ -222,6 +247,7 @@ class Shop:
             consents=self.consents,
             catalog=self.catalog,
             models=self.serving,
+            defaults=_DEFAULTS.get(self.kind, RETAIL),
         )
         tracker = self.profiles.tracker
         self.segments = Segments(self.profiles.segmentbook, tracker, self.vocab.users, clock, consents=self.consents)
@@ -292,17 +318,15 @@ class Shop:
             keep_days=settings.keep_days,
         )
         tracker.tell(self.webhooks.announce, self.messenger.wake)
+        self.regeneration = Regeneration(meta, self.jobs, change=self._change)
         self.live = self._stream()
-        self.refresh = Refresh(
-            self.jobs, self.registry, self.releases, clock, embed=self._embed, afresh=self._forget_answers
-        )
         self.operations = Controller(
             clock,
             self.jobs,
             self.releases,
             intake=Intake(self.live, self.log, self.following, self.vocab, clock),
             graph=self.graph,
-            refresh=self.refresh,
+            refresh=refresh,
         )
         self._loop: asyncio.AbstractEventLoop | None = None
         self._streaming: asyncio.Task[None] | None = None
@@ -327,7 +351,7 @@ class Shop:
         """
         if self.started_at is not None:
             raise Conflict("this shop is started already")
-        self.started_at = self.clock.wall()
+        self.started_at, self._scheduling = self.clock.wall(), schedules
         try:
             await self._start(schedules)
         except BaseException:
@@ -353,9 +377,18 @@ class Shop:
             self.messenger.start()
         if self.live is not None:
             self._streaming = asyncio.create_task(self.live.run(), name="live stream")
+        await asyncio.to_thread(self._learn_again)
 
     async def stop(self) -> None:
         """Ends stream, jobs and followers, finishes the writes, and gives the home back. A second call does nothing."""
+        changing = self._changing
+        if changing is not None and changing is not asyncio.current_task():
+            await asyncio.wait({changing})
+        await self._halt()
+        await asyncio.to_thread(self._held.close)
+
+    async def _halt(self) -> None:
+        """Everything stands still; the database is open still and the home held."""
         tasks = [task for task in (self._streaming, self._watching) if task is not None]
         for task in tasks:
             task.cancel()
@@ -369,7 +402,57 @@ class Shop:
         self.following.detach()
         if self._watching is not None:
             await asyncio.to_thread(self.profiles.tracker.save)
-        await asyncio.to_thread(self._held.close)
+
+    # -- other data for the same shop, see operations/regeneration.py
+
+    def _change(self, job_id: str) -> None:
+        """On a thread of the jobs. From now on nobody new is let in, so nobody sees the job done and the old data."""
+        assert self._loop is not None, "jobs run in a shop that is started"
+        self.turnstile.close()
+        self._loop.call_soon_threadsafe(self._begin_change, job_id)
+
+    def _begin_change(self, job_id: str) -> None:
+        self._changing = asyncio.create_task(self._changed(job_id), name="change of the data")
+
+    async def _changed(self, job_id: str) -> None:
+        """What stops it is told in the log; the next start goes on with it."""
+        try:
+            job = await asyncio.to_thread(self.jobs.wait, job_id, _CHANGE_S)
+            if job.status == "done":
+                await asyncio.to_thread(self._end_jobs)
+                await self.turnstile.empty(self.settings.drain_s)
+                await self._halt()
+                await asyncio.to_thread(self._reopen)
+                await self.start(schedules=self._scheduling)
+        except Exception:
+            _LOG.exception("the shop's data could not be changed; start the shop again")
+            raise
+        self.turnstile.open()
+
+    def _end_jobs(self) -> None:
+        """Whatever is under way would go on with ids of people and items that are others then."""
+        unfinished = [job for status in ("queued", "running") for job in self.jobs.list(status=status, limit=1000)[0]]
+        for job in unfinished:
+            with suppress(Conflict):  # it has just ended
+                self.jobs.cancel(job.job_id)
+        for job in unfinished:
+            self.jobs.wait(job.job_id, _CHANGE_S)
+
+    def _reopen(self) -> None:
+        self.db.close()
+        db, meta = _furnished(self.settings, self.home, self._held, None, silent)
+        self._assemble(db, meta)
+        _prepare(self)
+
+    def _learn_again(self) -> None:
+        """What the shop had learned of the data that it has no more."""
+        wanted = self.regeneration.to_learn()
+        for one in self.first_models():
+            if one.model in wanted:
+                with suppress(Busy):
+                    self.train_first(one, requested_by="regenerate")
+        if wanted:
+            self.regeneration.begun()
 
     def _may_be_told_of(self, row: int) -> bool:
         """Nobody who refuses marketing. For a merged user it is the other who says so, and an erased one is nobody."""
@@ -386,10 +469,12 @@ class Shop:
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self.profiles.explaining.clear)
 
-    def _stream(self) -> LiveStream | None:
+    def _stream(self) -> Stream | None:
         speed = self.settings.live_speed
-        if self.kind != "retail" or speed == 0 or not isinstance(self.clock, ReplayClock):
+        if speed == 0 or not isinstance(self.clock, ReplayClock):
             return None
+        if self.kind == "telecom":
+            return TelecomStream(self.db, self.log, self.users, self.meta, self.clock, pace=speed)
         return LiveStream(self.db, self.log, self.users, self.meta, self.clock, speed=speed)
 
 
@@ -398,8 +483,9 @@ def open_shop(
 ) -> Shop:
     """Opens the shop on `settings.home` and holds it until `stop`.
 
-    `shop` says what a new home becomes: `retail` (the bundled data, about half a minute) or `empty`; an existing home
-    keeps what it is. Raises Conflict when another process holds the home, or when it is another kind of shop.
+    `shop` says what a new home becomes: `retail` (the bundled data, about half a minute), `telecom` (simulated, some
+    seconds) or `empty`; an existing home keeps what it is. Raises Conflict when another process holds the home, or when
+    it is another kind of shop.
     """
     if shop is not None and shop not in SHOPS:
         raise Invalid(f"there is no shop {shop!r}; choose one of: {', '.join(SHOPS)}", field="shop")
@@ -408,26 +494,41 @@ def open_shop(
     home = Home(settings.home)
     with ExitStack() as stack:
         stack.enter_context(home.lock())
-        db = open_database(home.sql_url, queue=settings.write_queue)
-        stack.callback(db.close)
-        meta = Meta(db)
-        _furnish(db, meta, settings, shop, report)
-        if meta.get("shop.id") is None:
-            meta.set("shop.id", ulid()).result()  # by which those who are told things know it from other shops
-        opened = Shop(settings, home, db, meta, clock or _clock(meta, settings), held := ExitStack())
-        agreed = "yes" if settings.consent_default else "no"
-        if meta.get(CONSENT_DEFAULT) != agreed:
-            meta.set(CONSENT_DEFAULT, agreed).result()
-        if meta.get("profiles.seeded") is None:
-            opened.profiles.seed_defaults()
-            meta.set("profiles.seeded", "1").result()
-        if meta.get("schedules.seeded") is None:
-            opened.schedules.seed(_nightly())
-            meta.set("schedules.seeded", "1").result()
-        opened.imports.recover()
-        opened.erasure.recover()
+        db, meta = _furnished(settings, home, stack, shop, report)
+        opened = Shop(settings, home, db, meta, clock, held := ExitStack())
+        _prepare(opened)
         held.push(stack.pop_all())
     return opened
+
+
+def _furnished(
+    settings: Settings, home: Home, held: ExitStack, shop: str | None, report: Report
+) -> tuple[Database, Meta]:
+    """The database of a shop that has its data, of whatever was begun before too. Closed with `held`."""
+    db = open_database(home.sql_url, queue=settings.write_queue)
+    held.callback(db.close)
+    meta = Meta(db)
+    change_over(db, home)
+    _furnish(db, meta, settings, shop, report)
+    if meta.get("shop.id") is None:
+        meta.set("shop.id", ulid()).result()  # by which those who are told things know it from other shops
+    return db, meta
+
+
+def _prepare(opened: Shop) -> None:
+    """What a shop begins with, and what a process that is gone has left undone."""
+    meta = opened.meta
+    agreed = "yes" if opened.settings.consent_default else "no"
+    if meta.get(CONSENT_DEFAULT) != agreed:
+        meta.set(CONSENT_DEFAULT, agreed).result()
+    if meta.get("profiles.seeded") is None:
+        opened.profiles.seed_defaults()
+        meta.set("profiles.seeded", "1").result()
+    if meta.get("schedules.seeded") is None:
+        opened.schedules.seed(_nightly())
+        meta.set("schedules.seeded", "1").result()
+    opened.imports.recover()
+    opened.erasure.recover()
 
 
 def _furnish(db: Database, meta: Meta, settings: Settings, shop: str | None, report: Report) -> None:
@@ -436,16 +537,19 @@ def _furnish(db: Database, meta: Meta, settings: Settings, shop: str | None, rep
     if kind is not None and shop not in (None, kind):
         raise Conflict(f"{settings.home} is a shop of kind {kind}, not {shop}; give another home: SHOPKEEPER_HOME=PATH")
     kind = kind or shop or "empty"
-    if kind == "retail":
+    if kind in _OPENINGS:
         if not is_open(meta):
             meta.set("shop.kind", kind).result()  # first of all: an interrupted opening goes on at the next start
             system = SystemClock()
-            open_retail(Stores(db, system).targets, meta, system, report)
+            _OPENINGS[kind](Stores(db, system).targets, meta, system, report=report)
         return
     facts = {"shop.kind": kind, "shop.timezone": settings.timezone, "shop.currency": settings.currency}
     for key, value in facts.items():
         if meta.get(key) is None:
             meta.set(key, value).result()
+
+
+_OPENINGS: dict[str, Callable[..., Any]] = {"retail": open_retail, "telecom": open_telecom}
 
 
 def _nightly() -> Schedule:
@@ -469,4 +573,7 @@ def _check_zone(name: str) -> None:
 
 
 def _clock(meta: Meta, settings: Settings) -> Clock:
-    return shop_clock(meta, settings.live_speed) if meta.get("shop.kind") == "retail" else SystemClock()
+    kind = meta.get("shop.kind")
+    if kind == "telecom":
+        return telecom_clock(meta, settings.live_speed)
+    return shop_clock(meta, settings.live_speed) if kind == "retail" else SystemClock()
