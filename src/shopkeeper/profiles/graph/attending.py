@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from shopkeeper.profiles.graph.attention_torch import AttendOnCpu
 from shopkeeper.profiles.graph.weights import LOGIT_LIMIT
 
 _SLICE = 16_384
@@ -29,9 +30,21 @@ class TensorEdges:
         return len(self.target)
 
 
-class Attend(torch.autograd.Function):
-    """`apply(query, key, value, key_time, value_time, edges, heads)` -> sums of exp(logit) * message, (n, d), and of
-    exp(logit), (n, heads), over the edges into each destination. `query` (n, d), `key` and `value` (sources, d)."""
+def attend(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, weights: Any, edges: TensorEdges, heads: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Sums of exp(logit) * message, (n, d), and of exp(logit), (n, heads), over the edges into each destination.
+
+    `query` (n, d), `key` and `value` (sources, d); of `weights` (RelationWeights of tensors) the tables of time.
+    """
+    way = AttendOnCpu if query.device.type == "cpu" else AttendInSlices
+    found: Any = way.apply(query, key, value, weights.key_time, weights.value_time, edges, heads)  # type: ignore[no-untyped-call]
+    total, share = found
+    return total, share
+
+
+class AttendInSlices(torch.autograd.Function):
+    """On any device."""
 
     @staticmethod
     def forward(

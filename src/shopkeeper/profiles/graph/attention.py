@@ -14,42 +14,41 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from shopkeeper.profiles.graph.blocks import Block
 from shopkeeper.profiles.graph.hetero import BUCKETS
 from shopkeeper.profiles.graph.weights import LOGIT_LIMIT
 
 Array: TypeAlias = NDArray[Any]
 """Of float32 when a model is trained, of float64 when gradients are checked."""
 _CHUNK = 8192
+_MANY = 4
 _LARGEST, _SMALLEST = float(np.exp(LOGIT_LIMIT)), float(np.exp(-LOGIT_LIMIT))
 
 
 @dataclass(frozen=True)
 class Arcs:
-    """The edges of a block as sums over them want it: `some` int64 (k,) are the targets that have edges; of edge j its
-    place in `some` is `target[j]`, and the edges of place i are `indptr[i]:indptr[i + 1]`."""
+    """The edges of a relation as sums over them want it, all int32: `target` (m,) ascending, `source` and `bucket`
+    (m,); the edges of target i are `indptr[i]:indptr[i + 1]`."""
 
-    some: NDArray[np.int64]
     target: NDArray[np.int32]
-    indptr: NDArray[np.int32]
     source: NDArray[np.int32]
     bucket: NDArray[np.int32]
+    indptr: NDArray[np.int32]
 
     @classmethod
-    def of(cls, block: Block) -> Arcs:
-        first = np.flatnonzero(np.diff(block.target, prepend=-1))
-        indptr = np.append(first, len(block)).astype(np.int32)
-        target = np.repeat(np.arange(len(first), dtype=np.int32), np.diff(indptr))
-        some = block.target[first].astype(np.int64)
-        return cls(some, target, indptr, block.source, block.bucket.astype(np.int32))
+    def of(cls, target: Array, source: Array, bucket: Array, n: int) -> Arcs:
+        """Into n nodes, each of which may have edges or none."""
+        indptr = np.zeros(n + 1, dtype=np.int32)
+        np.cumsum(np.bincount(target, minlength=n), out=indptr[1:])
+        target, source, bucket = (each.astype(np.int32, copy=False) for each in (target, source, bucket))
+        return cls(target, source, bucket, indptr)
 
 
 def attend(
     arcs: Arcs, heads: int, query: Array, key: Array, key_time: Array, value: Array, value_time: Array
 ) -> tuple[Array, Array, Array]:
-    """Sums over the edges into each target of `some`: (k, d) of exp(logit) times message, (k, heads) of exp(logit); and
-    exp(logit) itself, (heads, m), which the gradients want. `query` is of `some` only, `key` and `value` (s, d) of the
-    sources; `key_time`, `value_time` (BUCKETS, d).
+    """Sums over the edges into each of n targets: (n, d) of exp(logit) times message, (n, heads) of exp(logit); and
+    exp(logit) itself, (heads, m), which the gradients want. `query` (n, d); `key` and `value` (s, d) of the sources;
+    `key_time`, `value_time` (BUCKETS, d).
     """
     weight = dots(arcs, heads, query, key, key_time)
     np.clip(weight, -LOGIT_LIMIT, LOGIT_LIMIT, out=weight)
@@ -69,7 +68,7 @@ def gradients(
     total: Array,
     share: Array,
 ) -> tuple[Array, Array, Array, Array, Array]:
-    """Of query, key, key_time, value and value_time, from those of the two sums, `total` (k, d) and `share` (k, heads),
+    """Of query, key, key_time, value and value_time, from those of the two sums, `total` (n, d) and `share` (n, heads),
     and from the `weight` that `attend` gave."""
     heads = len(weight)
     slope = dots(arcs, heads, total, value, value_time)
@@ -93,21 +92,25 @@ def dots(arcs: Arcs, heads: int, left: Array, right: Array, right_time: Array) -
     ours, theirs = (np.empty((min(_CHUNK, m), d), dtype=left.dtype) for _ in range(2))
     for start in range(0, m, _CHUNK):
         at = slice(start, min(start + _CHUNK, m))
-        n, target = at.stop - at.start, arcs.target[at]
+        k, target, bucket = at.stop - start, arcs.target[at], arcs.bucket[at]
         # `clip` only says that indices need no check: with it, take writes straight into `out`
-        left.take(target, axis=0, out=ours[:n], mode="clip")
-        right.take(arcs.source[at], axis=0, out=theirs[:n], mode="clip")
-        split = (n, heads, d // heads)
-        result[:, at] = np.einsum("mhc,mhc->mh", ours[:n].reshape(split), theirs[:n].reshape(split)).T
+        left.take(target, axis=0, out=ours[:k], mode="clip")
+        right.take(arcs.source[at], axis=0, out=theirs[:k], mode="clip")
         first, last = target[0], target[-1] + 1
-        ages = left[first:last].reshape(-1, heads, d // heads).transpose(1, 0, 2) @ by_age
-        result[:, at] += ages.reshape(heads, -1).take((target - first) * BUCKETS + arcs.bucket[at], axis=1)
+        many = last - first <= k // _MANY
+        if not many:
+            theirs[:k] += right_time[bucket]
+        split = (k, heads, d // heads)
+        result[:, at] = np.einsum("mhc,mhc->mh", ours[:k].reshape(split), theirs[:k].reshape(split)).T
+        if many:  # edges into a target: each age once for the target, not once for each edge
+            ages = left[first:last].reshape(-1, heads, d // heads).transpose(1, 0, 2) @ by_age
+            result[:, at] += ages.reshape(heads, -1).take((target - first) * BUCKETS + bucket, axis=1)
     return result
 
 
 def _sums(arcs: Arcs, weight: Array, of: Array, of_time: Array) -> Array:
-    """(k, d): over the edges into each target, weight times (of[source] + of_time[bucket])."""
-    result = np.empty((len(arcs.some), of.shape[1]), dtype=of.dtype)
+    """(n, d): over the edges into each target, weight times (of[source] + of_time[bucket])."""
+    result = np.empty((len(arcs.indptr) - 1, of.shape[1]), dtype=of.dtype)
     for head, part in _parts(len(weight), of.shape[1]):
         sources = _matrix(arcs, weight[head], arcs.source, len(of)) @ np.ascontiguousarray(of[:, part])
         ages = _matrix(arcs, weight[head], arcs.bucket, BUCKETS) @ np.ascontiguousarray(of_time[:, part])
@@ -124,15 +127,17 @@ def _scattered(arcs: Arcs, weight: Array, column: NDArray[np.int32], of: Array, 
 
 
 def _shares(arcs: Arcs, weight: Array) -> Array:
-    if not len(arcs.some):
-        return np.zeros((0, len(weight)), dtype=weight.dtype)
-    return np.ascontiguousarray(np.add.reduceat(weight, arcs.indptr[:-1], axis=1).T)
+    result = np.zeros((len(arcs.indptr) - 1, len(weight)), dtype=weight.dtype)
+    some = np.flatnonzero(np.diff(arcs.indptr))
+    if len(some):
+        result[some] = np.add.reduceat(weight, arcs.indptr[some], axis=1).T
+    return result
 
 
 def _matrix(arcs: Arcs, weight: Array, column: NDArray[np.int32], n: int) -> Any:
     from scipy.sparse import csr_matrix
 
-    return csr_matrix((weight, column, arcs.indptr), shape=(len(arcs.some), n))
+    return csr_matrix((weight, column, arcs.indptr), shape=(len(arcs.indptr) - 1, n))
 
 
 def _parts(heads: int, width: int) -> Iterable[tuple[int, slice]]:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from shopkeeper.profiles.graph import parameters
-from shopkeeper.profiles.graph.attending import Attend, TensorEdges
+from shopkeeper.profiles.graph.attending import TensorEdges, attend
 from shopkeeper.profiles.graph.blocks import Block, Blocks
 from shopkeeper.profiles.graph.parameters import Shape
 from shopkeeper.profiles.graph.schema import GraphSchema, Relation
@@ -46,7 +46,7 @@ def layer_forward(
                 continue
             source = below[relation.source]
             key, value = source @ of.key_w + of.key_b, source @ of.value_w + of.value_b
-            told, said = Attend.apply(query, key, value, of.key_time, of.value_time, edges[relation], layer.heads)
+            told, said = attend(query, key, value, of, edges[relation], layer.heads)
             total, share = total + told, share + said
         # Who hears nothing has an aggregate of zero.
         share = torch.where(share > 0, share, torch.ones_like(share))
