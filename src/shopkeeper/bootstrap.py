@@ -175,6 +175,7 @@ class Shop:
         self.settings, self.home, self._given_clock, self._held = settings, home, clock, held
         self.turnstile = Turnstile()
         self._changing: asyncio.Task[None] | None = None
+        self._on_change: list[tuple[Callable[[], None], Callable[[], None]]] = []
         self._assemble(db, meta)
 
     def _assemble(self, db: Database, meta: Meta) -> None:
@@ -377,7 +378,8 @@ class Shop:
             self.messenger.start()
         if self.live is not None:
             self._streaming = asyncio.create_task(self.live.run(), name="live stream")
-        await asyncio.to_thread(self._learn_again)
+        if schedules:
+            await asyncio.to_thread(self._learn_again)
 
     async def stop(self) -> None:
         """Ends stream, jobs and followers, finishes the writes, and gives the home back. A second call does nothing."""
@@ -405,6 +407,10 @@ class Shop:
 
     # -- other data for the same shop, see operations/regeneration.py
 
+    def on_change(self, interrupt: Callable[[], None], go_on: Callable[[], None]) -> None:
+        """Called on the loop: `interrupt` ends what listens to the shop for long, `go_on` comes when it is back."""
+        self._on_change.append((interrupt, go_on))
+
     def _change(self, job_id: str) -> None:
         """On a thread of the jobs. From now on nobody new is let in, so nobody sees the job done and the old data."""
         assert self._loop is not None, "jobs run in a shop that is started"
@@ -420,6 +426,8 @@ class Shop:
             job = await asyncio.to_thread(self.jobs.wait, job_id, _CHANGE_S)
             if job.status == "done":
                 await asyncio.to_thread(self._end_jobs)
+                for interrupt, _ in self._on_change:
+                    interrupt()
                 await self.turnstile.empty(self.settings.drain_s)
                 await self._halt()
                 await asyncio.to_thread(self._reopen)
@@ -427,6 +435,8 @@ class Shop:
         except Exception:
             _LOG.exception("the shop's data could not be changed; start the shop again")
             raise
+        for _, go_on in self._on_change:
+            go_on()
         self.turnstile.open()
 
     def _end_jobs(self) -> None:

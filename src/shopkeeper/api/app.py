@@ -48,6 +48,7 @@ from shopkeeper.api import (
     rules,
     schedules,
     segments,
+    simulation,
     traffic,
     trainings,
     users,
@@ -95,6 +96,7 @@ NOUNS: tuple[Doors, ...] = (
     webhooks.doors,
     datasets.doors,
     imports.doors,
+    simulation.doors,
     operations.doors,
     fusion.doors,
     graph.doors,
@@ -112,12 +114,29 @@ class ControlPlane(FastAPI):
 
 
 class Closing(asyncio.Event):
-    """Set when the server begins to drain: streams end, new requests get 503."""
+    """Set when the server begins to drain: streams end, new requests get 503. `interrupt` ends streams only, for those
+    who listened to a shop whose data is changed for other."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._for_good = False
+
+    def set(self) -> None:
+        self._for_good = True
+        super().set()
+
+    def interrupt(self) -> None:
+        super().set()
+
+    def go_on(self) -> None:
+        if not self._for_good:
+            self.clear()
 
 
 def create_app(shop: Shop, closing: Closing | None = None, *, manage: bool = True) -> ASGIApp:
     """The whole API of an opened shop. `manage`: start and stop the shop with the server's lifespan."""
     closing = closing or Closing()
+    shop.on_change(closing.interrupt, closing.go_on)
     settings = shop.settings
     access = Access(settings.api_key)
     api = _control_plane(shop, closing, manage=manage)
@@ -128,6 +147,7 @@ def create_app(shop: Shop, closing: Closing | None = None, *, manage: bool = Tru
         limits=Limits(settings.body_limit, settings.batch_body_limit, settings.upload_limit),
         meter=Meter(),
         closing=closing.is_set,
+        turnstile=shop.turnstile,
     )
 
 

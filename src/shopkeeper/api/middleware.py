@@ -21,12 +21,15 @@ from shopkeeper.api.access import Access, from_this_machine, key_in_url
 from shopkeeper.api.errors import Answer, Malformed
 from shopkeeper.api.meter import Meter
 from shopkeeper.core.errors import Invalid, Refused, ShopkeeperError, Unavailable
+from shopkeeper.core.turnstile import Turnstile
 
 log = logging.getLogger("shopkeeper.access")
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9_.:-]{1,128}")
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 _UPLOADS = re.compile(r"/api/(v1/data/imports|data/upload|v1/models/[^/]+/import|v1/model-registry/models/upload)")
 _BATCHES = re.compile(r"/(predictions/.*|predict|v[12]/models/.*|api/v1/(personalization/)?events)")
+# Says only that the process lives.
+_ALWAYS = frozenset({"/livez"})
 # Asked every few seconds, and 503 is an answer like another.
 _PROBES = frozenset({"/readyz", "/ping", "/v2/health/ready"})
 _TRACEPARENT = re.compile(rb"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
@@ -51,13 +54,21 @@ class Gatehouse:
     """`app` sees `scope["caller"]`, `scope["request_id"]`, and may set `scope["door"]`, the path's template."""
 
     def __init__(
-        self, app: ASGIApp, *, access: Access, limits: Limits, meter: Meter, closing: Callable[[], bool]
+        self,
+        app: ASGIApp,
+        *,
+        access: Access,
+        limits: Limits,
+        meter: Meter,
+        closing: Callable[[], bool],
+        turnstile: Turnstile,
     ) -> None:
         self.app = app
         self.access = access
         self.limits = limits
         self.meter = meter
         self.closing = closing
+        self.turnstile = turnstile
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -88,7 +99,10 @@ class Gatehouse:
             try:
                 self._admit(scope, headers)
                 receive = self._bounded(scope, headers, receive)
-                await self.app(scope, receive, marked)
+                if self.turnstile.closed:
+                    await self._hold(scope["path"])
+                with self.turnstile.inside():
+                    await self.app(scope, receive, marked)
             except ShopkeeperError as error:
                 await tell(errors.answer(error, scope["path"], request_id), marked)
         except ClientDisconnect:
@@ -105,15 +119,25 @@ class Gatehouse:
         scope["request_id"] = request_id_of(headers.get(b"x-request-id"))
         try:
             self._admit(scope, headers)
+            if self.turnstile.closed:
+                await self._hold(scope["path"])
         except ShopkeeperError:
             await receive()
             await send({"type": "websocket.close", "code": 1008})
             return
-        await self.app(scope, receive, send)
+        with self.turnstile.inside():
+            await self.app(scope, receive, send)
+
+    async def _hold(self, path: str) -> None:
+        """While the shop changes over to other data, callers wait outside; probes are told so at once."""
+        if path in _PROBES:
+            raise Unavailable("the shop changes over to other data; try again in a moment", code="changing")
+        if path not in _ALWAYS:
+            await self.turnstile.wait()
 
     def _admit(self, scope: Scope, headers: dict[bytes, bytes]) -> None:
         """Sets the caller. Raises whatever refuses the request before its door is looked for."""
-        if self.closing():
+        if self.closing() and not self.turnstile.closed:
             raise Unavailable("the shop is closing; try again in a moment", code="closing")
         query = scope["query_string"]
         if query and key_in_url(query):

@@ -27,6 +27,7 @@ COMMANDS = {
     "pipeline": ("pipeline", "data check, train, gate, register, upload, promote: in one go"),
     "refresh": ("refresh", "make what is learned from the graph anew: vectors, on request the model, the fused score"),
     "operations": ("operations", "what runs by itself: look at it, start and stop it"),
+    "simulate": ("simulate", "what a simulated shop is made of, and making it anew"),
     "evaluate": ("evaluate", "measure a version anew beside the champion"),
     "schedules": ("schedules", "what the shop does by itself, and when"),
     "jobs": ("jobs", "list, watch and cancel jobs"),

@@ -17,6 +17,7 @@ from shopkeeper.client.privacy import PrivacyDoors
 from shopkeeper.client.rules import RuleDoors
 from shopkeeper.client.schedules import ScheduleDoors
 from shopkeeper.client.segments import SegmentDoors
+from shopkeeper.client.simulation import SimulationDoors
 from shopkeeper.client.traffic import TrafficDoors
 from shopkeeper.client.webhooks import WebhookDoors
 from shopkeeper.client.wire import Page, decoded, escaped
@@ -57,6 +58,7 @@ class ShopkeeperClient(
     IdentityDoors,
     PrivacyDoors,
     OperationDoors,
+    SimulationDoors,
 ):
     """A shop, seen through its HTTP doors. Safe to share between threads; close it, or use it in a `with`."""
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from shopkeeper.core.errors import Unavailable
 
@@ -10,28 +12,24 @@ HOLD_S = 60.0
 
 
 class Turnstile:
-    """`enter` and `leave` on one loop; `close` from any thread. Whoever is in when it closes may finish."""
+    """`inside` and `empty` on one loop, `close` on any thread. Whoever is in when it closes may finish."""
 
     def __init__(self) -> None:
         self._opened = asyncio.Event()
         self._opened.set()
-        self._empty = asyncio.Event()
-        self._empty.set()
-        self._inside = 0
+        self._left = asyncio.Event()
+        self._count = 0
         self.closed = False
 
-    @property
-    def inside(self) -> int:
-        return self._inside
-
-    def enter(self) -> None:
-        """Only while it is not `closed`: see `wait`."""
-        self._inside += 1
-
-    def leave(self) -> None:
-        self._inside -= 1
-        if not self._inside:
-            self._empty.set()
+    @contextmanager
+    def inside(self) -> Iterator[None]:
+        """For as long as somebody is in. Comes after a look at `closed`: see `wait`."""
+        self._count += 1
+        try:
+            yield
+        finally:
+            self._count -= 1
+            self._left.set()
 
     async def wait(self, hold_s: float = HOLD_S) -> None:
         """Returns when it is open. Raises Unavailable when that takes too long."""
@@ -54,10 +52,11 @@ class Turnstile:
 
     async def empty(self, patience_s: float) -> bool:
         """Whether everybody has left; waits for them, but not longer than that."""
-        self._empty.clear()
-        if self._inside:
-            try:
-                await asyncio.wait_for(self._empty.wait(), patience_s)
-            except TimeoutError:
-                return False
+        try:
+            async with asyncio.timeout(patience_s):
+                while self._count:
+                    self._left.clear()
+                    await self._left.wait()
+        except TimeoutError:
+            return False
         return True
