@@ -131,7 +131,8 @@ def _paid(random: np.random.Generator, here: Offers, products: Ints) -> tuple[Fl
     """Pieces, price of one, and whether it was on offer, of each order."""
     offered = (here.products.category[products] == here.on_offer).astype(np.int64)
     price = np.round(here.products.price[products] * (1 - OFFER_OFF * offered), 2)
-    return 1.0 + (random.random(len(products)) < 0.12), price, offered
+    pieces = np.where(random.random(len(products)) < 0.12, 2.0, 1.0)
+    return pieces, price, offered
 
 
 def _times(random: np.random.Generator, guests: People, per_visit: Ints, visit: Ints, what: Ints) -> Ints:

@@ -19,7 +19,7 @@ PER_VISIT: Final = ("orders", "app_usages", "calls", "click_products", "click_ap
 PER_VISIT_BOUNDS: Final = (0, 100)
 
 
-class SimConfig(Record, kw_only=True, frozen=True):
+class SimConfig(Record, kw_only=True):
     """How many subscribers, products and apps; how many events a subscriber makes on average in the days of history.
 
     `min_` and `max_`: how many events of a type a subscriber makes on a day of a visit, exactly. How often they visit

@@ -1,4 +1,4 @@
-"""Chance that can be asked again: every draw of a world hangs on its seed and on what is drawn, not on what was before."""
+"""Chance that can be asked again: a draw of a world hangs on its seed and on what is drawn, not on earlier ones."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ def choose(random: np.random.Generator, scores: Floats, counts: Ints) -> Ints:
     sums /= sums[:, -1:]
     row = np.repeat(np.arange(rows), counts)
     found = np.searchsorted((sums + np.arange(rows)[:, None]).ravel(), row + random.random(len(row)), side="right")
-    return np.minimum(found - row * things, things - 1)
+    chosen: Ints = np.minimum(found - row * things, things - 1)
+    return chosen
 
 
 def sigmoid(x: Floats) -> Floats:

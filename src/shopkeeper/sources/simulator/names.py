@@ -15,6 +15,14 @@ REGIONS: Final = (
 
 FAMILY: Final = "王李张刘陈杨黄赵吴周徐孙马朱胡郭何林罗高梁郑谢宋唐许韩冯邓曹"
 GIVEN: Final = "伟芳娜敏静丽强磊军洋勇艳杰娟涛明超秀霞平刚桂英华文建宁云波宇欣雨佳琪浩然子轩梓涵思远晓东雪梅志国"
+FULL_NAMES: Final = len(FAMILY) * len(GIVEN) ** 2
+
+
+def full_name(number: int) -> str:
+    """One of FULL_NAMES: a family name and a given name of two characters."""
+    family, given = divmod(number, len(GIVEN) ** 2)
+    return FAMILY[family] + GIVEN[given // len(GIVEN)] + GIVEN[given % len(GIVEN)]
+
 
 MODELS: Final = {
     "Phones": ("Phone", "Phone Pro", "Phone Lite", "Foldable phone"),

@@ -17,11 +17,13 @@ from shopkeeper.core.records import User
 from shopkeeper.sources.simulator import names
 from shopkeeper.sources.simulator.config import SimConfig
 from shopkeeper.sources.simulator.draws import PEOPLE, Floats, Ints, choose, generator, sigmoid
-from shopkeeper.sources.simulator.tastes import FREE, HOUR, INCOME, KINDS, WEEKEND, traits_of_people
+from shopkeeper.sources.simulator.tastes import FREE, HOUR, INCOME, KINDS, PRICE_WEIGHT, WEEKEND, traits_of_people
 
 BLOCK: Final = 1024
 CIRCLE: Final = 32
 """People of a circle are alike, live in one place and call one another."""
+ALIKE: Final = 0.7
+"""How much of the free tastes people of a circle share (the correlation is its square)."""
 CONTACTS: Final = (1, -1, 2, -2, 3, -3)
 """Neighbours in the circle, then FAR others from anywhere."""
 FAR: Final = 2
@@ -30,7 +32,7 @@ JOIN_DAYS: Final = 800
 """In so many days as many people join as there were at the opening."""
 FADE_DAYS: Final = 28
 LONG_GONE: Final = 0.05
-LEAVING: Final = -7.1
+LEAVING: Final = -6.7
 MONTH: Final = 30
 
 
@@ -108,13 +110,10 @@ class Population:
     def record(self, number: int, people: People, day: int) -> User:
         """What the shop knows of a person, as of the beginning of day `day`."""
         months = int(np.clip((day - int(people.joined[number])) // MONTH, 1, 180))
-        name = int(people.name[number])
-        family, given = divmod(name, len(names.GIVEN) ** 2)
-        given = (given // len(names.GIVEN), given % len(names.GIVEN))
         return User(
             user_id=user_id(number),
             attributes={
-                "name": names.FAMILY[family] + names.GIVEN[given[0]] + names.GIVEN[given[1]],
+                "name": names.full_name(int(people.name[number])),
                 "plan_type": names.PLANS[people.plan[number]],
                 "monthly_fee": int(people.fee[number]),
                 "user_level": names.LEVELS[people.level[number]],
@@ -135,8 +134,10 @@ class Population:
         n, numbers = BLOCK, np.arange(place * BLOCK, (place + 1) * BLOCK)
         circle = np.repeat(np.arange(n // CIRCLE), CIRCLE)
         main = random.integers(0, len(KINDS), n // CIRCLE)
-        mix = random.gamma(0.22 + 0.5 * (np.arange(len(KINDS)) == main[circle][:, None]))
+        mix = random.gamma(0.15 + 1.2 * (np.arange(len(KINDS)) == main[circle][:, None]))
         mix = (mix + 1e-9) / (mix + 1e-9).sum(axis=1, keepdims=True)
+        free = ALIKE * random.normal(0.0, 1.0, (n // CIRCLE, FREE))[circle]
+        free += np.sqrt(1 - ALIKE**2) * random.normal(0.0, 1.0, (n, FREE))
         income = mix @ INCOME + random.normal(0.0, 0.6, n)
         young = mix[:, KINDS.index("student")] + mix[:, KINDS.index("gamer")]
         joined = self._joined(numbers, random)
@@ -149,16 +150,16 @@ class Population:
         bad_reception = random.normal(0.0, 1.0, n // CIRCLE)[circle]
         burden = np.log(fee / 120) - 0.7 * income
         hazard = np.exp(
-            LEAVING + 0.8 * burden + 0.7 * bad_reception + 0.6 * (months < 12) - 0.5 * (plan == 2) + 0.3 * young
+            LEAVING + 1.2 * burden + bad_reception - 0.6 * np.log1p(months / 12) - 0.5 * (plan == 2) + 0.3 * young
         )
         begins = np.maximum(joined, 0)
         leaves = begins + 1 + random.exponential(1.0 / np.minimum(hazard, 0.05)).astype(np.int64)
         gone = (random.random(n) < LONG_GONE) & (joined < 0)
         return People(
             mix=mix,
-            free=random.normal(0.0, 1.0, (n, FREE)),
+            free=free,
             income=income,
-            price_weight=sigmoid(-1.3 * income + random.normal(0.0, 0.5, n)) * 1.6,
+            price_weight=sigmoid(-1.3 * income + random.normal(0.0, 0.5, n)) * PRICE_WEIGHT,
             activity=np.exp(random.normal(0.0, 0.75, n) + 0.35 * young),
             curiosity=sigmoid(-0.4 + 0.8 * young + random.normal(0.0, 0.6, n)),
             sociability=sigmoid(-0.3 + random.normal(0.0, 0.7, n)),
@@ -169,7 +170,7 @@ class Population:
             level=level.astype(np.int64),
             brand=_brands(random, mix, income),
             region=random.integers(0, len(names.REGIONS), n // CIRCLE)[circle],
-            name=random.integers(0, len(names.FAMILY) * len(names.GIVEN) ** 2, n),
+            name=random.integers(0, names.FULL_NAMES, n),
             joined=joined,
             leaves=np.where(gone, -1, leaves),
             contacts=self._contacts(random, numbers, circle),

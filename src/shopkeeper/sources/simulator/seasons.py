@@ -53,4 +53,4 @@ def busy(n: int, day: int) -> float:
     """How busy the shop is on its day `n`, day `day` since 1970, beside its first day: trend, month and year."""
     trend = 1.0 + GROWTH * (1.0 - 0.5 ** (n / 180))
     month = PAYDAY if date_of(day).day <= PAYDAYS else 1.0
-    return trend * month * (1.0 + YEAR * np.cos(2 * np.pi * (year_part(day) - 0.95)))
+    return float(trend * month * (1.0 + YEAR * np.cos(2 * np.pi * (year_part(day) - 0.95))))

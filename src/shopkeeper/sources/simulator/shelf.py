@@ -12,12 +12,12 @@ from shopkeeper.core.records import Item
 from shopkeeper.sources.simulator import names
 from shopkeeper.sources.simulator.draws import APPS, OFFERS, PRODUCTS, Floats, Ints, generator
 from shopkeeper.sources.simulator.seasons import Fashion
-from shopkeeper.sources.simulator.tastes import APP_LIKES, FREE, LIKES, traits_of_items
+from shopkeeper.sources.simulator.tastes import APP_LIKES, FREE, LIKES, PRICE_WEIGHT, traits_of_items
 
 OFFER_OFF: Final = 0.15
 OFFER_PULL: Final = 0.7
 OFFER_DAYS: Final = 7
-POPULARITY: Final = 0.55
+POPULARITY: Final = 0.45
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,9 @@ class Shelf:
         base = np.array([names.PRICES[name] for name in shelf.categories])[shelf.category]
         price = np.rint(base * np.exp(0.5 * dear)) - 0.1
         shelf.traits[:, -1] = dear
-        return cls(shelf.kind, shelf.categories, shelf.category, price, shelf.traits, shelf.liked, shelf.fashion)
+        # What is dear is liked as well as other things by who minds the price half as much as others can.
+        liked = shelf.liked + 0.5 * PRICE_WEIGHT * dear
+        return cls(shelf.kind, shelf.categories, shelf.category, price, shelf.traits, liked, shelf.fashion)
 
     @classmethod
     def apps(cls, n: int, seed: int) -> Shelf:

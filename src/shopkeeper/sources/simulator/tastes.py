@@ -14,7 +14,10 @@ from shopkeeper.sources.simulator.draws import Floats
 
 KINDS: Final = ("commuter", "gamer", "parent", "student", "trader", "senior")
 FREE: Final = 6
-FREE_WEIGHT: Final = 0.45
+FREE_WEIGHT: Final = 0.5
+KIND_WEIGHT: Final = 2.1
+PRICE_WEIGHT: Final = 1.8
+"""How much a high price puts off who minds it most."""
 LIKES: Final = {
     "Phones": (0.9, 0.5, 0.3, 0.3, 1.0, -0.6),
     "Audio": (1.4, 0.6, -0.4, 0.9, -0.1, -0.8),
@@ -47,9 +50,9 @@ HOUR: Final = np.array([8.2, 21.0, 19.5, 20.5, 12.5, 10.0])
 
 def traits_of_people(mix: Floats, free: Floats, price_weight: Floats) -> Floats:
     """(people, KINDS + FREE + 1): mixture, free tastes, and how much a high price puts off."""
-    return np.concatenate([mix * 1.7, free * FREE_WEIGHT, -price_weight[:, None]], axis=1)
+    return np.concatenate([mix * KIND_WEIGHT, free * FREE_WEIGHT, -price_weight[:, None]], axis=1)
 
 
 def traits_of_items(likes: Floats, free: Floats, dear: Floats) -> Floats:
-    """(items, KINDS + FREE + 1), to be multiplied with those of people. `dear`: price against its category's, sigmas."""
+    """(items, KINDS + FREE + 1), to be multiplied with those of people. `dear`: price against its category's."""
     return np.concatenate([likes, free, dear[:, None]], axis=1)
