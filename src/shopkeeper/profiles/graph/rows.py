@@ -1,0 +1,43 @@
+"""What a graph training is given, and the untouched rest that it is measured on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from shopkeeper.core.protocols import Metrics
+from shopkeeper.profiles.graph.hetero import HeteroGraph
+from shopkeeper.profiles.graph.model import GraphWeights
+from shopkeeper.profiles.graph.tables import NodeTable
+from shopkeeper.profiles.graph.targets import Split, Window
+from shopkeeper.profiles.graph.weights import Floats
+
+
+@dataclass(frozen=True)
+class GraphRows:
+    """`graph` ends at `split.until`: the test is not in it. `ids` and `tables` by node type; users have no ids."""
+
+    graph: HeteroGraph
+    ids: Mapping[str, tuple[str, ...]]
+    tables: Mapping[str, NodeTable]
+    split: Split
+
+
+@dataclass(frozen=True)
+class GraphHoldout:
+    """`graph`: all edges before the window, from which its links are foretold. `naive`: what popularity foresees."""
+
+    graph: HeteroGraph
+    ids: Mapping[str, tuple[str, ...]]
+    tables: Mapping[str, NodeTable]
+    window: Window
+    naive: Metrics
+    seed: int = 0
+
+
+def inputs_of(
+    model: GraphWeights, ids: Mapping[str, tuple[str, ...]], tables: Mapping[str, NodeTable]
+) -> dict[str, Floats]:
+    """Layer 0 of all nodes of the types that the model knows."""
+    known = [name for name in tables if name in model.schema.node_types]
+    return {name: model.inputs(name, ids.get(name, ()), tables[name]) for name in known}
