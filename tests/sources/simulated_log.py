@@ -19,6 +19,12 @@ def numbers(ids: pl.Series) -> np.ndarray:
     return ids.str.slice(1).cast(pl.Int64).to_numpy()
 
 
+def dealt_out(log: pl.DataFrame) -> pl.DataFrame:
+    """Events with products, each with the product of another: who likes what is gone, all else is as it was."""
+    products = log.filter(pl.col("target_kind") == "product")
+    return products.with_columns(products["target_id"].gather(np.random.default_rng(5).permutation(products.height)))
+
+
 @dataclass(frozen=True)
 class Columns:
     """Of each event: who, whom or what, on which day of the world."""

@@ -3,7 +3,7 @@
 import numpy as np
 import polars as pl
 import pytest
-from simulated_log import Columns, ease, history, matrix, popularity, rank_auc, recall
+from simulated_log import Columns, dealt_out, ease, history, matrix, popularity, rank_auc, recall
 
 from shopkeeper.core.days import date_of
 from shopkeeper.sources.simulator.config import SimConfig
@@ -40,7 +40,7 @@ def test_tastes_are_found_in_what_people_did(world, halves, kind, times):
 
 def test_nothing_is_found_when_targets_change_hands(world, log):
     """The same people as active, the same products as popular: only who likes what is gone."""
-    shuffled = log.filter(pl.col("target_kind") == "product").with_columns(pl.col("target_id").shuffle(seed=5))
+    shuffled = dealt_out(log)
     before = pl.col("time") < world.starts(CUT)
     known, coming = matrix(world, shuffled.filter(before)), matrix(world, shuffled.filter(~before))
     assert recall(ease(known), known, coming) < 1.15 * recall(popularity(known), known, coming)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from simulated_log import Columns, ease, history, matrix, popularity, rank_auc, recall
+from simulated_log import Columns, dealt_out, ease, history, matrix, popularity, rank_auc, recall
 
 from shopkeeper.sources.simulator import people, seasons, shelf, tastes, visits, yardstick
 from shopkeeper.sources.simulator.config import BOUNDS, PER_VISIT, PER_VISIT_BOUNDS, SimConfig
@@ -60,7 +60,7 @@ def test_what_plain_methods_find_is_what_the_table_says():
     log = history(world)
     before = pl.col("time") < world.starts(150)
     found = []
-    dealt = log.filter(pl.col("target_kind") == "product").with_columns(pl.col("target_id").shuffle(seed=5))
+    dealt = dealt_out(log)
     for events, kind in ((log, "product"), (log, "app"), (dealt, "product")):
         known, coming = (matrix(world, events.filter(half), kind) for half in (before, ~before))
         found.append((recall(ease(known), known, coming), recall(popularity(known), known, coming)))
