@@ -29,8 +29,8 @@ class Running:
 
 
 @contextmanager
-def serving(home: Path, **changes: Any) -> Iterator[Running]:
-    """Opens an own shop on `home`, fills it with a few orders, and serves it on a free port."""
+def serving(home: Path, *, filled: bool = True, **changes: Any) -> Iterator[Running]:
+    """Opens an own shop on `home`, fills it with a few orders unless told otherwise, and serves it on a free port."""
     settings = Settings(home=home, **changes)
     listener = listen("127.0.0.1", 0)
     ready, ended = threading.Event(), threading.Event()
@@ -60,7 +60,8 @@ def serving(home: Path, **changes: Any) -> Iterator[Running]:
     url = address(listener, "127.0.0.1")
     try:
         with httpx.Client(base_url=url, timeout=30) as http:
-            held["shop"].log.append(orders()).result()
+            if filled:
+                held["shop"].log.append(orders()).result()
             yield Running(url, held["shop"], held["server"], http)
     finally:
         if "server" in held:
