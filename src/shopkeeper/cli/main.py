@@ -40,6 +40,7 @@ COMMANDS = {
     "cleanup": ("cleanup", "show and remove what the shop need not keep"),
     "recommend": ("recommend", "a slate for one user"),
     "explain": ("explain", "why a profile scores as it does"),
+    "what-if": ("whatif", "score, segments and top items of a user after events that nobody stores"),
     "rules": ("rules", "the conditions that score profiles: list, preview, change, import them"),
     "forecast": ("forecast", "the sales to expect of one item, or of all"),
     "doctor": ("doctor", "what is installed, what is missing, and how to get it"),
