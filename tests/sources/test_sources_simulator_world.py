@@ -1,5 +1,7 @@
 """A world is drawn from a seed alone, and keeps to its config."""
 
+import hashlib
+
 import msgspec
 import numpy as np
 import polars as pl
@@ -51,6 +53,14 @@ def test_the_same_seed_gives_the_same_world(world, log):
     assert not other.day(0).equals(world.day(0))
     assert other.users() != world.users()
     assert other.items() != world.items()
+
+
+def test_a_shop_that_was_opened_goes_on_with_its_own_days(world):
+    """Only seed and config are kept in a shop: a world that is drawn otherwise would go on with other people."""
+    days = "".join(world.day(n).write_csv() for n in (0, 59, 400))
+    assert hashlib.sha256(days.encode()).hexdigest() == (
+        "fee3101debeaef473cedc01171fa0119cab7ddede1ab3dce3ef1ec09efab39d2"
+    )
 
 
 def test_a_day_does_not_depend_on_what_was_asked_before(world):

@@ -17,6 +17,8 @@ APPS: Final = 4
 DAYS: Final = 5
 OFFERS: Final = 6
 CLICKS: Final = 7
+_IN_CACHE: Final = 1 << 15
+"""Numbers at a time, so that they stay near the processor."""
 
 
 def generator(seed: int, *what: int) -> np.random.Generator:
@@ -29,13 +31,28 @@ def choose(random: np.random.Generator, scores: Floats, counts: Ints) -> Ints:
 
     Returns (sum of counts,) things, row after row; the same thing may come twice.
     """
-    rows, things = scores.shape
-    sums = np.cumsum(np.exp(scores - scores.max(axis=1, keepdims=True)), axis=1)
-    sums /= sums[:, -1:]
-    row = np.repeat(np.arange(rows), counts)
-    found = np.searchsorted((sums + np.arange(rows)[:, None]).ravel(), row + random.random(len(row)), side="right")
-    chosen: Ints = np.minimum(found - row * things, things - 1)
+    ends = np.cumsum(counts)
+    draws = random.random(int(ends[-1]) if len(ends) else 0)
+    chosen = np.empty(len(draws), dtype=np.int64)
+    step = max(1, _IN_CACHE // scores.shape[1])
+    for row in range(0, len(scores), step):
+        rows = slice(row, row + step)
+        mine = slice(ends[row] - counts[row], ends[rows][-1])
+        chosen[mine] = _chosen(scores[rows], counts[rows], draws[mine])
     return chosen
+
+
+def _chosen(scores: Floats, counts: Ints, draws: Floats) -> Ints:
+    """The weights of all rows end to end on one line; a draw is a point in its row's part of it."""
+    rows, things = scores.shape
+    weights = scores - scores.max(axis=1, keepdims=True)
+    line = np.cumsum(np.exp(weights, out=weights).ravel())
+    row = np.repeat(np.arange(rows), counts)
+    end = line[things - 1 :: things]
+    begin = np.concatenate([[0.0], end[:-1]])
+    at = np.searchsorted(line, begin[row] + draws * (end - begin)[row], side="right") - row * things
+    found: Ints = np.clip(at, 0, things - 1)
+    return found
 
 
 def sigmoid(x: Floats) -> Floats:
