@@ -14,6 +14,8 @@ import torch
 from shopkeeper.profiles.graph.attention_torch import AttendOnCpu
 from shopkeeper.profiles.graph.weights import LOGIT_LIMIT
 
+_DENSE = 2
+"""Edges of a node, on average, from which sparse products pay."""
 _SLICE = 16_384
 """Edges of a step: what they gather stays in the processor's cache."""
 
@@ -37,7 +39,8 @@ def attend(
 
     `query` (n, d), `key` and `value` (sources, d); of `weights` (RelationWeights of tensors) the tables of time.
     """
-    way = AttendOnCpu if query.device.type == "cpu" else AttendInSlices
+    dense = query.device.type == "cpu" and len(edges) >= _DENSE * len(query)
+    way = AttendOnCpu if dense else AttendInSlices
     found: Any = way.apply(query, key, value, weights.key_time, weights.value_time, edges, heads)  # type: ignore[no-untyped-call]
     total, share = found
     return total, share
