@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -12,7 +13,7 @@ from shopkeeper.checks.recall import NOW, USERS, small_orders
 from shopkeeper.core.batch import EventBatch
 from shopkeeper.core.clock import StoppedClock
 from shopkeeper.core.errors import NotFound
-from shopkeeper.core.protocols import silent
+from shopkeeper.core.protocols import VectorSpace, silent
 from shopkeeper.core.records import Version
 from shopkeeper.features.state import FeatureState
 from shopkeeper.recommend.bound import Binder
@@ -117,6 +118,8 @@ class World:
     models: Hand = field(default_factory=lambda: Hand(recall_models()))
     shelf: Shelf = field(default_factory=Shelf)
     on_hand: np.ndarray | None = None
+    space: VectorSpace | None = None
+    allows: Callable[[int], bool] = lambda _: True
 
     def __post_init__(self) -> None:
         self.clock = StoppedClock(NOW)
@@ -136,6 +139,8 @@ class World:
             clock=self.clock,
             deadline_ms=60_000,
             on_hand=None if self.on_hand is None else lambda: self.on_hand,
+            allows=self.allows,
+            space=self.space,
         )
 
     def pipeline(self) -> Pipeline:
