@@ -271,7 +271,7 @@ class Shop:
             consents=self.consents,
             log=self.log,
             shelf=self.catalog,
-            embedded=lambda: None if (served := self.serving.peek("fusion")) is None else served.version,
+            embedded=self._embedded,
         )
         self.erasure = Erasure(
             db,
@@ -463,6 +463,11 @@ class Shop:
                     self.train_first(one, requested_by="regenerate")
         if wanted:
             self.regeneration.begun()
+
+    def _embedded(self, _row: int) -> dict[str, Any] | None:
+        """The version whose item vectors make a user's."""
+        fusion = self.serving.peek("fusion")
+        return None if fusion is None else {"space": fusion.version.model, "version": fusion.version.version}
 
     def _may_be_told_of(self, row: int) -> bool:
         """Nobody who refuses marketing. For a merged user it is the other who says so, and an erased one is nobody."""

@@ -174,6 +174,16 @@ class ItemVectors(Protocol):
         ...
 
 
+@runtime_checkable
+class DatedVectors(ItemVectors, Protocol):
+    """Item vectors of which is known up to when they have learned."""
+
+    @property
+    def reference(self) -> int | None:
+        """Nothing of what came after this moment (us) stands in them; None: it is not known."""
+        ...
+
+
 class VectorSpace(Protocol):
     """Vectors of users and items of one version, together, in the shop's rows; kept up to date while the shop runs. The
     higher the inner product, the better a user and an item go together. Read on the thread of the derived state.
@@ -252,6 +262,7 @@ JobFunction: TypeAlias = Callable[[JobContext], dict[str, Any]]
 """A job kind: entry-point group `shopkeeper.jobs`, name = kind."""
 
 __all__ = [
+    "DatedVectors",
     "Family",
     "Follower",
     "ItemVectors",

@@ -142,6 +142,7 @@ class Question:
         f_nn: float,
     ) -> Explanation:
         model = None if self.learned is None else self.learned.version
+        vectors = None if self.learned is None else self.learned.model.items.version or model
         made = Explanation(
             user_id=self.user_id,
             final_score=score,
@@ -154,7 +155,7 @@ class Question:
             rule_details=self._details(matched, values),
             base_value=found.base_value,
             probability=probability(score),
-            versions={"rules": self.rules_version, "embedding": model, "fusion": model},
+            versions={"rules": self.rules_version, "embedding": vectors, "fusion": model},
             level=self.level,
             game="rules" if model is None else "gate frozen" if self.level == "inputs" else "full",
             rules_total=len(self.rules),

@@ -22,6 +22,11 @@ class Fusing:
     frame: Frame
     version: str
 
+    @property
+    def embedding(self) -> str:
+        """The version that made the item vectors: another model's, or this one."""
+        return self.model.items.version or self.version
+
 
 class Fuser:
     """Binds a version once and keeps it as long as it serves."""

@@ -11,7 +11,7 @@ import msgspec
 from sqlalchemy import Connection, select
 
 from shopkeeper.core.clock import Clock, moment
-from shopkeeper.core.records import StoredEvent, User, UserProfile, Version
+from shopkeeper.core.records import StoredEvent, User, UserProfile
 from shopkeeper.features.state import FeatureState
 from shopkeeper.profiles.preferences import learned
 from shopkeeper.profiles.service import ProfileService
@@ -48,7 +48,7 @@ class Written(NamedTuple):
 
 
 class Personal:
-    """Reading belongs to the thread of the features. `embedded` gives the version whose vectors users have, if any."""
+    """Reading belongs to the thread of the features. `embedded` says which vector the user of a row has, if any."""
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class Personal:
         consents: ConsentStore,
         log: EventLog,
         shelf: Shelf,
-        embedded: Callable[[], Version | None],
+        embedded: Callable[[int], dict[str, Any] | None],
     ) -> None:
         self._db = db
         self._clock = clock
@@ -98,7 +98,7 @@ class Personal:
             preferences={"stated": stated.fields, "learned": self._learned(row) if open_ else None},
             behavior_history=[_told(event) for event in events],
             last_updated=max(times, default=None),
-            embedding=self._embedding() if open_ else None,
+            embedding=self._embedded(row) if open_ else None,
         )
         return profile, tag
 
@@ -138,10 +138,6 @@ class Personal:
 
     def _learned(self, row: int) -> dict[str, Any]:
         return learned(self._features, self._shelf, row, self._clock.now())
-
-    def _embedding(self) -> dict[str, Any] | None:
-        version = self._embedded()
-        return None if version is None else {"space": version.model, "version": version.version}
 
 
 def _state(connection: Connection, row: int) -> tuple[datetime | None, str]:

@@ -66,7 +66,7 @@ class Scores:
             "f_nn": float(fused.f_nn[0]),
             "expected_spend": float(fused.spend[0]),
             "rules": each,
-            "versions": {"rules": version, "embedding": fusing.version, "fusion": fusing.version},
+            "versions": {"rules": version, "embedding": fusing.embedding, "fusion": fusing.version},
         }
 
 

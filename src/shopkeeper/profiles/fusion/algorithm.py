@@ -62,7 +62,9 @@ class Fusion:
         """Raises Unavailable without torch."""
         params = self.params
         report(0, 1, message="learning item vectors")
-        space = data.space or learned_vectors(data.takings, data.items, params.dims, self.seed)
+        space = data.space or replace(
+            learned_vectors(data.takings, data.items, params.dims, self.seed), until=data.training[0].cutoff
+        )
         frame, train = _framed(data, space)
         label = np.concatenate([block.ordered for block in data.training])
         check = data.validation.facts.inputs(frame)
@@ -92,7 +94,7 @@ def _model(
     frame: Frame, space: ItemSpace, gated: Gated, train: FusionInputs, spend: NDArray[np.float64]
 ) -> FusionModel:
     return FusionModel(
-        items=ItemSpace(space.item_ids, frame.vectors),
+        items=replace(space, vectors=frame.vectors),
         activity_names=ACTIVITY,
         activity_mean=frame.activity_mean,
         activity_scale=frame.activity_scale,

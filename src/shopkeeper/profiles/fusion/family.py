@@ -19,7 +19,7 @@ from shopkeeper.profiles.fusion.measures import of_chance, of_spend
 from shopkeeper.profiles.fusion.model import FusionModel, sigmoid
 from shopkeeper.profiles.fusion.past import ShopPast, read_past, signature
 from shopkeeper.profiles.fusion.rows import FusionHoldout, FusionRows, golden_inputs, golden_of
-from shopkeeper.profiles.fusion.space import published_vectors
+from shopkeeper.profiles.fusion.space import look_ahead, published_vectors
 from shopkeeper.profiles.fusion.vectors import Takings
 from shopkeeper.quality import gate
 
@@ -30,7 +30,8 @@ class FusionFamily:
     name: ClassVar[str] = "fusion"
 
     def data(self, context: TrainingContext, params: Any, report: Report) -> TrainingData:
-        """Raises Invalid (source, space), NotFound (space), Conflict when the shop has too little to learn from."""
+        """Raises Invalid (source, space), NotFound (space), Conflict when the shop has too little to learn from, or the
+        space has learned from the days that are held out."""
         kind = context.source.get("kind", "shop")
         if kind != "shop":
             raise Invalid(f"a fusion model learns from the shop's own log, not from source kind {kind!r}", field="kind")
@@ -38,6 +39,7 @@ class FusionFamily:
         space = published_vectors(context, wanted.space) if wanted.space else None
         past = read_past(context, within(report, 0, 40))
         at = cutoffs(int(past.events.time[0]), context.now)
+        seen = look_ahead(space, at)
         training, validation, held = blocks(
             past,
             at,
@@ -57,6 +59,7 @@ class FusionFamily:
             "rules": len(past.rules),
             "rules_signature": signature(past.rules),
             "space": wanted.space or None,
+            **seen,
             "refused": len(past.refused),
             "fingerprint": past.fingerprint(),
         }

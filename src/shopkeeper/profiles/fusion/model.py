@@ -114,10 +114,13 @@ class SpendHead:
 
 @dataclass(frozen=True)
 class ItemSpace:
-    """The learned vectors of items, float32 (items, d), by item id."""
+    """The learned vectors of items, float32 (items, d), by item id. `version` that published them (`hgt/3`), empty: the
+    fusion model itself. `until` (us): nothing of what came later stands in them; None: nobody said."""
 
     item_ids: tuple[str, ...]
     vectors: NDArray[np.float32]
+    version: str = ""
+    until: int | None = None
 
 
 @dataclass(frozen=True)
@@ -159,6 +162,11 @@ class FusionModel:
     def item_vectors(self) -> NDArray[np.float32]:
         """float32 (items, d), the same order as `item_ids`."""
         return self.items.vectors
+
+    @property
+    def reference(self) -> int | None:
+        """The moment (us) of the item vectors."""
+        return self.items.until
 
     @property
     def dims(self) -> int:
@@ -222,7 +230,7 @@ class FusionModel:
         head = {name: getattr(self.head, name) for name in _HEAD}
         facts = {name: getattr(self, name) for name in _NUMBERS}
         named: dict[str, Any] = {"item_ids": self.items.item_ids, "activity_names": self.activity_names}
-        named["rule_rates"] = dict(self.rule_rates)
+        named |= {"rule_rates": dict(self.rule_rates), "space": self.items.version, "space_until": self.items.until}
         facts |= {**named, "net_out_bias": self.net.out_bias, "spend": head}
         np.savez(folder / _ARRAYS, allow_pickle=False, **arrays)
         (folder / _FACTS).write_text(json.dumps(facts), encoding="utf-8")
@@ -235,7 +243,9 @@ class FusionModel:
             a = {name: arrays[name] for name in arrays.files}
         try:
             loaded = cls(
-                items=ItemSpace(tuple(facts["item_ids"]), a["item_vectors"]),
+                items=ItemSpace(
+                    tuple(facts["item_ids"]), a["item_vectors"], facts.get("space", ""), facts.get("space_until")
+                ),
                 activity_names=tuple(facts["activity_names"]),
                 activity_mean=a["activity_mean"],
                 activity_scale=a["activity_scale"],
