@@ -15,7 +15,7 @@ import numpy as np
 
 from shopkeeper.core.errors import Invalid
 from shopkeeper.profiles.graph import parameters, storing
-from shopkeeper.profiles.graph.encoders import TypeEncoder, fitted_fields, started
+from shopkeeper.profiles.graph.encoders import SMALL, TypeEncoder, fitted_fields, started
 from shopkeeper.profiles.graph.parameters import Shape
 from shopkeeper.profiles.graph.schema import CATEGORY, USER, GraphSchema
 from shopkeeper.profiles.graph.tables import NodeTable
@@ -113,7 +113,7 @@ def new_encoders(
     for name in schema.node_types:
         fields = fitted_fields(name, tables[name]) if name in tables else ()
         mine = tuple(ids.get(name, ())) if name != USER else ()
-        start = (random.standard_normal(width) / np.sqrt(width)).astype(np.float32)
+        start = (SMALL * random.standard_normal(width)).astype(np.float32)
         vectors = (random.standard_normal((len(mine), width)) / np.sqrt(width)).astype(np.float32)
         made[name] = TypeEncoder(fields, started(fields, width, random), start, mine, vectors)
     return made

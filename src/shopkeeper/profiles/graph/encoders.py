@@ -24,6 +24,8 @@ from shopkeeper.profiles.graph.weights import Floats
 LEAST = 5
 """So many nodes must have a word before it is learned."""
 MOST = 2000
+SMALL = 0.05
+"""The spread of learned numbers before training: an attribute begins by saying little."""
 BINS = 8
 _SKEWED = 2.0
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
@@ -81,7 +83,8 @@ def started(fields: Iterable[AnyField], width: int, random: np.random.Generator)
     for each in fields:
         mine = arrays[each.name] = {}
         for name, shape in each.shapes(width).items():
-            scale = 0.0 if len(shape) == 1 and name != "slope" else 1.0 / np.sqrt(shape[0] if name in _MAPS else width)
+            scale = 0.0 if len(shape) == 1 and name != "slope" else SMALL
+            scale = 1.0 / np.sqrt(shape[0]) if name in _MAPS else scale
             mine[name] = (scale * random.standard_normal(shape)).astype(np.float32)
     return arrays
 

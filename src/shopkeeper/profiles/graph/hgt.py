@@ -18,7 +18,7 @@ from shopkeeper.profiles.graph.attending import TensorEdges, attend
 from shopkeeper.profiles.graph.blocks import Block, Blocks
 from shopkeeper.profiles.graph.parameters import Shape
 from shopkeeper.profiles.graph.schema import GraphSchema, Relation
-from shopkeeper.profiles.graph.weights import Layer
+from shopkeeper.profiles.graph.weights import Floats, Layer
 
 States: TypeAlias = Mapping[str, Tensor]
 """h of the nodes of each type, (n, width)."""
@@ -62,13 +62,21 @@ def layer_forward(
 
 
 class HgtLayers(torch.nn.Module):
-    """All layers and the heads. `numbers` are the learned arrays of `parameters.initial`."""
+    """All layers and the heads. `numbers` are the learned arrays as `parameters.initial` names them; drawn when not
+    given."""
 
-    def __init__(self, schema: GraphSchema, shape: Shape, random: np.random.Generator, drop: float = 0.0) -> None:
+    def __init__(
+        self,
+        schema: GraphSchema,
+        shape: Shape,
+        random: np.random.Generator,
+        drop: float = 0.0,
+        numbers: Mapping[str, Floats] | None = None,
+    ) -> None:
         super().__init__()
         self.schema, self.shape, self.drop = schema, shape, drop
         self._names = {}
-        for at, (name, array) in enumerate(parameters.initial(schema, shape, random).items()):
+        for at, (name, array) in enumerate((numbers or parameters.initial(schema, shape, random)).items()):
             self._names[name] = f"n{at}"  # a module's names may not hold dots
             self.register_parameter(f"n{at}", torch.nn.Parameter(torch.from_numpy(array.copy())))
 

@@ -10,12 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from shopkeeper.profiles.graph import parameters
 from shopkeeper.profiles.graph.artifact import HgtModel
 from shopkeeper.profiles.graph.blocks import Blocks
 from shopkeeper.profiles.graph.encoders import TypeEncoder
 from shopkeeper.profiles.graph.hgt import HgtLayers, States
 from shopkeeper.profiles.graph.parameters import Shape
 from shopkeeper.profiles.graph.schema import GraphSchema
+from shopkeeper.profiles.graph.starting import nearly_linear
 from shopkeeper.profiles.graph.tables import NodeTable
 
 
@@ -87,7 +89,9 @@ class Learner(torch.nn.Module):
     ) -> None:
         super().__init__()
         self.shape = shape
-        self.layers = HgtLayers(schema, shape, random, drop)
+        self.layers = HgtLayers(
+            schema, shape, random, drop, nearly_linear(parameters.initial(schema, shape, random), random)
+        )
         self._types = list(encoders)
         self.encoders = torch.nn.ModuleList(
             TypeInputs(encoder, ids.get(name, ()), tables[name], forget) for name, encoder in encoders.items()

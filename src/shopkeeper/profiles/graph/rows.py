@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from shopkeeper.core.protocols import Metrics
 from shopkeeper.profiles.graph.hetero import HeteroGraph
@@ -15,12 +15,14 @@ from shopkeeper.profiles.graph.weights import Floats
 
 @dataclass(frozen=True)
 class GraphRows:
-    """`graph` ends at `split.until`: the test is not in it. `ids` and `tables` by node type; users have no ids."""
+    """`graph` ends at `split.until`: the test is not in it. `ids` and `tables` by node type; users have no ids.
+    `test_links`: how many new links of each relation the test has, for the summary."""
 
     graph: HeteroGraph
     ids: Mapping[str, tuple[str, ...]]
     tables: Mapping[str, NodeTable]
     split: Split
+    test_links: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,15 @@ class NodeTable:
     lists: Mapping[str, Sequence[tuple[str, ...]]] = field(default_factory=dict)
     series: Mapping[str, Sequence[tuple[float, ...]]] = field(default_factory=dict)
 
+    def take(self, where: NDArray[np.int64]) -> NodeTable:
+        """Only the nodes at some positions (k,), in that order."""
+        rows = where.tolist()
+        columns = (
+            {name: [column[row] for row in rows] for name, column in each.items()}
+            for each in (self.words, self.lists, self.series)
+        )
+        return NodeTable(len(rows), {name: column[where] for name, column in self.numbers.items()}, *columns)
+
 
 def table_of(rows: Sequence[Mapping[str, Any]]) -> NodeTable:
     """From attributes as records carry them. An attribute of mixed kinds is the kind that most of its values are; the
@@ -36,6 +45,18 @@ def table_of(rows: Sequence[Mapping[str, Any]]) -> NodeTable:
     for name, kind in chosen.items():
         values = [row.get(name) if _kind(row.get(name)) == kind else None for row in rows]
         columns[kind][name] = _READ[kind](values)
+    return NodeTable(len(rows), **columns)
+
+
+def table_apart(rows: Sequence[Mapping[str, Any]]) -> NodeTable:
+    """The same, but what is read of a row does not depend on the others: an attribute of mixed kinds has a column of
+    each, and who reads one of them finds there what is of that kind."""
+    columns: dict[str, dict[str, Any]] = {"numbers": {}, "words": {}, "lists": {}, "series": {}}
+    for name in sorted({name for row in rows for name in row}):
+        found = [_kind(row.get(name)) for row in rows]
+        for kind in sorted({kind for kind in found if kind is not None}):
+            values = [row.get(name) if one == kind else None for row, one in zip(rows, found, strict=True)]
+            columns[kind][name] = _READ[kind](values)
     return NodeTable(len(rows), **columns)
 
 
