@@ -29,15 +29,16 @@ class Running:
 
 
 @contextmanager
-def serving(home: Path, *, filled: bool = True, **changes: Any) -> Iterator[Running]:
-    """Opens an own shop on `home`, fills it with a few orders unless told otherwise, and serves it on a free port."""
+def serving(home: Path, *, filled: bool = True, kind: str = "empty", **changes: Any) -> Iterator[Running]:
+    """Opens an own shop on `home`, fills it with a few orders unless told otherwise, and serves it on a free port. One of
+    another `kind` has its events already."""
     settings = Settings(home=home, **changes)
     listener = listen("127.0.0.1", 0)
     ready, ended = threading.Event(), threading.Event()
     held: dict[str, Any] = {}
 
     async def run() -> None:
-        shop = open_shop(settings, shop="empty")
+        shop = open_shop(settings, shop=kind)
         try:
             await shop.start()
             held["shop"], held["server"] = shop, Server(shop, listener)
@@ -60,7 +61,7 @@ def serving(home: Path, *, filled: bool = True, **changes: Any) -> Iterator[Runn
     url = address(listener, "127.0.0.1")
     try:
         with httpx.Client(base_url=url, timeout=30) as http:
-            if filled:
+            if filled and kind == "empty":
                 held["shop"].log.append(orders()).result()
             yield Running(url, held["shop"], held["server"], http)
     finally:

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from api_server import Running, serving
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "operations"))  # small_telecom
 
 KEY = "a-key-that-nobody-guesses"
 

@@ -7,6 +7,7 @@ Killed before the child is ready, the job begins again at the next start; killed
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Callable, Mapping
 from contextlib import closing
@@ -18,11 +19,12 @@ from sqlalchemy import select
 
 from shopkeeper.core.clock import SystemClock
 from shopkeeper.core.converting import converted
-from shopkeeper.core.errors import Conflict
+from shopkeeper.core.errors import Conflict, ShopkeeperError, Unavailable
 from shopkeeper.core.protocols import JobContext
 from shopkeeper.core.records import Job
 from shopkeeper.lifecycle.jobs import JobService
 from shopkeeper.operations.import_rows import targets
+from shopkeeper.operations.opening import is_open
 from shopkeeper.operations.telecom import CONFIG, KIND, made_of, open_telecom, wanted_config
 from shopkeeper.sources.simulator.config import SimConfig
 from shopkeeper.stores import schema
@@ -31,6 +33,7 @@ from shopkeeper.stores.meta import Meta
 from shopkeeper.stores.reseeding import reseed
 from shopkeeper.stores.sql import Database, open_database, sqlite_url
 
+_LOG = logging.getLogger(__name__)
 _READY = "regenerate.ready"  # the job whose data is built and not taken over yet
 _DONE = "regenerate.done"  # the job whose data the shop has
 _UNSWEPT = "regenerate.unswept"  # the same, while files of the old data may be left
@@ -109,10 +112,12 @@ def change_over(db: Database, home: Home) -> None:
     meta = Meta(db)
     if ready := meta.get(_READY):
         built = _built(home, ready)
-        if built.exists():
-            facts = {_DONE: ready, _UNSWEPT: ready, _MODELS: ",".join(_learned(db))}
+        facts = {_DONE: ready, _UNSWEPT: ready, _MODELS: ",".join(_learned(db))}
+        try:
+            _check_whole(built)
             reseed(db, built, facts)
-        else:
+        except ShopkeeperError as error:
+            _LOG.error("what job %s has built cannot be taken over, the old data stays: %s", ready, error.message)
             meta.set(_READY, "").result()
     if job_id := meta.get(_UNSWEPT):
         for folder in (home.artifacts, home.imports, home.path / "spaces"):
@@ -123,6 +128,15 @@ def change_over(db: Database, home: Home) -> None:
 
 def _built(home: Home, job_id: str) -> Path:
     return home.jobs / job_id / "work" / "shop.db"
+
+
+def _check_whole(built: Path) -> None:
+    """Brings it to this program's schema, if an older one has built it. Raises Unavailable."""
+    if built.exists():
+        with closing(open_database(f"sqlite:///{built}")) as db:
+            if is_open(Meta(db)):
+                return
+    raise Unavailable(f"{built} is not there whole; regenerate again")
 
 
 def _learned(db: Database) -> list[str]:

@@ -14,6 +14,7 @@ import msgspec
 from sqlalchemy import Connection, MetaData, delete, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
+from shopkeeper.core.errors import Unavailable
 from shopkeeper.core.schedules import ScheduleState
 from shopkeeper.stores import schema
 from shopkeeper.stores.meta import set_in
@@ -35,6 +36,7 @@ def reseed(db: Database, source: Path, facts: Mapping[str, str]) -> None:
 
 
 def _reseed(db: Database, source: Path, facts: Mapping[str, str]) -> None:
+    errors: Any = db.engine.dialect.loaded_dbapi
     with db.engine.connect() as connection:
         try:
             plain: Any = connection.connection.driver_connection
@@ -44,6 +46,8 @@ def _reseed(db: Database, source: Path, facts: Mapping[str, str]) -> None:
                 _take_over(connection, facts)
         except SQLAlchemyError as error:
             raise translate(error) from error
+        except errors.Error as error:
+            raise Unavailable(f"{source} cannot be taken over: {error}", code="database_unavailable") from error
         finally:
             connection.invalidate()  # nobody gets a connection that is attached to a file of ours
 
