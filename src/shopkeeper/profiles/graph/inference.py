@@ -12,7 +12,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from shopkeeper.profiles.graph.hetero import BUCKETS, Edges, HeteroGraph, age_buckets
+from shopkeeper.profiles.graph.attention import Arcs, attend
+from shopkeeper.profiles.graph.hetero import Edges, HeteroGraph, age_buckets
 from shopkeeper.profiles.graph.model import GraphWeights
 from shopkeeper.profiles.graph.schema import Relation
 from shopkeeper.profiles.graph.weights import LOGIT_LIMIT, Floats, Head, Layer, RelationWeights, TypeWeights
@@ -23,10 +24,10 @@ Into: TypeAlias = Callable[[Relation, Places | None], Edges]
 States: TypeAlias = list[dict[str, Floats]]
 """h of each layer, 0 first, by node type: (n, width)."""
 
-_BLOCK = 8192
-"""Edges of a step: what they gather stays in the processor's cache."""
+_BLOCK = 1 << 18
+"""Edges of a step: they take a few megabytes."""
 _FEW = 1024
-"""Edges up to which sums over runs are faster than a sparse product."""
+"""Edges up to which all is gathered at once."""
 _TINY = 1e-12
 _NORM_EPSILON = 1e-5
 
@@ -108,20 +109,43 @@ def _hear(
         sources = sources[read]
     keys = sources @ weights.key_w + weights.key_b
     values = sources @ weights.value_w + weights.value_b
-    buckets = age_buckets(edges.time, reference)
-    heads = share.shape[1]
+    buckets = age_buckets(edges.time, reference).astype(np.int32)
+    if len(edges) <= _FEW:
+        _hear_few(weights, query, edges.indptr, index, buckets, keys, values, total, share)
+        return
+    index = index.astype(np.int32, copy=False)
     for nodes, at in _blocks(edges.indptr):
-        indptr = edges.indptr[nodes.start : nodes.stop + 1] - at.start
-        asked = query[nodes].reshape(-1, heads, query.shape[1] // heads)
-        by_age = np.einsum("khc,bhc->khb", asked, weights.key_time.reshape(BUCKETS, *asked.shape[1:]))
-        target = np.repeat(np.arange(len(asked)), np.diff(indptr))
-        heard = keys[index[at]].reshape(-1, *asked.shape[1:])
-        logit = np.einsum("mhc,mhc->mh", asked[target], heard)
-        logit += by_age[target, :, buckets[at]]
-        attention = np.exp(np.clip(logit, -LOGIT_LIMIT, LOGIT_LIMIT))
-        _sum(total[nodes], share[nodes], attention, values, index[at], indptr)
-        cell = target * BUCKETS + buckets[at]
-        _add_ages(total[nodes], attention, cell, weights.value_time)
+        indptr = (edges.indptr[nodes.start : nodes.stop + 1] - at.start).astype(np.int32)
+        target = np.repeat(np.arange(len(indptr) - 1, dtype=np.int32), np.diff(indptr))
+        arcs = Arcs(target, index[at], buckets[at], indptr)
+        given = (query[nodes], keys, weights.key_time, values, weights.value_time)
+        told, said, _ = attend(arcs, share.shape[1], *given)
+        total[nodes] += told
+        share[nodes] += said
+
+
+def _hear_few(
+    weights: RelationWeights,
+    query: Floats,
+    indptr: NDArray[np.int64],
+    index: NDArray[np.int64] | NDArray[np.int32],
+    buckets: NDArray[np.int32],
+    keys: Floats,
+    values: Floats,
+    total: Floats,
+    share: Floats,
+) -> None:
+    """All edges at once: what is set up for many takes longer than this."""
+    degree = np.diff(indptr)
+    some = np.flatnonzero(degree)
+    shape = (len(index), share.shape[1], query.shape[1] // share.shape[1])
+    asked = query[np.repeat(np.arange(len(degree)), degree)]
+    heard = keys[index] + weights.key_time[buckets]
+    logit = np.einsum("mhc,mhc->mh", asked.reshape(shape), heard.reshape(shape))
+    attention = np.exp(np.clip(logit, -LOGIT_LIMIT, LOGIT_LIMIT))
+    messages = (values[index] + weights.value_time[buckets]).reshape(shape) * attention[:, :, None]
+    total[some] += np.add.reduceat(messages.reshape(len(index), query.shape[1]), indptr[some], axis=0)
+    share[some] += np.add.reduceat(attention, indptr[some], axis=0)
 
 
 def _blocks(indptr: NDArray[np.int64]) -> Iterator[tuple[slice, slice]]:
@@ -132,43 +156,6 @@ def _blocks(indptr: NDArray[np.int64]) -> Iterator[tuple[slice, slice]]:
         if indptr[stop] > indptr[start]:
             yield slice(start, stop), slice(int(indptr[start]), int(indptr[stop]))
         start = stop
-
-
-def _sum(
-    total: Floats,
-    share: Floats,
-    attention: Floats,
-    values: Floats,
-    index: NDArray[np.int64] | NDArray[np.int32],
-    indptr: NDArray[np.int64],
-) -> None:
-    """Sums over each destination's edges of `attention` (m, heads) and of attention times values."""
-    heads = attention.shape[1]
-    width = values.shape[1] // heads
-    if len(attention) <= _FEW:
-        some = np.flatnonzero(np.diff(indptr))
-        messages = values[index].reshape(-1, heads, width) * attention[:, :, None]
-        total[some] += np.add.reduceat(messages.reshape(len(attention), values.shape[1]), indptr[some], axis=0)
-        share[some] += np.add.reduceat(attention, indptr[some], axis=0)
-        return
-    from scipy.sparse import csr_matrix
-
-    for head in range(heads):
-        part = slice(head * width, (head + 1) * width)
-        weight = np.ascontiguousarray(attention[:, head])
-        matrix = csr_matrix((weight, index, indptr), shape=(len(indptr) - 1, len(values)))
-        total[:, part] += matrix @ np.ascontiguousarray(values[:, part])
-        share[:, head] += np.asarray(matrix.sum(axis=1), dtype=np.float32).ravel()
-
-
-def _add_ages(total: Floats, attention: Floats, cell: NDArray[np.int64], value_time: Floats) -> None:
-    """The part of the messages that only depends on an edge's age; `cell` (m,): destination * BUCKETS + bucket."""
-    k, heads = len(total), attention.shape[1]
-    width = total.shape[1] // heads
-    for head in range(heads):
-        mass = np.bincount(cell, weights=attention[:, head], minlength=k * BUCKETS).reshape(k, BUCKETS)
-        part = slice(head * width, (head + 1) * width)
-        total[:, part] += mass.astype(np.float32) @ value_time[:, part]
 
 
 def _out(weights: TypeWeights, own: Floats, total: Floats, share: Floats) -> Floats:
