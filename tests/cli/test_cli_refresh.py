@@ -55,7 +55,7 @@ def test_a_shop_is_refreshed_from_the_first_model_on(home: Path, capsys: pytest.
     capsys.readouterr()
     main(["refresh", "--fusion-epochs", "1", "--home", str(home)])
     told = capsys.readouterr().out
-    assert "vectors of hgt" in told
+    assert "all vectors of hgt v1 are new" in told
     assert "embed" in told
     status = read(home, capsys, "operations")
     assert status["refresh"]["state"] == "done"

@@ -93,27 +93,35 @@ class Refresh:
         if stage == "embed":
             return self._embed(scope_of(order), by)
         if stage == "train":
-            return self._train(HGT, _training(order), order.random_seed, by)
-        return self._train(FUSION, {"epochs": order.fusion_epochs}, None, by)
+            seed = SEED if order.random_seed is None else order.random_seed % 2**31
+            return self._train(HGT, _training(order), by, source=_source(order), seed=seed)
+        return self._train(FUSION, {"epochs": order.fusion_epochs}, by)
 
-    def _train(self, model: str, params: Mapping[str, Any], seed: int | None, by: str) -> Job:
+    def _train(
+        self,
+        model: str,
+        params: Mapping[str, Any],
+        by: str,
+        *,
+        source: Mapping[str, Any] | None = None,
+        seed: int = SEED,
+    ) -> Job:
         """As the champion was trained, but for `params`."""
         try:
             champion = self._registry.version(model)
             algorithm, before = champion.algorithm, champion.params
         except NotFound:
             algorithm, before = model, {}
-        return self._releases.train(
-            model, algorithm, params={**before, **params}, seed=SEED if seed is None else seed % 2**31, requested_by=by
-        )
+        params = {**before, **params}
+        return self._releases.train(model, algorithm, params=params, source=source, seed=seed, requested_by=by)
 
     def _told(self, job: Job, result: dict[str, Any]) -> dict[str, Any]:
         """What it has come to, from the jobs of its stages; in the old form, and the parameters beside."""
         stages = {stage: self._jobs.get(job_id) for stage, job_id in result["stages"].items()}
         self._afresh()
-        embedded = stages["embed"].result or {}
+        embedded = stages["embed"].result or {"version": "?"}
         said = [outcome(stages[stage]) for stage in ("train", "fusion") if stage in stages]
-        said.insert(-1, f"{sum(embedded.get('counts', {}).values()):,} vectors of {embedded.get('version')} serve")
+        said.insert(-1, f"all vectors of {HGT} v{embedded['version']} are new")
         order = read_order(job.params)
         began = micros(job.started_at) if job.started_at else self._clock.wall()
         return {
@@ -152,14 +160,19 @@ def scope_of(order: RefreshOrder) -> Scope:
 
 
 def _training(order: RefreshOrder) -> dict[str, Any]:
-    scope = scope_of(order)
     rate = {} if order.learning_rate is None else {"learning_rate": order.learning_rate}
+    return {"epochs": order.retrain_epochs, "temperature": order.temperature, "timed": scope_of(order).timed, **rate}
+
+
+def _source(order: RefreshOrder) -> dict[str, Any]:
+    """The shop's own log, or a share of it."""
+    if order.graph_scope == "full":
+        return {"kind": "shop"}
     return {
-        "epochs": order.retrain_epochs,
-        "temperature": order.temperature,
-        "sample_ratio": scope.ratio,
-        "timed": scope.timed,
-        **rate,
+        "kind": "shop",
+        "scope": "sampled",
+        "sample_ratio": order.ratio,
+        "random_seed": order.random_seed or 0,
     }
 
 

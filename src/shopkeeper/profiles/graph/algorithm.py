@@ -59,8 +59,7 @@ class Hgt:
         windows: Annotated[int, _about("Moments from which the links after are foretold", ge=1, le=200)] = 8
         batch_size: Annotated[int, _about("Users of a step", ge=8, le=65_536)] = 2048
         fanout: Annotated[int, _about("Neighbours along each relation, in mode sampled", ge=1, le=1000)] = 10
-        sample_ratio: Annotated[float, _about("Share of the events in the graph, drawn by the seed", gt=0, le=1)] = 1
-        timed: Annotated[bool, _about("Whether it is read when things happened")] = True
+        timed: Annotated[bool, _about("Whether how old an edge is counts")] = True
         training_mode: Annotated[
             Literal["full_graph", "sampled", "metis_sampling"], _about("Whole graphs, neighbourhoods, or METIS parts")
         ] = "full_graph"
@@ -96,7 +95,7 @@ class Hgt:
         seed = self.seed if p.metis_seed is None else p.metis_seed
         parting = Parting(p.metis_num_parts, p.metis_imbalance_factor, seed, p.metis_recursive, p.metis_partition_id)
         plan = Plan(
-            shape=Shape(p.width, p.dims, p.heads, p.layers, p.norm),
+            shape=Shape(p.width, p.dims, p.heads, p.layers, p.norm, p.timed),
             recent=p.recent,
             mode=p.training_mode,
             epochs=p.epochs,

@@ -24,13 +24,15 @@ Numbers: TypeAlias = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Shape:
-    """`width` numbers of a node in every layer, split among `heads`; `out` numbers of a vector before its offset."""
+    """`width` numbers of a node in every layer, split among `heads`; `out` numbers of a vector before its offset.
+    `timed` false: how old an edge is does not count."""
 
     width: int = 64
     out: int = 64
     heads: int = 4
     layers: int = 2
     norm: bool = True
+    timed: bool = True
 
     def __post_init__(self) -> None:
         if self.width % self.heads:
@@ -86,7 +88,7 @@ def _relation(numbers: Numbers, layer: int, relation: Relation, shape: Shape, xp
     folded = []
     for what, matrix in (("key", numbers[f"{at}.attention"] * scale), ("value", numbers[f"{at}.message"])):
         weight, shift, time = numbers[f"{source}.{what}"], numbers[f"{source}.{what}_shift"], numbers[f"{layer}.time"]
-        timed = time @ weight
+        timed = time @ weight * float(shape.timed)
         # Row 0 is of edges without a time: it stays zero, whatever is learned.
         timed = xp.concatenate((timed[:1] * 0.0, timed[1:]), 0)
         for array in (weight, shift[None, :], timed):
