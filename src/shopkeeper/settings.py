@@ -61,7 +61,7 @@ class Settings(BaseSettings):
         "CONSENT_DEFAULT", True, "What counts for a user who was never asked; false: a user has to opt in first"
     )
     device: Literal["gpu", "cpu"] = _setting(
-        "DEVICE", "gpu", "Where models of torch are trained: gpu, where CUDA has one, or cpu", "UPS_DEVICE"
+        "DEVICE", "gpu", "gpu: jobs see CUDA where there is any; cpu: none does", "UPS_DEVICE"
     )
     live_speed: float = _setting(
         "LIVE_SPEED",

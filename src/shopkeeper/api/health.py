@@ -19,8 +19,8 @@ doors = Doors("Health")
 
 
 class Health(msgspec.Struct):
-    """`ok` and `status` say that the process answers; readiness is at /readyz. `device_mode`: what was asked
-    for, gpu or cpu; `device`: what trainings get, cuda or cpu."""
+    """`ok` and `status` say that the process answers; readiness is at /readyz. `device`: where models
+    serve and our own algorithms train; `device_mode`: whether jobs may see CUDA (gpu) or not (cpu)."""
 
     status: str
     ok: bool
@@ -85,9 +85,8 @@ async def swagger() -> Response:
 async def health(shop: ShopDep) -> Response:
     """Healthy as long as the process answers"""
     stream, loop = ingestion(shop), incremental_loop(shop)
-    mode, cuda = shop.settings.device, cuda_available()
-    device = "cuda" if mode == "gpu" and cuda else "cpu"
-    return reply(Health("healthy", True, bool(served(shop)), device, mode, cuda, stream, loop))
+    mode = shop.settings.device
+    return reply(Health("healthy", True, bool(served(shop)), "cpu", mode, cuda_available(), stream, loop))
 
 
 @doors.add("GET", "/livez", scope="-", answer=Status)
