@@ -213,6 +213,14 @@ def _small_fusion() -> tuple[Any, Any]:
     return rows, golden_of(rows)
 
 
+def _small_graph() -> tuple[Any, Any]:
+    from shopkeeper.checks.graph import small_rows
+    from shopkeeper.profiles.graph.family import golden_of
+
+    rows, _ = small_rows()
+    return rows, golden_of(rows)
+
+
 _SMALL: dict[str, Callable[[], tuple[Any, Any]]] = {
     "recall": _small_recall,
     "ranking": _small_ranking,
@@ -220,5 +228,6 @@ _SMALL: dict[str, Callable[[], tuple[Any, Any]]] = {
     "churn": _small_churn,
     "clusters": _small_clusters,
     "fusion": _small_fusion,
+    "graph": _small_graph,
 }
 """Family -> what to fit on, and the golden input of its probe."""

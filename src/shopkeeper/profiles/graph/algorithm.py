@@ -65,9 +65,13 @@ class Hgt:
         ] = "full_graph"
         metis_num_parts: Annotated[int, _about("Parts of the graph, in mode metis_sampling", ge=2, le=100)] = 4
         metis_imbalance_factor: Annotated[float, _about("How much larger a part may be than even", ge=0, le=1)] = 0.01
-        metis_seed: Annotated[int | None, _about("Seed of the parts; empty: the training's", ge=0)] = None
+        metis_seed: Annotated[
+            Annotated[int, msgspec.Meta(ge=0)] | None, _about("Seed of the parts; empty: the training's")
+        ] = None
         metis_recursive: Annotated[bool, _about("Parts by halving, not all at once")] = True
-        metis_partition_id: Annotated[int | None, _about("Train on this part only", ge=0)] = None
+        metis_partition_id: Annotated[Annotated[int, msgspec.Meta(ge=0)] | None, _about("Train on this part only")] = (
+            None
+        )
 
         def __post_init__(self) -> None:
             if self.train_ratio + self.val_ratio >= 1:

@@ -151,7 +151,8 @@ def _measured(learner: Learner, rows: GraphRows, past: HeteroGraph, check: Windo
     if not len(check):
         return {}
     model = learner.model(recent=recent)
-    return measure(embed_all(model, past, inputs_of(model, rows.ids, rows.tables), check.moment), past, check)
+    inputs = inputs_of(model, rows.ids, rows.tables)
+    return measure(embed_all(model, past, inputs, check.moment), past, check)
 
 
 def _grounds(rows: GraphRows, past: HeteroGraph, plan: Plan) -> tuple[list[Ground], dict[str, Any]]:
@@ -183,7 +184,7 @@ def _learner(rows: GraphRows, past: HeteroGraph, plan: Plan, random: np.random.G
     """Encoders are fitted on the nodes that the past knows. An item that fewer than five users took has no learned
     vector: it would be a picture of these few."""
     schema, width = past.schema, plan.shape.width
-    seen = {name: _seen(past, name) for name in schema.node_types}
+    known = {name: _known(past, name) for name in schema.node_types}
     takings = {kind: takers(past, kind) for kind in ranked_types(schema)}
     common = {kind: np.flatnonzero(np.asarray(taken.sum(axis=0)).ravel() >= LEAST) for kind, taken in takings.items()}
     ids = {
@@ -192,14 +193,14 @@ def _learner(rows: GraphRows, past: HeteroGraph, plan: Plan, random: np.random.G
         if name != USER
     }
     encoders = new_encoders(
-        schema, {name: table.take(seen[name]) for name, table in rows.tables.items()}, ids, width, random
+        schema, {name: table.take(known[name]) for name, table in rows.tables.items()}, ids, width, random
     )
     for kind, at in common.items():
         encoders[kind] = replace(encoders[kind], id_vectors=spectral(takings[kind], width, seed)[at])
     return Learner(schema, encoders, rows.ids, rows.tables, plan.shape, random, drop=plan.drop, forget=plan.forget)
 
 
-def _seen(graph: HeteroGraph, node_type: str) -> Any:
+def _known(graph: HeteroGraph, node_type: str) -> Any:
     """Positions of the nodes that have an edge with a user at its other end, or are users with any edge."""
     total = np.zeros(graph.nodes[node_type], dtype=np.int64)
     for relation in graph.schema.into(node_type):

@@ -46,7 +46,7 @@ class Step:
     blocks: Blocks
     nodes: Mapping[str, NDArray[np.int64]]
     choices: Mapping[str, Choice]
-    edges: Mapping[Relation, TensorEdges] | None = None
+    edges: Mapping[Relation, TensorEdges]
 
 
 @dataclass
@@ -115,7 +115,7 @@ class Ground:
         else:
             moment = self.windows[at].moment
             blocks = whole(self.graph.before(moment).newest(self.recent), moment, self.layers)
-            edges = {relation: edges_of(block) for relation, block in blocks.edges.items() if len(block)}
+            edges = _edges(blocks)
             if sum(map(len, edges.values())) * len(self.windows) <= _KEPT:
                 self._kept[at] = blocks, edges
         return Step(blocks, self.nodes, choices, edges)
@@ -128,7 +128,11 @@ class Ground:
         users, places = blocks.seeds[USER].astype(np.int64), blocks.seeds[kind].astype(np.int64)
         moved = Choice(users, places, choice.rows, choice.right, choice.log_expected)
         nodes = {name: self.nodes[name][found] for name, found in blocks.nodes.items()}
-        return Step(blocks, nodes, {kind: moved})
+        return Step(blocks, nodes, {kind: moved}, _edges(blocks))
+
+
+def _edges(blocks: Blocks) -> dict[Relation, TensorEdges]:
+    return {relation: edges_of(block) for relation, block in blocks.edges.items() if len(block)}
 
 
 def ground_of(
