@@ -50,7 +50,7 @@ def layer_forward(
             total, share = total + told, share + said
         # Who hears nothing has an aggregate of zero.
         share = torch.where(share > 0, share, torch.ones_like(share))
-        heard = (total.view(len(total), layer.heads, -1) / share[:, :, None]).reshape(len(total), -1)
+        heard = (total.unflatten(1, (layer.heads, -1)) / share[:, :, None]).flatten(1)
         out = torch.nn.functional.gelu(heard) @ weights.out_w + weights.out_b
         out = torch.nn.functional.dropout(out, drop, training=drop > 0)
         if own.shape[1] == out.shape[1]:
