@@ -88,7 +88,8 @@ class Consent(Record, kw_only=True):
 
 class UserProfile(Record, kw_only=True):
     """`features`: the record's attributes and computed numbers; `preferences`: `{stated, learned}`; `behavior_history`:
-    the last 50 events, newest first; `embedding`: `{space, version}` of the published vectors, null without any.
+    the last 50 events, newest first; `embedding`: `{space, version}` of the published vectors, of the
+    graph's also `as_of` (real time) and `pending` (an event waits to be taken in); null without any.
     """
 
     user_id: str

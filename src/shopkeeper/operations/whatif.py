@@ -132,9 +132,12 @@ class WhatIf:
         return msgspec.structs.replace(event, user_id=user_id)
 
     def _space(self, row: int, events: EventBatch) -> VectorSpace | None:
+        """The user has the vector of after the events; those that name what the shop has not met do not move it yet."""
         if self._graph is None or self._graph.space.version is None:
             return None
-        return _Moved(self._graph.space, row, self._graph.vector_after(row, events))
+        known = events.item < len(self._catalog)
+        known &= (events.other < len(self._vocab.users)) & (events.type < len(self._vocab.event_types))
+        return _Moved(self._graph.space, row, self._graph.vector_after(row, events.take(known)))
 
 
 class _Moved:
