@@ -50,7 +50,8 @@ def layer_forward(
             total, share = total + told, share + said
         # Who hears nothing has an aggregate of zero.
         share = torch.where(share > 0, share, torch.ones_like(share))
-        heard = (total.unflatten(1, (layer.heads, -1)) / share[:, :, None]).flatten(1)
+        each = total.shape[1] // layer.heads
+        heard = (total.view(len(total), layer.heads, each) / share[:, :, None]).flatten(1)
         out = torch.nn.functional.gelu(heard) @ weights.out_w + weights.out_b
         out = torch.nn.functional.dropout(out, drop, training=drop > 0)
         if own.shape[1] == out.shape[1]:
