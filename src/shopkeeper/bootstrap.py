@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from shopkeeper.core.clock import Clock, ReplayClock, SystemClock
+from shopkeeper.core.clock import SECOND, Clock, ReplayClock, SystemClock
 from shopkeeper.core.errors import Busy, Conflict, Invalid
 from shopkeeper.core.ids import ulid
 from shopkeeper.core.protocols import Report, silent
@@ -67,6 +67,8 @@ from shopkeeper.operations.whatif import WhatIf
 from shopkeeper.profiles.defaults import RETAIL
 from shopkeeper.profiles.fusion.past import CONSENT_DEFAULT
 from shopkeeper.profiles.graph.build import Scope
+from shopkeeper.profiles.graph.drift import Detector
+from shopkeeper.profiles.graph.incremental import Pace
 from shopkeeper.profiles.graph.service import GraphService
 from shopkeeper.profiles.personal import Personal
 from shopkeeper.profiles.segments import Segments
@@ -95,6 +97,8 @@ from shopkeeper.stores.webhooks import WebhookStore
 
 _LOG = logging.getLogger(__name__)
 _CHANGE_S = 60.0  # for what ends within seconds
+_GRAPH_DATA = "graph.data"
+"""Which people and items the graph's vectors are of: another one when a shop's data was replaced."""
 SHOPS = ("retail", "telecom", "empty")
 _DEFAULTS = {"telecom": TELECOM}
 LIGHT_JOBS = ("release", "upload", "refresh", "regenerate")
@@ -131,6 +135,7 @@ FIRST_MODELS = (
         optional=True,
     ),
     FirstModel("home_ranker", "xgb"),
+    FirstModel("hgt", "hgt", {"train_ratio": 0.9, "val_ratio": 0.05, "epochs": 4}, optional=True),
     FirstModel("churn", "bgnbd", optional=True),
     FirstModel("clusters", "kmeans", optional=True),
     FirstModel("sales_daily_ets", "autoets"),
@@ -252,12 +257,16 @@ class Shop:
         )
         tracker = self.profiles.tracker
         self.segments = Segments(self.profiles.segmentbook, tracker, self.vocab.users, clock, consents=self.consents)
-        self.following = Following(self.log, [self.features, self.panel, tracker])
+        self.graph = self._live_graph(meta.get(_GRAPH_DATA) or "")
+        self.following = Following(self.log, [self.features, self.panel, tracker, self.graph])
         known = IdentityStore(db, self.vocab, clock, self.log, self.consents)
         self.identities = Identities(known, self.following, self.features)
         self.identities.subscribe(tracker.moved)
+        self.identities.subscribe(self.graph.merge)
         self.users.subscribe(tracker.touch)
-        self.graph = GraphService()
+        self.users.subscribe(self.graph.touch)
+        self.consents.subscribe(self.graph.touch)
+        self.catalog.subscribe(self.graph.touch_items)
         self.refit = Refit(self.profiles.rulebook, self.registry, self.releases)
         self.preferences = PreferenceStore(db, self.vocab, clock)
         self.personal = Personal(
@@ -286,6 +295,7 @@ class Shop:
             consents=self.consents,
         )
         self.erasure.subscribe(tracker.forget)
+        self.erasure.subscribe(self.graph.forget)
         self.exporting = Exporting(db, home, self.vocab, clock)
         self.recommend = RecommendService(
             features=self.features,
@@ -297,6 +307,7 @@ class Shop:
             deadline_ms=settings.recommend_deadline_ms,
             on_hand=self.stock.on_hand,
             allows=lambda row: self.consents.allows(row, "personalization"),
+            space=self.graph.space,
         )
         self.what_if = WhatIf(
             db,
@@ -306,6 +317,7 @@ class Shop:
             catalog=self.catalog,
             profiles=self.profiles,
             recommend=self.recommend,
+            graph=self.graph,
         )
         self.forecast = ForecastService(self.panel, clock, self.serving, self.vocab.stores)
         destinations = Destinations(settings.webhook_servers(), loopback=settings.api_key is None)
@@ -332,6 +344,7 @@ class Shop:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._streaming: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None
+        self._growing: asyncio.Task[None] | None = None
 
     def first_models(self) -> tuple[FirstModel, ...]:
         """What this shop trains by itself; while it has sold nothing, only what learns from the sample table."""
@@ -371,6 +384,8 @@ class Shop:
         self.profiles.rulebook.compiled()  # ten thousand take a second, which no request should wait for
         self._watching = asyncio.create_task(self.profiles.tracker.run(), name="segments")
         self.recommend.warm()  # here and not in a thread: it reads the followers' state
+        await self.graph.start()
+        self._growing = asyncio.create_task(self.graph.run(begins=schedules), name="graph")
         await asyncio.to_thread(self.jobs.start)
         if schedules:
             self.schedules.start()
@@ -391,7 +406,7 @@ class Shop:
 
     async def _halt(self) -> None:
         """Everything stands still; the database is open still and the home held."""
-        tasks = [task for task in (self._streaming, self._watching) if task is not None]
+        tasks = [task for task in (self._streaming, self._watching, self._growing) if task is not None]
         for task in tasks:
             task.cancel()
         if tasks:
@@ -404,6 +419,8 @@ class Shop:
         self.following.detach()
         if self._watching is not None:
             await asyncio.to_thread(self.profiles.tracker.save)
+        if self._growing is not None:
+            await asyncio.to_thread(self.graph.save)
 
     # -- other data for the same shop, see operations/regeneration.py
 
@@ -464,8 +481,12 @@ class Shop:
         if wanted:
             self.regeneration.begun()
 
-    def _embedded(self, _row: int) -> dict[str, Any] | None:
-        """The version whose item vectors make a user's."""
+    def _embedded(self, row: int) -> dict[str, Any] | None:
+        """The vector of a user in the graph and how fresh it is; without one, whose item vectors make the user's."""
+        graph = self.graph.embedding(row)
+        if graph is not None:
+            model, _, number = graph.version.rpartition("/")
+            return {"space": model, "version": int(number), "as_of": graph.as_of, "pending": graph.pending}
         fusion = self.serving.peek("fusion")
         return None if fusion is None else {"space": fusion.version.model, "version": fusion.version.version}
 
@@ -474,6 +495,26 @@ class Shop:
         users = self.vocab.users
         present = users.row(users.id(row))
         return present is not None and self.consents.allows(present, "marketing")
+
+    def _live_graph(self, data: str) -> GraphService:
+        asked = self.settings
+        return GraphService(
+            self.db,
+            self.clock,
+            self.home,
+            vocabularies=self.vocab,
+            catalog=self.catalog,
+            consents=self.consents,
+            jobs=self.jobs,
+            registry=self.registry,
+            serving=self.serving,
+            data=data,
+            pace=Pace(events=asked.graph_events, top=asked.graph_top, epsilon=asked.graph_epsilon),
+            detector=Detector(
+                every=asked.graph_drift_s * SECOND, events=asked.graph_drift_events, most=asked.graph_drift
+            ),
+            idle_s=asked.graph_idle_s,
+        )
 
     def _embed(self, scope: Scope, by: str) -> Job:
         """All vectors anew."""
@@ -527,6 +568,8 @@ def _furnished(
     _furnish(db, meta, settings, shop, report)
     if meta.get("shop.id") is None:
         meta.set("shop.id", ulid()).result()  # by which those who are told things know it from other shops
+    if meta.get(_GRAPH_DATA) is None:
+        meta.set(_GRAPH_DATA, ulid()).result()
     return db, meta
 
 

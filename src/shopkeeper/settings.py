@@ -141,6 +141,23 @@ class Settings(BaseSettings):
     postgres_port: int | None = _setting("POSTGRES_PORT", None, "Its port; none: 5432", "PGPORT", ge=1, le=65535)
     postgres_user: str | None = _setting("POSTGRES_USER", None, "Who reads there", "PGUSER")
     postgres_password: str | None = _setting("POSTGRES_PASSWORD", None, "Their password", "PGPASSWORD", repr=False)
+    graph_events: int = _setting(
+        "GRAPH_EVENTS", 256, "Events whose two ends are computed anew at once in the graph's vectors", ge=1, le=10_000
+    )
+    graph_top: int = _setting(
+        "GRAPH_TOP", 32, "Their neighbours computed anew in one step, by recency, degree and norm", ge=1, le=10_000
+    )
+    graph_epsilon: float = _setting(
+        "GRAPH_EPSILON", 0.05, "Change of a node, as a share of it, that its neighbours do not hear of", ge=0, le=10
+    )
+    graph_idle_s: float = _setting(
+        "GRAPH_IDLE_S", 1.0, "Seconds between looks at the graph when no event comes", ge=0.05, le=3600
+    )
+    graph_drift_s: int = _setting("GRAPH_DRIFT_S", 600, "Seconds between looks at the drift of its vectors", ge=1)
+    graph_drift_events: int = _setting("GRAPH_DRIFT_EVENTS", 1000, "Events after which it is looked at earlier", ge=1)
+    graph_drift: float = _setting(
+        "GRAPH_DRIFT", 0.05, "Drift, a mean of 1 - cosine, from which on all vectors are computed anew", ge=0, le=2
+    )
     drain_s: float = _setting("DRAIN_S", 10.0, "Seconds that running requests get to finish at shutdown", ge=0)
     predict_queue_rows: int = _setting(
         "PREDICT_QUEUE_ROWS", 20_000, "Rows waiting for one version before 429 is answered", ge=1

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from shopkeeper.stores import schema
 from shopkeeper.stores.sql import Database
 from shopkeeper.stores.vocabulary import Vocabularies
 
+Listener: TypeAlias = Callable[[list[int]], None]
 _C = schema.items.c
 _CHUNK = 500
 
@@ -30,6 +31,7 @@ class Catalog:
         self._db = db
         self._items = vocabularies.items
         self._touched: list[int] = []
+        self._listeners: tuple[Listener, ...] = ()
         self.moves = 0
         self.ids: list[str] = []
         self.names: list[str] = []
@@ -66,6 +68,13 @@ class Catalog:
         for start in range(0, len(known), _CHUNK):
             self._load(_C.row.in_(known[start : start + _CHUNK]))
         self._touched.clear()  # only now: what could not be read is read with the next commit
+        if touched:
+            for listener in self._listeners:
+                listener(touched)
+
+    def subscribe(self, listener: Listener) -> None:
+        """`listener(rows)` after records of items were put or taken away, on the writer's thread; it must not wait."""
+        self._listeners = (*self._listeners, listener)
 
     def _load(self, where: ColumnElement[bool]) -> None:
         columns = select(_C.row, _C.item_id, _C.name, _C.category, _C.kind, _C.price, _C.active)

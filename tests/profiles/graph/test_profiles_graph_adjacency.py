@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from graph_world import NOW, events
+from graph_world import NOW, TYPES, events
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from live_log import USERS, LiveLog
@@ -112,6 +112,18 @@ def test_runs_that_move_and_pools_that_close_up_lose_nothing(monkeypatch: pytest
     assert mine.source.tolist() == whole.source.tolist()
     assert mine.time.tolist() == whole.time.tolist()
     assert len(edges) == 3000
+
+
+def test_who_called_himself_still_does_after_a_merge() -> None:
+    live = LiveLog()
+    live.come(0, 200)
+    calls = np.flatnonzero(live.log.other >= 0)
+    live.log.other[calls] = live.log.user[calls]
+    live.graph = LiveGraph(TYPES)
+    live.grow()
+    live.graph.add(live.log)
+    live.merge(1, 7)
+    same_edges(live, ALL)
 
 
 def test_which_edges_are_among_the_newest() -> None:

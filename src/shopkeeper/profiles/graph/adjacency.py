@@ -1,7 +1,7 @@
 """The graph of a shop while it lives: grown by events, with edges taken back when a person goes or does not agree.
 
-It holds what `build` would make of the same log. Users are nodes by row; an item's position among those of its kind, and
-a category's, is given when it is first seen and never changes.
+It holds what `build` would make of the same log. Users are nodes by row; an item's position among those of its kind,
+and a category's, is given when it is first seen and never changes.
 """
 
 from __future__ import annotations
@@ -142,13 +142,14 @@ class LiveGraph:
             for events in self._shelf
         ]
         mine = [relation for relation in self.relations if relation.target == USER]
-        for relation in mine:
-            for node in np.unique(self.relations[relation].of(source)[0]).tolist():
+        ends = {relation: np.unique(self.relations[relation].of(source)[0]).tolist() for relation in mine}
+        for relation, nodes in ends.items():
+            for node in nodes:
                 self.relations[relation.reverse].rename(node, source, target)
                 _touch(touched, relation.source, node)
         for relation in mine:
             incoming = self.relations[relation]
-            heard, time, order = (column.copy() for column in incoming.of(source))
+            heard, time, order = incoming.copy_of(source)
             incoming.take(source, np.ones(len(heard), dtype=np.bool_))
             incoming.add(np.full(len(heard), target, dtype=np.int64), heard, time, order)
         _touch(touched, USER, source, target)
@@ -194,7 +195,7 @@ class LiveGraph:
     # -- asking
 
     def newest(self, relation: Relation, nodes: Ints | None, most: int) -> Edges:
-        """What is read into nodes (k,), or into all of the type, along a relation; no edges of one that is not there."""
+        """What is read into nodes (k,), or into all of the type, along a relation. One that is not there has no edges."""
         incoming = self.relations.get(relation)
         if incoming is None:
             return Edges.none(self.nodes.get(relation.target, 0) if nodes is None else len(nodes))
@@ -281,7 +282,7 @@ class LiveGraph:
         events: list[EventBatch] = []
         for relation in [relation for relation in self.relations if relation.target == USER]:
             incoming, other_way = self.relations[relation], self.relations[relation.reverse]
-            heard, time, order = (column.copy() for column in incoming.of(row))
+            heard, time, order = incoming.copy_of(row)
             gone = np.ones(len(heard), dtype=np.bool_) if seqs is None else np.isin(order, seqs)
             if not gone.any():
                 continue

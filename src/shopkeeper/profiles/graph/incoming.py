@@ -21,12 +21,13 @@ _HOLES = 100_000
 def runs(start: Ints, count: Ints) -> Ints:
     """The numbers start[0], start[0] + 1, ... count[0] of them, then those of the next run, as one array."""
     before = np.cumsum(count) - count
-    return np.arange(int(count.sum()), dtype=np.int64) + np.repeat(start - before, count)
+    found: Ints = np.arange(int(count.sum()), dtype=np.int64) + np.repeat(start - before, count)
+    return found
 
 
 class Incoming:
-    """Destinations are 0 ... n - 1; `grow` makes more of them. Sources are positions, times us, `order` the place of the
-    event in the log."""
+    """Destinations are 0 ... n - 1; `grow` makes more of them. Sources are positions, times us; `order` is the place of
+    the event in the log."""
 
     def __init__(self) -> None:
         self.n = 0
@@ -58,6 +59,16 @@ class Incoming:
         left = max(int(self._size[node]) - start, 0)
         part = slice(first, first + (left if most is None else min(left, most)))
         return self._source[part], self._time[part], self._order[part]
+
+    def copy_of(self, node: int) -> tuple[NDArray[np.int32], Ints, Ints]:
+        """The same of all its edges, to keep while the run changes."""
+        source, time, order = self.of(node)
+        return source.copy(), time.copy(), order.copy()
+
+    def all(self, nodes: Ints) -> tuple[NDArray[np.int32], Ints, Ints]:
+        """Sources, times and orders of all edges into some destinations (k,), one run after another."""
+        at = runs(self._start[nodes], self._size[nodes])
+        return self._source[at], self._time[at], self._order[at]
 
     def newest(self, nodes: Ints | None, most: int) -> Edges:
         """Of each destination (k,), or of all, at most `most` edges."""
