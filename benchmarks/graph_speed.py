@@ -51,8 +51,8 @@ def main() -> None:
         "2 layers, 64 wide, 4 heads, h of layer 0 learned. A step is forward and backward over the whole graph, "
         f"gradients of all weights and of layer 0. Median of {ROUNDS} after one to warm up; every row in a process "
         "of its own, one thread; memory is the peak above what the graph and the inputs take. Ours reads the age of "
-        f"every edge, HGTConv does not. Sampler: neighbourhoods of {BATCH} users and {BATCH} products, at most 10 edges "
-        f"of each relation, two hops; median of {SAMPLES}.",
+        f"every edge, HGTConv does not. Sampler: neighbourhoods of {BATCH} users and {BATCH} products, at most 10 "
+        f"edges of each relation, two hops; median of {SAMPLES}.",
         [
             {
                 "title": f"One pass over {2 * SIZES[0][2]:,} edges",
