@@ -41,7 +41,7 @@ TELECOM = Defaults(
         Segment(name="family_plan", condition="'family' in plan_type", description="have a plan for the family"),
         Segment(
             name="long_standing",
-            condition="tenure_months >= 60 and events in 30 days >= 1",
+            condition="tenure_months >= 60 and total_events in 30 days >= 1",
             description="five years with us, and seen within a month",
         ),
         Segment(
