@@ -31,17 +31,18 @@ LONG = {"mode": "full_retrain", "retrain_epochs": 50}
 
 
 def history() -> list[Event]:
-    """Eight months in which even and odd customers like different things."""
+    """Eight months of four tastes; of each every second customer orders seldom."""
     random, now = np.random.default_rng(1), datetime.now(UTC)
     found = []
-    for user in range(60):
+    for user in range(80):
+        taste, gap = user % 4, 12.0 if user % 8 < 4 else 60.0
         day = float(random.uniform(1, 240))
         while day > 0:
-            item = f"thing-{2 * int(random.integers(0, 6)) + user % 2}"
-            id = {"event_id": f"h{user}-{day}", "user_id": f"h{user}", "item_id": item}
+            item = f"thing-{4 * int(random.integers(0, 15)) + taste}"
+            who = {"event_id": f"h{user}-{day}", "user_id": f"h{user}", "item_id": item}
             sold = {"quantity": 2.0, "unit_price": 5.0, "value": 10.0, "time": now - timedelta(days=day)}
-            found.append(Event(event_type="order", **id, **sold))
-            day -= float(random.exponential(20.0 if user % 2 == 0 else 150.0)) + 1.0
+            found.append(Event(event_type="order", **who, **sold))
+            day -= float(random.exponential(gap)) + 0.5
     return found
 
 

@@ -9,7 +9,7 @@ import msgspec
 from fastapi import Query, Response
 
 from shopkeeper.api.door import Doors, Id, ShopDep, reply
-from shopkeeper.profiles.graph.service import Neighbor, SpaceFacts
+from shopkeeper.profiles.graph.answers import Neighbor, SpaceFacts
 from shopkeeper.profiles.graph.statistics import GraphStatistics
 
 doors = Doors("Graph")

@@ -13,7 +13,6 @@ from typing import Any
 import msgspec
 
 from shopkeeper.core.clock import Clock, rfc3339
-from shopkeeper.core.errors import Unavailable
 from shopkeeper.core.records import Job
 from shopkeeper.lifecycle.jobs import JobService
 from shopkeeper.lifecycle.releasing import Releases
@@ -102,10 +101,7 @@ class Controller:
 
     def loop_state(self) -> dict[str, Any]:
         """Of what keeps the vectors of the graph up to date, see `LoopState`."""
-        try:
-            told: dict[str, Any] = msgspec.to_builtins(self.graph.loop_state())
-        except Unavailable:
-            return {"running": False}
+        told: dict[str, Any] = msgspec.to_builtins(self.graph.loop_state())
         return told
 
     # -- beside the loop: these ask the database

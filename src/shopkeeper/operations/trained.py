@@ -9,6 +9,7 @@ import msgspec
 from shopkeeper.core.errors import NotFound
 from shopkeeper.core.records import Job
 from shopkeeper.lifecycle.registry import Registry
+from shopkeeper.profiles.graph.measures import by_relation
 from shopkeeper.profiles.graph.storing import SUMMARY
 
 
@@ -40,7 +41,7 @@ def fusion_metrics(job: Job) -> dict[str, Any]:
 def summary(job: Job, registry: Registry) -> dict[str, Any]:
     """Of a finished training of a graph model: what its version keeps of it, how the gate saw it, the parameters."""
     result = job.result or {}
-    told: dict[str, Any] = {"loss_history": [], "val_metrics": {}, "test_metrics": {}, "edge_statistics": {}}
+    told: dict[str, Any] = {"loss_history": [], "val_metrics": {}, "edge_statistics": {}}
     try:
         folder = registry.folder(registry.version(job.params["model"], result["version"], job.params["scope"]))
         told |= msgspec.json.decode((folder / SUMMARY).read_bytes(), type=dict[str, Any])
@@ -52,6 +53,7 @@ def summary(job: Job, registry: Registry) -> dict[str, Any]:
         told["duration_seconds"] = (job.finished_at - job.started_at).total_seconds()
     return {
         **told,
+        "test_metrics": by_relation(result["metrics"]),
         **result["params"],
         "seed": result["seed"],
         "version": result["version"],

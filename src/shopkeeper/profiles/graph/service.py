@@ -392,7 +392,7 @@ class GraphService:
     def _turn(self) -> bool:
         """A few milliseconds of work. False: nothing waits."""
         if not self._running:
-            return False
+            return self._bring_up()  # who has asked for a new space waits for it
         self._take_up()
         living, until, worked = self._living, time.monotonic() + _TURN_S, False
         if living is not None:
