@@ -29,6 +29,18 @@ def as_rows(edges: Edges) -> list[tuple[int, int, int]]:
     return list(zip(edges.target.tolist(), edges.source.tolist(), edges.time.tolist(), strict=True))
 
 
+@pytest.mark.parametrize("n", [3, 65_536, 65_537, 3_000_000])
+def test_edges_of_large_graphs_lie_by_target_then_time_and_those_of_one_moment_as_they_came(n):
+    random = np.random.default_rng(n)
+    target = random.integers(0, n, 5_000).astype(np.int32)
+    target[::7] = n - 1
+    time = random.integers(0, 50, 5_000)
+    time[::11] = NO_TIME
+    came = np.arange(5_000, dtype=np.int32)
+    edges = Edges.of(target, came, time, n)
+    assert edges.source.tolist() == sorted(came.tolist(), key=lambda j: (target[j], time[j], j))
+
+
 def test_a_relation_and_its_reverse_are_each_others():
     assert ORDER.reverse == Relation("product", "rev_order", "user")
     assert ORDER.reverse.reverse == ORDER

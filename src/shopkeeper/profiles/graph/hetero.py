@@ -43,7 +43,7 @@ class Edges:
     @classmethod
     def of(cls, target: NDArray[np.int32], source: NDArray[np.int32], time: NDArray[np.int64], n_targets: int) -> Edges:
         """From edges in any order, all (m,). Edges of one moment keep their order."""
-        order = np.lexsort((time, target))
+        order = _order(target, time)
         indptr = np.zeros(n_targets + 1, dtype=np.int64)
         np.cumsum(np.bincount(target, minlength=n_targets), out=indptr[1:])
         return cls(indptr, source[order].astype(np.int32), time[order])
@@ -83,6 +83,18 @@ class Edges:
         """At most `most` edges into each destination: the newest."""
         left = np.repeat(self.indptr[1:], self.degree) - np.arange(len(self))
         return self if not len(self) or (left.max() <= most and self.degree.max() <= most) else self.where(left <= most)
+
+
+def _order(target: NDArray[np.int32], time: NDArray[np.int64]) -> NDArray[np.int64]:
+    """What `np.lexsort((time, target))` gives, in less than half of the time: a log is nearly in order of time, and
+    numbers of 16 bits are sorted by counting."""
+    order = np.argsort(time, kind="stable")
+    low = target.astype(np.uint16)  # what is over is cut off
+    order = order[np.argsort(low[order], kind="stable")]
+    if len(target) and target.max() > np.iinfo(np.uint16).max:
+        high = (target >> 16).astype(np.uint16)
+        order = order[np.argsort(high[order], kind="stable")]
+    return order
 
 
 @dataclass(frozen=True)
