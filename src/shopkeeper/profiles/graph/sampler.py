@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from shopkeeper.core.errors import Invalid
 from shopkeeper.profiles.graph.blocks import Block, Blocks
 from shopkeeper.profiles.graph.hetero import Edges, HeteroGraph, age_buckets
+from shopkeeper.profiles.graph.incoming import runs
 from shopkeeper.profiles.graph.schema import Relation
 
 Ints = NDArray[np.int64]
@@ -102,7 +103,7 @@ class Sampler:
         rank, node = into.ranks()[first:last], into.nodes()[first:last]
         start, end = edges.indptr[node], older(edges, node, calendar[rank])
         taken = np.minimum(end - start, fanout)
-        at = _spans(end - taken, taken) if self.newest else drawn(start, end, fanout, rng)
+        at = runs(end - taken, taken) if self.newest else drawn(start, end, fanout, rng)
         target = np.repeat(np.arange(first, last, dtype=np.int32), taken)
         rank = np.repeat(rank, taken)
         source = found[relation.source].places(edges.source[at].astype(np.int64), rank)
@@ -136,7 +137,7 @@ def drawn(start: Ints, end: Ints, most: int, rng: np.random.Generator) -> Ints:
     """
     size = end - start
     taken = np.minimum(size, most)
-    at = _spans(start, taken)
+    at = runs(start, taken)
     long = np.flatnonzero(size > most)
     if not len(long):
         return at
@@ -150,12 +151,6 @@ def drawn(start: Ints, end: Ints, most: int, rng: np.random.Generator) -> Ints:
     before = (np.cumsum(taken) - taken)[long]
     at[(before[:, None] + np.arange(most)).ravel()] = (start[long][:, None] + picked).ravel()
     return at
-
-
-def _spans(start: Ints, size: Ints) -> Ints:
-    """start, start + 1 ... of each span, one span after the other."""
-    before = np.cumsum(size) - size
-    return np.repeat(start - before, size) + np.arange(int(size.sum()))
 
 
 def _joined(parts: Sequence[Block]) -> Block:
