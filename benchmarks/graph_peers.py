@@ -1,0 +1,54 @@
+"""LightGCN and ALS beside the graph model: run as programs of their own, which know nothing of Shopkeeper."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.graph_sets import MOVIELENS, RETAIL, Links
+
+PACKAGES = ("implicit==0.7.3",)
+_PEERS = Path(__file__).with_name("peers")
+_ALONE = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
+# Chosen on the weeks before the cut.
+SETTINGS: dict[str, dict[str, dict[str, float]]] = {
+    "lightgcn": {
+        MOVIELENS: {"dim": 64, "layers": 3, "batch": 16384, "epochs": 20, "rate": 0.01, "decay": 1e-3},
+        RETAIL: {"dim": 64, "layers": 2, "batch": 4096, "epochs": 40, "rate": 0.005, "decay": 1e-3},
+    },
+    "als": {
+        MOVIELENS: {"dim": 64, "alpha": 5.0, "decay": 10.0, "epochs": 15},
+        RETAIL: {"dim": 64, "alpha": 1.0, "decay": 10.0, "epochs": 15},
+    },
+}
+
+
+def factors(peer: str, links: Links, end: int, seed: int) -> tuple[NDArray[np.float32], NDArray[np.float32], float]:
+    """Vectors of users and items, whose inner product ranks, from the links before `end`, and the seconds it took."""
+    python = _environment() if peer == "als" else Path(sys.executable)
+    pairs = links.past(end).pairs()
+    with tempfile.TemporaryDirectory() as folder:
+        given, made = Path(folder) / "given.npz", Path(folder) / "made.npz"
+        sizes = {"n_users": len(links.users), "n_items": len(links.items), "seed": seed}
+        np.savez(given, user=pairs.user, item=pairs.item, **sizes, **SETTINGS[peer][links.name])
+        command = [str(python), str(_PEERS / f"{peer}.py"), str(given), str(made)]
+        subprocess.run(command, check=True, env=_ALONE, stderr=subprocess.DEVNULL)
+        with np.load(made) as found:
+            return found["users"], found["items"], float(found["seconds"])
+
+
+def _environment() -> Path:
+    """The Python of an environment with implicit, kept below the system's temporary folder."""
+    home = Path(tempfile.gettempdir()) / "shopkeeper-bench-implicit"
+    if not (home / "ready").exists():
+        subprocess.run([sys.executable, "-m", "venv", "--clear", str(home)], check=True)
+        subprocess.run([str(home / "bin" / "python"), "-m", "pip", "install", "--quiet", *PACKAGES], check=True)
+        (home / "ready").touch()
+    return home / "bin" / "python"
