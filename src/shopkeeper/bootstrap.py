@@ -450,7 +450,8 @@ class Shop:
                 await asyncio.to_thread(self._reopen)
                 await self.start(schedules=self._scheduling)
         except Exception:
-            _LOG.exception("the shop's data could not be changed; start the shop again")
+            _LOG.exception("the shop could not change over to other data")
+            self.turnstile.give_up("the shop could not change over to other data, see its log; start it again")
             raise
         for _, go_on in self._on_change:
             go_on()

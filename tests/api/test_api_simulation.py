@@ -18,6 +18,8 @@ from api_server import Running, serving
 from dying_regeneration import PLACES
 from small_telecom import SMALL, small_telecom
 
+from shopkeeper import bootstrap
+from shopkeeper.core.errors import Unavailable
 from shopkeeper.operations.telecom import made_of
 from shopkeeper.sources.simulator.config import SimConfig
 from shopkeeper.stores import schema
@@ -77,6 +79,9 @@ def is_other_world(running: Running, seed: int, config: SimConfig) -> None:
     names = {item.item_id: item.name for item in world.items()}
     assert {one["item_id"] for one in slate} <= products
     assert all(one["metadata"]["name"] == names[one["item_id"]] for one in slate)
+    nodes = running.http.get(f"{V1}/graph/statistics").json()["node_counts"]
+    assert (nodes["user"], nodes["product"]) == (config.user_count, config.product_count)
+    assert running.http.get(f"{V1}/embeddings").json()["spaces"] == []
     assert running.shop.features.n_users <= config.user_count
     assert running.shop.following.position == running.shop.log.last_seq == counts["events"]
 
@@ -229,6 +234,26 @@ def test_work_under_way_ends_with_the_data_that_it_was_about(own: Running) -> No
     assert "queued" not in ended
     assert "running" not in ended
     assert ended[-1] in ("cancelled", "failed")
+
+
+def test_a_shop_that_cannot_change_over_says_so_and_does_at_the_next_start(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise Unavailable("the database cannot answer: disk full")
+
+    with serving(home, kind="telecom", live_speed=0.0) as running:
+        monkeypatch.setattr(bootstrap, "_furnished", refuse)
+        job_id = running.http.post(f"{V1}/data/regenerate", params={"seed": 9}).json()["job_id"]
+        while (answer := running.http.get(f"{V1}/jobs/{job_id}")).status_code == 200:
+            assert answer.json()["status"] in ("queued", "running")
+        assert (answer.status_code, answer.json()["code"]) == (503, "changing")
+        assert "start it again" in answer.json()["detail"]
+        assert running.http.get("/livez").status_code == 200
+        assert running.http.get("/readyz").status_code == 503
+        monkeypatch.undo()
+    with serving(home, kind="telecom", live_speed=0.0) as again:
+        is_other_world(again, 9, SMALL)
 
 
 @pytest.mark.parametrize("place", PLACES)

@@ -40,6 +40,21 @@ def test_who_waited_too_long_is_told_so() -> None:
     asyncio.run(run())
 
 
+def test_when_it_will_never_open_whoever_waits_is_told_why() -> None:
+    async def run() -> None:
+        gate = Turnstile()
+        gate.close()
+        waiting = asyncio.create_task(gate.wait(30))
+        await asyncio.sleep(0)
+        gate.give_up("the disk is full")
+        for held in (waiting, gate.wait(30)):
+            with pytest.raises(Unavailable, match="the disk is full"):
+                await held
+        assert gate.closed
+
+    asyncio.run(run())
+
+
 def test_it_is_empty_when_the_last_one_has_left_whatever_happened_to_them() -> None:
     async def run() -> None:
         gate, go = Turnstile(), asyncio.Event()

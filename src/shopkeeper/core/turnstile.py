@@ -19,6 +19,7 @@ class Turnstile:
         self._opened.set()
         self._left = asyncio.Event()
         self._count = 0
+        self._why = ""
         self.closed = False
 
     @contextmanager
@@ -32,10 +33,12 @@ class Turnstile:
             self._left.set()
 
     async def wait(self, hold_s: float = HOLD_S) -> None:
-        """Returns when it is open. Raises Unavailable when that takes too long."""
+        """Returns when it is open. Raises Unavailable when that takes too long, or will never be."""
         try:
             async with asyncio.timeout(hold_s):
                 while self.closed:
+                    if self._why:
+                        raise Unavailable(self._why, code="changing")
                     await self._opened.wait()
         except TimeoutError:
             raise Unavailable(
@@ -45,6 +48,11 @@ class Turnstile:
     def close(self) -> None:
         self._opened.clear()
         self.closed = True
+
+    def give_up(self, why: str) -> None:
+        """It stays closed: who waits and who comes is told why."""
+        self._why = why
+        self._opened.set()
 
     def open(self) -> None:
         self.closed = False
