@@ -1,6 +1,6 @@
 """Checks for every algorithm of the family `graph`. A shop's own passes them as the built-in one does.
 
-Each check is given a trainer class. The graph is made here: 90 users of three tastes, each of which has 12 products in
+Each check is given a trainer class. The graph is made here: 90 users of three tastes, each of which has 20 products in
 two categories; users call others of their own taste; the test begins where the training's graph ends.
 """
 
@@ -28,7 +28,7 @@ from shopkeeper.profiles.graph.schema import CATEGORY, USER, GraphSchema, Relati
 from shopkeeper.profiles.graph.tables import NodeTable, table_of
 from shopkeeper.profiles.graph.targets import split_at, window
 
-USERS, ITEMS, TASTES, DAYS = 90, 36, 3, 120
+USERS, ITEMS, TASTES, DAYS = 90, 60, 3, 120
 NOW = 20_000 * DAY
 ORDER, CALL = Relation(USER, "order", "product"), Relation(USER, "call", USER)
 IN = Relation("product", "in", CATEGORY)
@@ -37,7 +37,7 @@ IN = Relation("product", "in", CATEGORY)
 def small_graph(seed: int = 5) -> HeteroGraph:
     """The last user has no edge, the last product was never taken, and nobody ever does `view`."""
     random = np.random.default_rng(seed)
-    n = 2400
+    n = 1200
     user = random.integers(0, USERS - 1, n)
     item = (random.integers(0, ITEMS // TASTES, n) * TASTES + user % TASTES) % ITEMS
     item = np.where(random.random(n) < 0.1, random.integers(0, ITEMS, n), item) % (ITEMS - 1)

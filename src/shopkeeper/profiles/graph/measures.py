@@ -59,9 +59,9 @@ def negatives(
     user: NDArray[np.int32], taken: NDArray[np.int64], n_items: int, random: np.random.Generator
 ) -> NDArray[np.int32]:
     """An item for each user (m,), drawn evenly, none of which the user has taken: `taken` are keys user * n_items +
-    item, in order. After ten tries it is what was drawn: somebody may have taken everything."""
+    item, in order. After thirty tries it is what was drawn: somebody may have taken everything."""
     drawn = random.integers(0, n_items, len(user), dtype=np.int32)
-    for _ in range(10):
+    for _ in range(30):
         key = user.astype(np.int64) * n_items + drawn
         bad = np.flatnonzero(_among(key, taken))
         if not len(bad):

@@ -1,0 +1,116 @@
+"""Targets and measures: no target is a message, ties count half, known links are not foreseen."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from graph_random import CALL, IN, ORDER, random_graph
+
+from shopkeeper.core.errors import Conflict
+from shopkeeper.profiles.graph.hetero import HeteroGraph
+from shopkeeper.profiles.graph.measures import by_relation, measure, negatives, popularity
+from shopkeeper.profiles.graph.schema import GraphSchema, Relation
+from shopkeeper.profiles.graph.targets import candidates, cutoffs, split_at, target_relations, window
+
+RETURN = Relation("user", "return", "product")
+
+
+def pairs_between(graph: HeteroGraph, moment: int, end: int) -> set[tuple[int, int]]:
+    edges = graph.edges[ORDER.reverse]
+    rows = zip(edges.target.tolist(), edges.source.tolist(), edges.time.tolist(), strict=True)
+    return {(user, item) for user, item, time in rows if moment <= time < end}
+
+
+def graph_of(links: list[tuple[int, int, int]], users: int = 4, products: int = 5) -> HeteroGraph:
+    """Of `(user, product, time)`."""
+    user, item, time = (np.array(column) for column in zip(*links, strict=True))
+    nodes = {"user": users, "product": products}
+    ends = (user.astype(np.int32), item.astype(np.int32), time.astype(np.int64))
+    return HeteroGraph.of(GraphSchema.of(nodes, [ORDER]), nodes, {ORDER: ends})
+
+
+def test_links_to_items_are_foreseen_and_calls_categories_and_returns_are_not() -> None:
+    schema = GraphSchema.of(("user", "product", "category"), [ORDER, CALL, IN, RETURN])
+    assert target_relations(schema) == (ORDER,)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_no_target_is_a_message_and_none_is_lost(seed: int) -> None:
+    graph = random_graph(seed)
+    split = split_at(graph, 0.8, 0.1)
+    spans = cutoffs(graph, split.train_end, 4)
+    assert len(spans) > 1
+    assert all(one[1] == other[0] for one, other in pairwise(spans))
+    assert spans[-1][1] == split.train_end
+    for moment, end in [*spans, (split.train_end, split.until), (split.until, split.end)]:
+        found, before = window(graph, moment, end), graph.before(moment)
+        links = found.links[ORDER]
+        told = set(zip(links.user.tolist(), links.item.tolist(), strict=True))
+        assert told == pairs_between(graph, moment, end)
+        known = pairs_between(before, -1, moment)
+        assert {pair for pair, fresh in zip(sorted(told), links.new, strict=True) if fresh} == told - known
+        assert all((edges.time < moment).all() for edges in before.edges.values())
+
+
+def test_too_few_links_are_said_to_be_too_few() -> None:
+    with pytest.raises(Conflict, match="3 dated links"):
+        split_at(graph_of([(0, 0, 1), (0, 1, 2), (1, 0, 3)]), 0.8, 0.1)
+    with pytest.raises(Conflict, match="too few"):
+        split_at(graph_of([(at % 4, at % 5, 7) for at in range(40)]), 0.8, 0.1)
+
+
+def test_what_a_batch_chooses_among_is_corrected_by_how_often_it_was_expected() -> None:
+    random = np.random.default_rng(0)
+    popularity_ = np.array([50.0, 5.0, 1.0, 0.0, 0.0])
+    items = np.array([0] * 50 + [1] * 5 + [2], dtype=np.int32)
+    chosen, expected = candidates(items, popularity_, 0, random)
+    assert chosen.tolist() == [0, 1, 2]
+    assert (np.diff(expected) < 0).all()
+    np.testing.assert_allclose(np.exp(expected), 1 - np.exp(-np.array([50.0, 5.0, 1.0])), rtol=1e-5)
+    chosen, expected = candidates(items, popularity_, 1000, random)
+    assert chosen.tolist() == [0, 1, 2, 3, 4]
+    np.testing.assert_allclose(expected, 0, atol=1e-6)
+
+
+def test_ties_count_half_and_popularity_is_measured_as_it_is() -> None:
+    graph = graph_of([(0, 0, 1), (1, 0, 2), (2, 1, 3), (0, 2, 10), (3, 0, 11), (1, 1, 12)])
+    later = window(graph, 10, 20)
+    before = graph.before(10)
+    flat = {name: np.ones((n, 1), dtype=np.float32) for name, n in graph.nodes.items()}
+    assert measure(flat, before, later)["auc"] == 0.5
+    found = measure(popularity(before), before, later)
+    # user 3 takes the most popular, user 1 the second of what is new, user 0 one of those that nobody took
+    assert found["recall@20"] == 1.0
+    assert found["users"] == 3
+    assert 0.5 < found["auc"] <= 1
+    assert by_relation(found) == {
+        str(ORDER): {part: found[f"{part} {ORDER}"] for part in ("auc", "pos_mean", "neg_mean")}
+    }
+
+
+def test_a_known_link_that_comes_again_is_no_foresight() -> None:
+    graph = graph_of([(0, 0, 1), (0, 0, 10), (1, 1, 2)])
+    found = measure(popularity(graph.before(10)), graph.before(10), window(graph, 10, 20))
+    assert np.isnan(found["auc"])
+    assert np.isnan(found["recall@20"])
+    assert found["users"] == 0
+
+
+def test_what_a_user_has_is_not_shown_again() -> None:
+    graph = graph_of([(0, item, 1) for item in range(30)] + [(0, 30, 10)], products=60)
+    vectors = {"user": np.ones((4, 1), np.float32), "product": -np.arange(60, dtype=np.float32)[:, None]}
+    found = measure(vectors, graph.before(10), window(graph, 10, 20))
+    assert found["recall@20"] == 1.0
+    assert found["ndcg@10"] == 1.0
+
+
+def test_negatives_are_pairs_that_never_came_unless_there_are_none() -> None:
+    random, n = np.random.default_rng(0), 6
+    user = np.repeat(np.arange(3, dtype=np.int32), 50)
+    taken = np.array([0, 1, 2, n + 5, *range(2 * n, 3 * n)])
+    wrong = negatives(user, taken, n, random)
+    assert (wrong[user == 0] >= 3).all()
+    assert (wrong[user == 1] != 5).all()
+    assert ((wrong >= 0) & (wrong < n)).all()
