@@ -176,8 +176,9 @@ class Shop:
     def __init__(
         self, settings: Settings, home: Home, db: Database, meta: Meta, clock: Clock | None, held: ExitStack
     ) -> None:
-        """`clock` None: the one that goes with this kind of shop. `held` is closed when the shop stops."""
+        """`clock` None: the one that goes with this kind of shop. `held` and `db` are closed when the shop stops."""
         self.settings, self.home, self._given_clock, self._held = settings, home, clock, held
+        self._stopping = False
         self.turnstile = Turnstile()
         self._changing: asyncio.Task[None] | None = None
         self._on_change: list[tuple[Callable[[], None], Callable[[], None]]] = []
@@ -398,10 +399,11 @@ class Shop:
 
     async def stop(self) -> None:
         """Ends stream, jobs and followers, finishes the writes, and gives the home back. A second call does nothing."""
-        changing = self._changing
+        self._stopping, changing = True, self._changing
         if changing is not None and changing is not asyncio.current_task():
             await asyncio.wait({changing})
         await self._halt()
+        await asyncio.to_thread(self.db.close)
         await asyncio.to_thread(self._held.close)
 
     async def _halt(self) -> None:
@@ -435,6 +437,8 @@ class Shop:
         self._loop.call_soon_threadsafe(self._begin_change, job_id)
 
     def _begin_change(self, job_id: str) -> None:
+        if self._stopping:
+            return  # the next start changes over
         self._changing = asyncio.create_task(self._changed(job_id), name="change of the data")
 
     async def _changed(self, job_id: str) -> None:
@@ -442,7 +446,6 @@ class Shop:
         try:
             job = await asyncio.to_thread(self.jobs.wait, job_id, _CHANGE_S)
             if job.status == "done":
-                await asyncio.to_thread(self._end_jobs)
                 for interrupt, _ in self._on_change:
                     interrupt()
                 await self.turnstile.empty(self.settings.drain_s)
@@ -457,20 +460,13 @@ class Shop:
             go_on()
         self.turnstile.open()
 
-    def _end_jobs(self) -> None:
-        """Whatever is under way would go on with ids of people and items that are others then."""
-        unfinished = [job for status in ("queued", "running") for job in self.jobs.list(status=status, limit=1000)[0]]
-        for job in unfinished:
-            with suppress(Conflict):  # it has just ended
-                self.jobs.cancel(job.job_id)
-        for job in unfinished:
-            self.jobs.wait(job.job_id, _CHANGE_S)
-
     def _reopen(self) -> None:
         self.db.close()
-        db, meta = _furnished(self.settings, self.home, self._held, None, silent)
-        self._assemble(db, meta)
-        _prepare(self)
+        with ExitStack() as begun:
+            db, meta = _furnished(self.settings, self.home, begun, None, silent)
+            self._assemble(db, meta)
+            _prepare(self)
+            begun.pop_all()
 
     def _learn_again(self) -> None:
         """What the shop had learned of the data that it has no more."""
@@ -549,21 +545,22 @@ def open_shop(
     _check_zone(settings.timezone)
     _pins(settings)
     home = Home(settings.home)
-    with ExitStack() as stack:
-        stack.enter_context(home.lock())
-        db, meta = _furnished(settings, home, stack, shop, report)
-        opened = Shop(settings, home, db, meta, clock, held := ExitStack())
+    with ExitStack() as begun:
+        held = begun.enter_context(ExitStack())
+        held.enter_context(home.lock())
+        db, meta = _furnished(settings, home, begun, shop, report)
+        opened = Shop(settings, home, db, meta, clock, held)
         _prepare(opened)
-        held.push(stack.pop_all())
+        begun.pop_all()
     return opened
 
 
 def _furnished(
-    settings: Settings, home: Home, held: ExitStack, shop: str | None, report: Report
+    settings: Settings, home: Home, begun: ExitStack, shop: str | None, report: Report
 ) -> tuple[Database, Meta]:
-    """The database of a shop that has its data, of whatever was begun before too. Closed with `held`."""
+    """The database of a shop that has its data, of whatever was begun before too. Closed with `begun`."""
     db = open_database(home.sql_url, queue=settings.write_queue)
-    held.callback(db.close)
+    begun.callback(db.close)
     meta = Meta(db)
     change_over(db, home)
     _furnish(db, meta, settings, shop, report)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 import signal
 import subprocess
 import sys
 import threading
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from dying_regeneration import PLACES
 from small_telecom import SMALL, small_telecom
 
 from shopkeeper import bootstrap
+from shopkeeper.bootstrap import FIRST_MODELS
 from shopkeeper.core.errors import Unavailable
 from shopkeeper.operations.telecom import made_of
 from shopkeeper.sources.simulator.config import SimConfig
@@ -225,6 +228,24 @@ def test_one_at_a_time_and_a_cancelled_one_changes_nothing(own: Running) -> None
     is_other_world(own, 3, SMALL)
 
 
+def test_a_shop_that_is_made_anew_twice_learns_what_it_had_not_learned_again_yet(own: Running) -> None:
+    first = [own.shop.train_first(one, requested_by="up") for one in FIRST_MODELS[:3]]
+    for seed in (8, 9):
+        regenerated(own, seed=seed)
+    ended = own.shop.jobs.list(kind="train")[0]
+    wanted = {job.params["model"] for job in first}
+    assert {job.params["model"] for job in ended if job.status in ("queued", "running", "done")} == wanted
+
+
+def test_nothing_in_memory_holds_the_old_shop(own: Running) -> None:
+    parts = ("db", "vocab", "features", "panel", "profiles", "graph", "serving", "recommend", "jobs", "operations")
+    old = {name: weakref.ref(getattr(own.shop, name)) for name in parts}
+    regenerated(own, seed=9)
+    is_other_world(own, 9, SMALL)
+    gc.collect()
+    assert [name for name, part in old.items() if part() is not None] == []
+
+
 def test_work_under_way_ends_with_the_data_that_it_was_about(own: Running) -> None:
     source = {"kind": "postgres", "table": "nowhere"}
     waiting = own.shop.jobs.submit("train", {"model": "m", "algorithm": "xgb", "source": source})
@@ -265,6 +286,11 @@ def test_what_was_killed_on_the_way_is_finished_at_the_next_start(home: Path, pl
         assert again.shop.jobs.wait(job.job_id, 120).status == "done"
         is_other_world(again, 9, SMALL)
         assert again.http.get(f"{V1}/jobs/{job.job_id}").json()["result"]["seed"] == 9
+        if place != "building":
+            # what was asked about the old data is not done to the new, and what was to be learned is learned
+            assert [job.status for job in again.shop.jobs.list(kind="erase")[0]] == ["cancelled"]
+            learns = [job for job in again.shop.jobs.list(kind="train")[0] if job.requested_by == "regenerate"]
+            assert [job.params["model"] for job in learns] == ["popularity"]
     with serving(home, kind="telecom", live_speed=0.0) as later:  # once, not at every start
         later.http.post(f"{V1}/events", json={"event_type": "view", "user_id": "stranger", "item_id": "p0001"})
         assert later.http.get(f"{V1}/user/stranger").status_code == 200

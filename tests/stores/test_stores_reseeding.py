@@ -7,13 +7,13 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, insert, select
+from sqlalchemy import Connection, func, insert, select
 
-from shopkeeper.core.clock import StoppedClock
+from shopkeeper.core.clock import StoppedClock, moment
 from shopkeeper.core.errors import Unavailable
 from shopkeeper.core.records import Event, Rule, User
 from shopkeeper.core.schedules import Schedule, ScheduleState
-from shopkeeper.stores import schedules, schema
+from shopkeeper.stores import jobs, schedules, schema
 from shopkeeper.stores.events import EventLog
 from shopkeeper.stores.meta import Meta
 from shopkeeper.stores.reseeding import KEPT, reseed
@@ -22,7 +22,8 @@ from shopkeeper.stores.sql import Database, open_database, sqlite_url
 from shopkeeper.stores.users import UserStore
 from shopkeeper.stores.vocabulary import Vocabularies
 
-CLOCK = StoppedClock(1_700_000_000_000_000)
+NOW = 1_700_000_000_000_000
+CLOCK = StoppedClock(NOW)
 
 
 def database(home: Path, who: str, events: int) -> Database:
@@ -60,7 +61,7 @@ def test_nothing_of_the_old_data_is_left_and_what_the_owner_made_stays(db: Datab
     before = everything(db)
     with closing(open_database(f"sqlite:///{source}")) as other:
         new = everything(other)
-    reseed(db, source, {"added": "yes"})
+    reseed(db, source, {"added": "yes"}, by="", now=NOW)
     after = everything(db)
     for name in after:
         if name not in KEPT | {"meta"}:
@@ -73,7 +74,7 @@ def test_nothing_of_the_old_data_is_left_and_what_the_owner_made_stays(db: Datab
 
 
 def test_a_new_log_goes_on_with_its_own_numbers_and_relations_are_checked_again(db: Database, source: Path) -> None:
-    reseed(db, source, {})
+    reseed(db, source, {}, by="", now=NOW)
     log = EventLog(db, Vocabularies.load(db), CLOCK)
     added = log.append([Event(event_type="view", user_id="other", item_id="new-item")]).result()
     assert (added.first_seq, log.last_seq) == (6, 6)
@@ -89,7 +90,7 @@ def test_what_a_schedule_compared_with_is_forgotten(db: Database, source: Path) 
     )
     stale = schema.schedules.update().values(state={"seq": 99, "skipped": 4})
     db.writer.run(lambda c: c.execute(stale))
-    reseed(db, source, {})
+    reseed(db, source, {}, by="", now=NOW)
     with db.read() as connection:
         assert schedules.get(connection, "n").state == ScheduleState()
 
@@ -99,11 +100,11 @@ def test_a_source_that_cannot_be_taken_changes_nothing(db: Database, tmp_path: P
     broken = tmp_path / "broken.db"
     broken.write_bytes(b"this is no database" * 400)
     with pytest.raises(Unavailable):
-        reseed(db, broken, {})
+        reseed(db, broken, {}, by="", now=NOW)
     with closing(open_database(f"sqlite:///{tmp_path / 'other.db'}")) as other:
         other.writer.run(lambda c: c.exec_driver_sql("DROP TABLE consents"))
     with pytest.raises(Unavailable):
-        reseed(db, tmp_path / "other.db", {})
+        reseed(db, tmp_path / "other.db", {}, by="", now=NOW)
     assert everything(db) == before
 
 
@@ -112,6 +113,32 @@ def test_rows_that_point_at_nobody_are_not_brought_along(db: Database, source: P
     agreed = dict.fromkeys(("personalization", "profiling", "marketing"), False)
     consent = {"user_row": 0, "updated_at": 1, "updated_by": "", **agreed}
     db.writer.run(lambda c: c.execute(insert(schema.consents), [consent]))
-    reseed(db, source, {})
+    reseed(db, source, {}, by="", now=NOW)
     with db.read() as connection:
         assert connection.scalar(select(func.count()).select_from(schema.consents)) == 0
+
+
+def test_jobs_that_were_about_the_old_rows_end_with_them_but_not_the_one_that_made_the_new(
+    db: Database, source: Path
+) -> None:
+    def add(connection: Connection) -> None:
+        for job_id in ("ended", "taken", "waits", "maker"):
+            jobs.add(connection, job_id, "erase", {"row": 0}, requested_by="", work_key=job_id, now=1, queue_limit=9)
+        jobs.finish(connection, "ended", "done", now=2)
+        for job_id in ("taken", "maker"):
+            jobs.add_events(connection, job_id, [("status", {"status": "running"})], now=2)
+            connection.execute(schema.jobs.update().where(schema.jobs.c.job_id == job_id).values(status="running"))
+
+    db.writer.run(add)
+    reseed(db, source, {}, by="maker", now=NOW)
+    with db.read() as connection:
+        found = {job_id: jobs.get(connection, job_id) for job_id in ("ended", "taken", "waits", "maker")}
+        told = [(event.seq, event.type, event.data["status"]) for event in jobs.events(connection, "taken")]
+    assert {job_id: job.status for job_id, job in found.items()} == {
+        "ended": "done",
+        "taken": "cancelled",
+        "waits": "cancelled",
+        "maker": "running",
+    }
+    assert found["waits"].finished_at == moment(NOW)
+    assert told == [(1, "status", "running"), (2, "done", "cancelled")]

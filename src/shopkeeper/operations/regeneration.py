@@ -29,6 +29,7 @@ from shopkeeper.operations.telecom import CONFIG, KIND, made_of, open_telecom, w
 from shopkeeper.sources.simulator.config import SimConfig
 from shopkeeper.stores import schema
 from shopkeeper.stores.home import Home
+from shopkeeper.stores.jobs import UNFINISHED
 from shopkeeper.stores.meta import Meta
 from shopkeeper.stores.reseeding import reseed
 from shopkeeper.stores.sql import Database, open_database, sqlite_url
@@ -108,14 +109,14 @@ class Regeneration:
 
 def change_over(db: Database, home: Home) -> None:
     """Takes over what a job has built, if one has, and removes the files of the old data. For a shop of which no part
-    is in memory. Doing it again does nothing."""
+    is in memory and no job runs. Doing it again does nothing."""
     meta = Meta(db)
     if ready := meta.get(_READY):
         built = _built(home, ready)
         facts = {_DONE: ready, _UNSWEPT: ready, _MODELS: ",".join(_learned(db))}
         try:
             _check_whole(built)
-            reseed(db, built, facts)
+            reseed(db, built, facts, by=ready, now=SystemClock().wall())
         except ShopkeeperError as error:
             _LOG.error("what job %s has built cannot be taken over, the old data stays: %s", ready, error.message)
             meta.set(_READY, "").result()
@@ -140,8 +141,12 @@ def _check_whole(built: Path) -> None:
 
 
 def _learned(db: Database) -> list[str]:
+    """Models that the shop has, or has begun to train."""
+    jobs = schema.jobs.c
     with db.read() as connection:
-        return sorted(connection.scalars(select(schema.versions.c.model).distinct()))
+        known = set(connection.scalars(select(schema.versions.c.model)))
+        begun = connection.scalars(select(jobs.params).where(jobs.kind == "train", jobs.status.in_(UNFINISHED))).all()
+    return sorted(known | {params["model"] for params in begun if "model" in params})
 
 
 def _empty(folder: Path) -> None:

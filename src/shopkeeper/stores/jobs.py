@@ -19,7 +19,7 @@ from shopkeeper.core.errors import Busy, Invalid, NotFound, Overloaded
 from shopkeeper.core.records import FINISHED, Job, JobEvent, Progress
 from shopkeeper.stores.schema import job_events, jobs
 
-_UNFINISHED = ("queued", "running")
+UNFINISHED = ("queued", "running")
 _EMPTY_PROGRESS = msgspec.to_builtins(Progress())
 
 
@@ -59,7 +59,7 @@ def add(
 
 def under_way(connection: Connection, work_key: str) -> str | None:
     """The unfinished job that does this work, or None."""
-    same = select(jobs.c.job_id).where(jobs.c.work_key == work_key, jobs.c.status.in_(_UNFINISHED))
+    same = select(jobs.c.job_id).where(jobs.c.work_key == work_key, jobs.c.status.in_(UNFINISHED))
     return connection.scalar(same)
 
 
@@ -131,7 +131,7 @@ def finish(
     assert status in FINISHED
     done = connection.execute(
         update(jobs)
-        .where(jobs.c.job_id == job_id, jobs.c.status.in_(_UNFINISHED))
+        .where(jobs.c.job_id == job_id, jobs.c.status.in_(UNFINISHED))
         .values(
             status=status,
             finished_at=now,
@@ -141,6 +141,15 @@ def finish(
         )
     )
     return done.rowcount == 1
+
+
+def cancel_all(connection: Connection, *, but: str, now: int) -> None:
+    """Ends every unfinished job but one, each with its `done` event. Nobody may be at work on them."""
+    unfinished = select(jobs.c.job_id).where(jobs.c.status.in_(UNFINISHED), jobs.c.job_id != but)
+    for job_id in connection.scalars(unfinished).all():
+        finish(connection, job_id, "cancelled", now=now)
+        told = {"status": "cancelled", "result": None, "error": None}
+        add_events(connection, job_id, [("done", told)], now=now)
 
 
 def requeue(connection: Connection, job_id: str, *, count_attempt: bool) -> bool:
@@ -195,7 +204,7 @@ def page(
     connection: Connection, *, kind: str | None, status: str | None, limit: int, cursor: str | None
 ) -> tuple[list[Job], str | None, int]:
     """Newest first: (jobs, next cursor, total). The cursor is the last job's id."""
-    if status is not None and status not in (*_UNFINISHED, *FINISHED):
+    if status is not None and status not in (*UNFINISHED, *FINISHED):
         raise Invalid(f"status {status!r} is none of queued, running, done, failed, cancelled", field="status")
     wanted = [jobs.c.kind == kind] if kind else []
     if status:

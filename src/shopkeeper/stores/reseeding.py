@@ -1,12 +1,13 @@
 """Other data for the same shop: all that came from people, items and events is replaced by what another database holds.
 
 It happens in one transaction: a kill leaves the old data or the new, whole. What the owner has made stays: rules,
-segments, webhooks, schedules; and which jobs there were.
+segments, webhooks, schedules; and which jobs there were. Those that are unfinished end: they would go on with rows of
+people and items that are others then.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from shopkeeper.core.errors import Unavailable
 from shopkeeper.core.schedules import ScheduleState
-from shopkeeper.stores import schema
+from shopkeeper.stores import jobs, schema
 from shopkeeper.stores.meta import set_in
 from shopkeeper.stores.sql import Database, translate
 
@@ -26,16 +27,22 @@ KEPT_FACTS = ("shop.id", "profiles.seeded", "schedules.seeded", "simulation.conf
 _OTHER = "other"
 
 
-def reseed(db: Database, source: Path, facts: Mapping[str, str]) -> None:
+def reseed(db: Database, source: Path, facts: Mapping[str, str], *, by: str, now: int) -> None:
     """Takes over the data of the database file `source`, of the same schema, and adds `facts` to those of the shop.
+    `by`: the job that made it, which may be unfinished; `now` in us.
 
     Nothing may hold what was read before: vocabularies, catalogs and followers are to be made anew. Returns when it is
     durable; never on the writer's thread. Raises Unavailable.
     """
-    db.writer.alone(lambda: _reseed(db, source, facts)).result()
+
+    def take_over(connection: Connection) -> None:
+        _take_over(connection, facts)
+        jobs.cancel_all(connection, but=by, now=now)
+
+    db.writer.alone(lambda: _reseed(db, source, take_over)).result()
 
 
-def _reseed(db: Database, source: Path, facts: Mapping[str, str]) -> None:
+def _reseed(db: Database, source: Path, take_over: Callable[[Connection], None]) -> None:
     errors: Any = db.engine.dialect.loaded_dbapi
     with db.engine.connect() as connection:
         try:
@@ -43,7 +50,7 @@ def _reseed(db: Database, source: Path, facts: Mapping[str, str]) -> None:
             plain.execute("PRAGMA foreign_keys=OFF")  # the tables go in any order, and a parent is emptied at once
             plain.execute(f"ATTACH DATABASE ? AS {_OTHER}", (str(source),))
             with connection.execution_options(begin="BEGIN IMMEDIATE").begin():
-                _take_over(connection, facts)
+                take_over(connection)
         except SQLAlchemyError as error:
             raise translate(error) from error
         except errors.Error as error:
