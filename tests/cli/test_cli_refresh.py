@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from shopkeeper.cli.main import main
@@ -15,8 +16,11 @@ from shopkeeper.cli.main import main
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("refreshed")
     file = folder / "orders.csv"
-    days = [f"2026-{1 + day // 28:02d}-{1 + day % 28:02d}" for day in range(56)]
-    lines = [f"{day},c-{who},sku-{(who + at) % 9},1,4.5\n" for at, day in enumerate(days) for who in range(6)]
+    random, lines = np.random.default_rng(1), []
+    for who in range(80):  # of four tastes
+        for day in np.flatnonzero(random.random(84) < 0.1).tolist():
+            thing = 4 * int(random.integers(0, 15)) + who % 4
+            lines.append(f"2026-{1 + day // 28:02d}-{1 + day % 28:02d},c-{who},sku-{thing},1,4.5\n")
     file.write_text("order date,customer,sku,qty,price\n" + "".join(lines))
     main(["import", str(file), "--home", str(folder / "home"), "--json"])
     return folder / "home"

@@ -82,6 +82,9 @@ class Refresh:
         stage: Stage = message["stage"]
         by = requested_by(job.job_id, stage)
         made = self._jobs.requested(by)
+        if stage == "embed" and made is None and not self._has_model():
+            trained = self._jobs.requested(requested_by(job.job_id, "train"))
+            raise Conflict(f"there is no model to embed with: {outcome(trained) if trained else 'none is champion'}")
         try:
             note = Note((made or self._stage(stage, read_order(job.params), by)).job_id, own=True)
         except Busy as busy:

@@ -1,0 +1,34 @@
+"""What a refresh is asked for: stages, scope, bounds."""
+
+import pytest
+
+from shopkeeper.core.errors import Invalid
+from shopkeeper.operations.refresh import scope_of
+from shopkeeper.operations.refreshing import RefreshOrder, read_order
+
+
+def test_a_model_is_trained_only_when_that_is_asked_for():
+    assert RefreshOrder().stages == ["embed", "fusion"]
+    assert RefreshOrder(mode="full_retrain").stages == ["train", "embed", "fusion"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "ratio", "seed", "timed"),
+    [
+        ({}, 1.0, 0, True),
+        ({"sample_ratio": 0.2}, 1.0, 0, True),
+        ({"graph_scope": "sampled"}, 0.5, 0, True),
+        ({"graph_scope": "sampled", "sample_ratio": 0.2, "random_seed": 7}, 0.2, 7, True),
+        ({"include_edge_timestamp": False}, 1.0, 0, False),
+    ],
+)
+def test_the_scope_is_the_whole_log_unless_a_sample_is_asked_for(asked, ratio, seed, timed):
+    scope = scope_of(read_order(asked))
+    assert (scope.ratio, scope.seed, scope.timed) == (ratio, seed, timed)
+
+
+@pytest.mark.parametrize("wrong", [{"mode": "all"}, {"retrain_epochs": 0}, {"fusion": 1}, {"temperature": 0}])
+def test_what_is_out_of_bounds_is_told_by_field(wrong):
+    with pytest.raises(Invalid) as refused:
+        read_order(wrong)
+    assert refused.value.field == next(iter(wrong)) or "fusion" in refused.value.message
