@@ -69,16 +69,17 @@ def train(rows: GraphRows, plan: Plan, seed: int, report: Report) -> HgtModel:
     begun = time.perf_counter()
     random = np.random.default_rng(seed)
     past = rows.graph.before(rows.split.train_end)
-    grounds, sampling = _grounds(rows, past, plan)
+    device = "cuda" if torch.cuda.is_available() else "cpu"  # a shop that is to stay on the CPU hides the others
+    grounds, sampling = _grounds(rows, past, plan, device)
     steps = sum(ground.count() for ground in grounds)
     if not steps:
         raise Conflict("no user took anything new in any window of the training: nothing to learn", code="needs_data")
     check = window(rows.graph, rows.split.train_end, rows.split.until)
     with _seeded(seed):
-        learner = _learner(rows, past, plan, random, seed)
+        learner = _learner(rows, past, plan, random, seed).to(device)
         course = _epochs(learner, grounds, steps, (rows, past, check), plan, random, report)
     model = learner.model(recent=plan.recent)
-    return _published(model, rows, course, sampling, time.perf_counter() - begun, check)
+    return _published(model, rows, course, {**sampling, "device": device}, time.perf_counter() - begun, check)
 
 
 @dataclass(frozen=True)
@@ -155,7 +156,7 @@ def _measured(learner: Learner, rows: GraphRows, past: HeteroGraph, check: Windo
     return measure(embed_all(model, past, inputs, check.moment), past, check)
 
 
-def _grounds(rows: GraphRows, past: HeteroGraph, plan: Plan) -> tuple[list[Ground], dict[str, Any]]:
+def _grounds(rows: GraphRows, past: HeteroGraph, plan: Plan, device: str) -> tuple[list[Ground], dict[str, Any]]:
     """What is trained on, and what is to be told of it."""
     sampled = plan.mode == "sampled"
     how: dict[str, Any] = {
@@ -163,6 +164,7 @@ def _grounds(rows: GraphRows, past: HeteroGraph, plan: Plan) -> tuple[list[Groun
         "recent": plan.recent,
         "users": plan.users,
         "negatives": plan.negatives,
+        "device": device,
     }
     end = rows.split.train_end
     if plan.mode != "metis_sampling":

@@ -60,6 +60,7 @@ class Ground:
     recent: int
     users: int
     negatives: float
+    device: str = "cpu"
     fanout: int | None = None
     """None: whole graphs; a number: samples with so many neighbours along each relation."""
     _kept: dict[int, tuple[Blocks, dict[Relation, TensorEdges]]] = field(default_factory=dict)
@@ -115,7 +116,7 @@ class Ground:
         else:
             moment = self.windows[at].moment
             blocks = whole(self.graph.before(moment).newest(self.recent), moment, self.layers)
-            edges = _edges(blocks)
+            edges = _edges(blocks, self.device)
             if sum(map(len, edges.values())) * len(self.windows) <= _KEPT:
                 self._kept[at] = blocks, edges
         return Step(blocks, self.nodes, choices, edges)
@@ -128,11 +129,11 @@ class Ground:
         users, places = blocks.seeds[USER].astype(np.int64), blocks.seeds[kind].astype(np.int64)
         moved = Choice(users, places, choice.rows, choice.right, choice.log_expected)
         nodes = {name: self.nodes[name][found] for name, found in blocks.nodes.items()}
-        return Step(blocks, nodes, {kind: moved}, _edges(blocks))
+        return Step(blocks, nodes, {kind: moved}, _edges(blocks, self.device))
 
 
-def _edges(blocks: Blocks) -> dict[Relation, TensorEdges]:
-    return {relation: edges_of(block) for relation, block in blocks.edges.items() if len(block)}
+def _edges(blocks: Blocks, device: str) -> dict[Relation, TensorEdges]:
+    return {relation: edges_of(block, device) for relation, block in blocks.edges.items() if len(block)}
 
 
 def ground_of(
