@@ -108,7 +108,7 @@ def publish(shop: Shop, seed: int = 0) -> int:
         gate=Gate(verdict="PROMOTE", reasons=["as the test wants it"]),
     )
     version = shop.registry.register(folder, candidate, by="test")
-    shop.registry.promote("hgt", version.version)
+    shop.registry.promote("hgt", version.version, force=True)
     return version.version
 
 

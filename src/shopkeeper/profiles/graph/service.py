@@ -219,7 +219,7 @@ class GraphService:
             reference=moment(living.meta.reference),
             seq=self._seq,
             pending=living.engine.pending,
-            stale=newer or living.engine.urgent > 0 or bool(self._touched),
+            stale=newer or living.engine.urgent > 0 or bool(self._touched or self._touched_items),
         )
 
     def embedding(self, row: int) -> Embedding | None:
