@@ -78,7 +78,7 @@ def main() -> None:
             },
             {
                 "title": "All vectors at once",
-                "columns": ["shop", "seconds", "vectors/s", "peak MB"],
+                "columns": ["shop", "CPU seconds", "vectors/s", "peak MB"],
                 "rows": whole,
             },
         ],

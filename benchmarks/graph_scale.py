@@ -38,8 +38,6 @@ def main() -> None:
 
     users, items, orders = (int(each) for each in sys.argv[1:4]) if sys.argv[3:] else (USERS, ITEMS, ORDERS)
     shop = done("graph from the events", lambda: world.graph(users, items, orders))
-    parted: Partition = done(f"{PARTS} METIS parts", lambda: partition(shop.graph, PARTS, recursive=False))
-    largest = parted.sizes().max() / parted.sizes().mean()
     target = done("targets of the last day", lambda: window(shop.graph, world.SPAN - DAY, world.SPAN))
     learner, ground = _learner(shop), _ground(shop, target)
     torch.optim.AdamW([torch.zeros(1, requires_grad=True)]).zero_grad()  # torch loads much more at the first use of one
@@ -48,14 +46,17 @@ def main() -> None:
     given = world.inputs(model, shop)
     vectors = done("all vectors, 32 newest edges", lambda: embed_all(model, shop.graph, given, world.SPAN))
     assert all(np.isfinite(each).all() for each in vectors.values())
+    parted: Partition = done(f"{PARTS} METIS parts", lambda: partition(shop.graph, PARTS, recursive=False))
+    largest = parted.sizes().max() / parted.sizes().mean()
     record.write(
         "graph_scale",
         "Graph of a million customers",
         f"Synthetic: {users:,} customers, {items:,} products in {world.CATEGORIES} categories, {orders:,} orders of a "
         f"year and as many reverse edges. 2 layers, 64 wide, 4 heads. The epoch foresees the new links of the last day "
         f"from what was before, {BATCH} customers a step, {FANOUT} edges of each relation, two hops. One run, one "
-        "thread, one process; memory is the peak of each stage above what the ones before left in use.",
-        [{"title": "Stages", "columns": ["stage", "seconds", "peak MB above"], "rows": rows}],
+        "thread, one process; seconds of the processor; memory is the peak of each stage above what the ones before "
+        "left in use.",
+        [{"title": "Stages", "columns": ["stage", "CPU seconds", "peak MB above"], "rows": rows}],
         [
             f"{len(shop.graph):,} edges in all. The parts hold {parted.inside / parted.total:.0%} of the edges, the "
             f"largest {largest:.3f} of an even share of the nodes.",

@@ -76,7 +76,8 @@ def inputs(of: HgtModel, shop: ShopGraph) -> Inputs:
 
 @dataclass
 class Stage:
-    """`seconds` (median) of a call, and `megabytes` of memory at its peak above what was in use before it."""
+    """`seconds` of processor time (median) of a call, and `megabytes` of memory at its peak above what was in use
+    before it."""
 
     seconds: float
     megabytes: float
@@ -89,9 +90,9 @@ def stage(work: Callable[[], object], rounds: int = 1, warm: bool = False) -> St
     if warm:
         work()
     for _ in range(rounds):
-        begin = time.perf_counter()
+        begin = time.process_time()
         work()
-        seconds.append(time.perf_counter() - begin)
+        seconds.append(time.process_time() - begin)
     return Stage(statistics.median(seconds), _memory("VmHWM") - before)
 
 
