@@ -336,6 +336,22 @@ def test_a_running_request_is_finished_when_the_server_drains(pb: SimpleNamespac
         refused(stub.ServerLive, pb.ServerLiveRequest(), STATUS.UNAVAILABLE)
 
 
+def test_callers_wait_while_the_shop_changes_over(pb: SimpleNamespace, wire: Running, stub: Any) -> None:
+    gate, loop = wire.shop.turnstile, wire.shop._loop
+    assert loop is not None
+    gate.close()
+    try:
+        assert stub.ServerLive(pb.ServerLiveRequest(), timeout=20).live
+        assert not stub.ServerReady(pb.ServerReadyRequest(), timeout=20).ready
+        held = stub.ModelReady.future(pb.ModelReadyRequest(name="xgb"), timeout=60)
+        with pytest.raises(grpc.FutureTimeoutError):
+            held.result(timeout=0.5)
+    finally:
+        loop.call_soon_threadsafe(gate.open)
+    assert held.result().ready
+    assert stub.ServerReady(pb.ServerReadyRequest(), timeout=20).ready
+
+
 def test_the_servers_code_is_light_until_a_port_is_set() -> None:
     program = "import sys, shopkeeper.api.server; sys.exit('grpc' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False, timeout=120).returncode == 0

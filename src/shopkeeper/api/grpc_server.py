@@ -27,6 +27,8 @@ from shopkeeper.core.errors import Conflict, ShopkeeperError, Unavailable
 from shopkeeper.telemetry import metrics
 
 log = logging.getLogger("shopkeeper.access")
+# Answered at once also while the shop changes over to other data, when others wait.
+_PROBES = frozenset({"ServerLive", "ServerReady"})
 
 
 class Asked(NamedTuple):
@@ -118,7 +120,10 @@ class GrpcServer:
             status, told = "CANCELLED", ""
             try:
                 self._admit(given, scope)
-                done = await work(request, asked)
+                if self.shop.turnstile.closed and method not in _PROBES:
+                    await self.shop.turnstile.wait()
+                with self.shop.turnstile.inside():
+                    done = await work(request, asked)
                 status = "OK"
                 context.set_trailing_metadata(tuple(asked.trailing))
                 return done
@@ -135,7 +140,7 @@ class GrpcServer:
         return answer
 
     def _admit(self, given: dict[str, bytes], scope: str) -> None:
-        if self._closing():
+        if self._closing() and not self.shop.turnstile.closed:
             raise Unavailable("the shop is closing; try again in a moment", code="closing")
         demand(self._access.caller(given.get("x-api-key"), given.get("authorization")), scope)
 
@@ -143,7 +148,8 @@ class GrpcServer:
         return messages().ServerLiveResponse(live=True)
 
     async def _ready(self, _request: Any, _asked: Asked) -> Any:
-        return messages().ServerReadyResponse(ready=server_ready(self.shop))
+        ready = not self.shop.turnstile.closed and server_ready(self.shop)
+        return messages().ServerReadyResponse(ready=ready)
 
     async def _model_ready(self, request: Any, _asked: Asked) -> Any:
         there = await is_ready(self.shop, request.name, request.version or None)
