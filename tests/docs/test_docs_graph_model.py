@@ -20,7 +20,8 @@ def test_every_parameter_stands_there_with_its_default_and_bounds() -> None:
     assert set(rows) & set(properties) == set(properties)
     for name, known in properties.items():
         default, bounds = (cell.strip().replace(",", "") for cell in rows[name].split(" | ", 1))
-        wanted = {None: "empty", True: "true", False: "false"}.get(known["default"], str(known["default"]))
+        wanted = known["default"]
+        wanted = "empty" if wanted is None else str(wanted).lower() if isinstance(wanted, bool) else str(wanted)
         assert default == wanted, name
         numbers = [float(number) for number in re.findall(r"[\d.]+", bounds.split(";")[0])]
         for bound in ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum"):
