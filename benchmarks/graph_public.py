@@ -21,7 +21,7 @@ from shopkeeper.profiles.graph.hetero import HeteroGraph
 from shopkeeper.profiles.graph.schema import Relation
 
 LABELLED = (20, 40, 60)
-EPOCHS_ACM, EPOCHS_LASTFM, PATIENCE = 150, 40, 30
+EPOCHS_ACM, EPOCHS_LASTFM, PATIENCE = 80, 25, 20
 RATE, DECAY, RATE_LASTFM = 5e-3, 1e-3, 1e-2
 SHARE_OF_TARGETS = 0.2
 Found = dict[str, float]
