@@ -144,3 +144,12 @@ def test_without_pymetis_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "pymetis", None)
     with pytest.raises(Unavailable, match=r"shopkeeper\[deep\]"):
         partition(random_graph(1), 2)
+
+
+def test_when_metis_gives_up_the_error_says_what_else_there_is(monkeypatch):
+    def gives_up(*_args, **_options):
+        raise RuntimeError("Caught an unknown exception!")
+
+    monkeypatch.setattr("pymetis.part_graph", gives_up)
+    with pytest.raises(Unavailable, match="METIS gave up on 2 parts"):
+        partition(random_graph(1), 2)

@@ -99,7 +99,13 @@ def _metis(graph: HeteroGraph, parts: int, imbalance: float, seed: int, recursiv
     # `ufactor` counts thousandths and cannot be 0
     options = pymetis.Options(seed=seed % _LARGEST_SEED, ufactor=max(1, round(imbalance * 1000)))
     adjacency = pymetis.CSRAdjacency(pairs.indptr, pairs.indices)
-    found = pymetis.part_graph(parts, adjacency, eweights=pairs.data, recursive=recursive, options=options)
+    try:
+        found = pymetis.part_graph(parts, adjacency, eweights=pairs.data, recursive=recursive, options=options)
+    except (MemoryError, RuntimeError) as error:  # METIS catches signals too and turns them into one of these
+        raise Unavailable(
+            f"METIS gave up on {parts} parts of {len(graph):,} edges ({error}): train with mode sampled, or with a "
+            "share of the events"
+        ) from error
     return np.asarray(found.vertex_part, dtype=np.int32)
 
 
