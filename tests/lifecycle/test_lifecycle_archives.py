@@ -34,6 +34,7 @@ from shopkeeper.recommend.ranking.onnx_model import prepare_upload
 from shopkeeper.stores.archives import ArchiveLimits, pack
 from shopkeeper.stores.artifacts import ArtifactStore
 from shopkeeper.stores.home import Home
+from shopkeeper.stores.sniffing import check_head, check_zip
 from shopkeeper.stores.sql import open_database
 
 
@@ -319,6 +320,15 @@ def broken_zip(method: int) -> bytes:
 def test_code_in_disguise(archive, other, name, content):
     changed = rewritten(archive, lambda f: f.update({f"artifact/{name}": content}), reseal=True)
     refused(other, changed, ".", "artifact_refused")
+
+
+def test_numbers_that_look_like_the_letters_of_objects_are_numbers(tmp_path):
+    weights = np.frombuffer(b"|O" * 2000, dtype=np.float32)
+    np.savez(tmp_path / "weights.npz", weights=weights)
+    np.save(tmp_path / "weights.npy", weights)
+    for name in ("weights.npz", "weights.npy"):
+        check_head(name, (tmp_path / name).read_bytes())
+        check_zip(name, tmp_path / name)
 
 
 def foreign_graph() -> bytes:
