@@ -95,8 +95,12 @@ def _all(graph: LiveGraph) -> dict[tuple[Relation, int], list[tuple[int, int, in
 
 
 @pytest.mark.parametrize("holes", [0, 10**9])
-def test_runs_that_move_and_pools_that_close_up_lose_nothing(monkeypatch: pytest.MonkeyPatch, holes: int) -> None:
+@pytest.mark.parametrize("few", [0, 64])
+def test_runs_that_move_and_pools_that_close_up_lose_nothing(
+    monkeypatch: pytest.MonkeyPatch, holes: int, few: int
+) -> None:
     monkeypatch.setattr(pool, "_HOLES", holes)
+    monkeypatch.setattr(pool, "_FEW", few)
     rng = np.random.default_rng(1)
     edges = Incoming()
     edges.grow(7)

@@ -16,6 +16,8 @@ from shopkeeper.profiles.graph.hetero import Edges
 Ints = NDArray[np.int64]
 _ROOM = 4
 _HOLES = 100_000
+_FEW = 64
+"""Runs with late edges that are put in order one by one."""
 
 
 def runs(start: Ints, count: Ints) -> Ints:
@@ -112,6 +114,9 @@ class Incoming:
         behind = np.zeros(len(nodes), dtype=np.bool_)
         was, now = self._time[last[had]], time[first[had]]
         behind[had] = (now < was) | ((now == was) & (order[first[had]] < self._order[last[had]]))
+        if np.count_nonzero(behind) > _FEW:
+            self._sort_all(nodes[behind])
+            return
         for node, old, oldest in zip(nodes[behind], size[behind], time[first[behind]], strict=True):
             self._sort(int(node), int(old), int(oldest))
 
@@ -143,6 +148,14 @@ class Incoming:
         at = low + np.lexsort((self._order[part], self._time[part]))
         for column in (self._source, self._time, self._order):
             column[part] = column[at]
+
+    def _sort_all(self, nodes: Ints) -> None:
+        """The same of many runs, from end to end."""
+        size = self._size[nodes]
+        at = runs(self._start[nodes], size)
+        order = np.lexsort((self._order[at], self._time[at], np.repeat(np.arange(len(nodes)), size)))
+        for column in (self._source, self._time, self._order):
+            column[at] = column[at[order]]
 
     def _move(self, nodes: Ints, need: Ints) -> None:
         """Gives runs more room, at the end of the pool."""
