@@ -1,6 +1,6 @@
 """The home folder of one shop, and who is serving it.
 
-shop.db  artifacts/  jobs/  imports/  logs/  server.lock  server.json
+shop.db  artifacts/  jobs/  imports/  logs/  spaces/  server.lock  server.json
 """
 
 from __future__ import annotations
