@@ -35,7 +35,7 @@ def history(days: float = 240) -> list[Event]:
     random, now = np.random.default_rng(1), datetime.now(UTC)
     found = []
     for user in range(80):
-        taste, gap = user % 4, 12.0 if user % 8 < 4 else 60.0
+        taste, gap = user % 4, days / 20 if user % 8 < 4 else days / 4
         day = float(random.uniform(1, days))
         while day > 0:
             item = f"thing-{4 * int(random.integers(0, 15)) + taste}"
