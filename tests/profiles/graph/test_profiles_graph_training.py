@@ -15,10 +15,13 @@ from shopkeeper.core.protocols import silent
 from shopkeeper.profiles.graph.algorithm import Hgt
 from shopkeeper.profiles.graph.artifact import HgtModel
 from shopkeeper.profiles.graph.family import GraphFamily
+from shopkeeper.profiles.graph.hetero import HeteroGraph
 from shopkeeper.profiles.graph.rows import GraphRows
+from shopkeeper.profiles.graph.schema import GraphSchema, Relation
 from shopkeeper.profiles.graph.starting import spectral, takers
 from shopkeeper.profiles.graph.steps import ground_of
 from shopkeeper.profiles.graph.storing import ARRAYS, FACTS
+from shopkeeper.profiles.graph.tables import NodeTable
 
 QUICK = {"epochs": 2, "width": 16, "dims": 16, "windows": 3}
 
@@ -155,3 +158,23 @@ def test_a_folder_that_is_not_whole_is_refused(tmp_path, broken: str) -> None:
     with pytest.raises(Invalid) as caught:
         HgtModel.load(tmp_path)
     assert caught.value.code == "bad_artifact"
+
+
+@pytest.mark.parametrize("mode", ["full_graph", "sampled"])
+def test_two_kinds_of_items_are_learned_together_and_measured_apart(mode: str) -> None:
+    rows, _ = small_rows()
+    use, random, n = Relation("user", "use", "app"), np.random.default_rng(3), 600
+    user = random.integers(0, USERS, n).astype(np.int32)
+    app = ((user % 2) + 2 * random.integers(0, 5, n)).astype(np.int32)
+    time = NOW - random.integers(1, 120 * DAY, n)
+    nodes = {**rows.graph.nodes, "app": 10}
+    schema = GraphSchema.of(nodes, [*rows.graph.schema.forward, use])
+    more = HeteroGraph.of(schema, nodes, {use: (user, app, time)}).before(rows.split.until)
+    graph = HeteroGraph(schema, nodes, {**more.edges, **rows.graph.edges})
+    ids, tables = {**rows.ids, "app": tuple(f"A{at}" for at in range(10))}, {**rows.tables, "app": NodeTable(10)}
+    model = fitted(GraphRows(graph, ids, tables, rows.split), training_mode=mode, epochs=3)
+    assert model.item_ids == rows.ids["product"] + ids["app"]
+    assert set(model.heads) == {"user", "product", "app"}
+    said = model.summary["val_metrics"]
+    assert said["user / use / app"]["auc"] is not None
+    assert said["user / order / product"]["auc"] is not None
