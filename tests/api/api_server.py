@@ -30,8 +30,8 @@ class Running:
 
 @contextmanager
 def serving(home: Path, *, filled: bool = True, kind: str = "empty", **changes: Any) -> Iterator[Running]:
-    """Opens an own shop on `home`, fills it with a few orders unless told otherwise, and serves it on a free port. One of
-    another `kind` has its events already."""
+    """Opens an own shop on `home`, fills it with a few orders unless told otherwise, and serves it on a free port. One
+    of another `kind` has its events already."""
     settings = Settings(home=home, **changes)
     listener = listen("127.0.0.1", 0)
     ready, ended = threading.Event(), threading.Event()

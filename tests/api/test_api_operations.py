@@ -111,6 +111,21 @@ def test_who_comes_back_gets_what_was_missed_and_nothing_twice(shop: Running) ->
     assert all({"channel", "payload", "timestamp", "resources"} == one.keys() for _, one in missed)
 
 
+def test_events_are_told_with_how_far_the_loops_are(shop: Running) -> None:
+    with shop.http.stream("GET", f"{V1}/operations/stream") as answer:
+        stream = messages(answer)
+        next(stream)
+        event = {"event_type": "view", "user_id": "user-1", "item_id": "item-1"}
+        shop.http.post(f"{V1}/events", json=event).raise_for_status()
+        events = (one for _, one in stream if one["channel"] == "ingestion")
+        told = next(one for one in events if one["payload"]["events"] == shop.shop.log.last_seq)
+        _, loop = next(stream)
+    assert told["payload"]["event"] == loop["payload"]["event"] == "stage"
+    assert told["payload"]["accepted"] >= 1
+    assert loop["channel"] == "incremental_loop"
+    assert loop["payload"].keys() > LOOP
+
+
 @pytest.mark.parametrize("number", ["1", "999999999999999999"])
 def test_who_was_away_too_long_or_comes_from_elsewhere_begins_with_the_present(shop: Running, number: str) -> None:
     with shop.http.stream("GET", f"{V1}/operations/stream", headers={"last-event-id": number}) as answer:

@@ -98,6 +98,7 @@ class Controller:
 
     def _came(self, events: int) -> None:
         self.channels.tell("ingestion", "stage", accepted=events, **self.intake.state())
+        self.channels.tell("incremental_loop", "stage", **self.loop_state())
 
     def loop_state(self) -> dict[str, Any]:
         """Of what keeps the vectors of the graph up to date, see `LoopState`."""
