@@ -262,4 +262,4 @@ def test_the_width_of_layers_is_that_of_the_weights() -> None:
     states = live.engine.states("product")
     assert states is not None
     assert [states.h(layer).shape[1] for layer in range(3)] == [WIDTH, 8, 8]
-    assert ITEMS == sum(live.log.graph.nodes[name] for name in ("product", "app"))
+    assert sum(live.log.graph.nodes[name] for name in ("product", "app")) == ITEMS

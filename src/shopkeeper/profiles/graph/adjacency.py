@@ -195,7 +195,7 @@ class LiveGraph:
     # -- asking
 
     def newest(self, relation: Relation, nodes: Ints | None, most: int) -> Edges:
-        """What is read into nodes (k,), or into all of the type, along a relation. One that is not there has no edges."""
+        """What is read into nodes (k,), or into all of the type, along a relation. One that is not there: nothing."""
         incoming = self.relations.get(relation)
         if incoming is None:
             return Edges.none(self.nodes.get(relation.target, 0) if nodes is None else len(nodes))

@@ -348,6 +348,7 @@ class GraphService:
         found = await asyncio.to_thread(self._left)
         if found is not None:
             self._living = self._brought_to_life(*found)
+            self._dirty_disk = True  # an erasure may have been cut off before the files were written anew
 
     def _left(self) -> tuple[Space, Any] | None:
         space = self._shelf.newest(self._data)
@@ -429,16 +430,16 @@ class GraphService:
     async def _look_around(self) -> None:
         """Nothing waits: is there a newer version, has the space drifted, is something to be written?"""
         try:
-            if self._dirty_disk and self._living is not None and not self._living.engine.pending:
+            if self._dirty_disk and self._living is not None:
                 self._dirty_disk = False
-                await asyncio.to_thread(self._shelf.save, self._living.snapshot(self._graph, self._seq))
+                await asyncio.to_thread(self._write, self._living.snapshot(self._graph, self._seq))
             if not self._running or not self._begins:
                 return
             due = self._drifted()
             if due or self._outdated():
                 await asyncio.to_thread(self._embed, "drift" if due else "release")
-        except ShopkeeperError as error:
-            _LOGGER.error("the graph's space is not looked after: %s", error.message)
+        except Exception:  # an edge: a full disk, a queue that is full; the next look tries again
+            _LOGGER.exception("the graph's space is not looked after")
 
     def _drifted(self) -> bool:
         living, wall = self._living, self._clock.wall()
@@ -499,9 +500,17 @@ class GraphService:
 
     def save(self) -> None:
         """Writes the vectors as they are. From any thread, when nothing else runs any more."""
-        if self._living is not None:
-            self._shelf.save(self._living.snapshot(self._graph, self._seq))
         self._loop = None
+        if self._living is not None:
+            self._write(self._living.snapshot(self._graph, self._seq))
+
+    def _write(self, space: Space) -> None:
+        """What cannot be written is told: the next start computes from what is there."""
+        try:
+            self._shelf.save(space)
+        except OSError as error:
+            self._dirty_disk = True
+            _LOGGER.error("the graph's vectors cannot be written: %s", error)
 
     def _call(self, act: Callable[[], None]) -> bool:
         loop = self._loop

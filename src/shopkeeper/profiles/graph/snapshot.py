@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -108,10 +109,11 @@ def read(folder: Path) -> Space:
 
 
 class Shelf:
-    """The folder of a space's snapshots. Writing is for one thread at a time."""
+    """The folder of a space's snapshots. From any thread: one writes, others wait."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._lock = threading.Lock()
 
     def newest(self, data: str) -> Space | None:
         """The newest of this data that is whole; what is broken is told."""
@@ -125,10 +127,15 @@ class Shelf:
 
     def take(self, sealed: Path) -> None:
         """Moves a folder that was written elsewhere in here, as the only one."""
-        self._place(sealed)
+        with self._lock:
+            self._place(sealed)
 
     def save(self, space: Space) -> None:
         """Writes a new one, and removes those before it."""
+        with self._lock:
+            self._save(space)
+
+    def _save(self, space: Space) -> None:
         self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
         fresh = self._root / f".new-{ulid()}"
         fresh.mkdir(mode=0o700)
