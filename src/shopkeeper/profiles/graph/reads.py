@@ -18,8 +18,7 @@ NEVER = 0
 
 
 def node_keys(graph: LiveGraph, node_type: str) -> Ints:
-    """int64 (n,): what each node of a type is called whatever its position is: a row, of a category a hash of its name.
-    """
+    """int64 (n,): what each node of a type is called wherever it stands: its row, of a category a hash of the name."""
     if node_type == USER:
         return np.arange(graph.nodes[USER], dtype=np.int64)
     if node_type == CATEGORY:
