@@ -190,7 +190,7 @@ class JobService:
         return self._read(job_id, after_seq)[0]
 
     def subscribe(self, job_id: str | None, listener: Listener) -> Callable[[], None]:
-        """Call `listener` with every new event of the job (None: of all), on the writer's thread; gives what ends it."""
+        """Call `listener` with every new event of the job (None: of all), on the writer's thread; gives its end."""
         return self._watchers.subscribe(job_id, listener)
 
     def follow(self, job_id: str, after_seq: int = 0, *, idle_s: float | None = None) -> AsyncIterator[JobEvent | None]:
