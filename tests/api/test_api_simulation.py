@@ -237,6 +237,13 @@ def test_a_shop_that_is_made_anew_twice_learns_what_it_had_not_learned_again_yet
     assert {job.params["model"] for job in ended if job.status in ("queued", "running", "done")} == wanted
 
 
+def test_who_is_erased_is_noted_for_the_stream_by_number(own: Running) -> None:
+    asked = own.http.post(f"{V1}/users/u000005/erase", json={"confirm": "u000005", "mode": "erase"}).json()
+    assert own.shop.jobs.wait(asked["job_id"], 120).status == "done"
+    assert own.shop.meta.get("live.gone") == "[5]"
+    assert "u000005" not in str(own.shop.meta.all())
+
+
 def test_nothing_in_memory_holds_the_old_shop(own: Running) -> None:
     parts = ("db", "vocab", "features", "panel", "profiles", "graph", "serving", "recommend", "jobs", "operations")
     old = {name: weakref.ref(getattr(own.shop, name)) for name in parts}

@@ -13,14 +13,16 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
+import polars as pl
 import pytest
 from own_shop import OwnShop, own_shop
 from small_telecom import SMALL, small_telecom
 
 from shopkeeper.core.clock import DAY, HOUR, MINUTE, StoppedClock, micros
+from shopkeeper.core.errors import NotFound
 from shopkeeper.operations.opening import is_open
 from shopkeeper.operations.telecom import LAG_DAYS, clock_speed, made_of, open_telecom, telecom_clock
-from shopkeeper.operations.telecomstream import TelecomStream
+from shopkeeper.operations.telecomstream import TelecomStream, leave_out
 from shopkeeper.sources.simulator.world import ZONE
 from shopkeeper.stores import schema
 
@@ -166,6 +168,39 @@ def test_who_joins_gets_a_record_before_the_first_event_unless_there_is_one(shop
     known = shop.to.users.put(type(newcomer)(user_id=newcomer.user_id, attributes={"vip": True})).result()[0]
     stream_of(shop).step()
     assert shop.to.users.get(newcomer.user_id) == known
+
+
+def test_who_was_erased_does_not_come_back(shop: OwnShop) -> None:
+    world = made_of(shop.meta).world()
+    days = [world.day(n) for n in range(DAYS, DAYS + 400)]
+    day, lines = next(
+        (n, day) for n, day in enumerate(days, DAYS) if "call" in day["event_type"] and world.newcomers(n)
+    )
+    caller, called = lines.filter(lines["event_type"] == "call").select("user_id", "target_id").row(0)
+    (newcomer, *_) = world.newcomers(day)
+    gone = {caller, called, newcomer.user_id}
+    before = shop.to.log.last_seq
+    for id_ in gone:
+        shop.db.writer.run(lambda connection, id_=id_: leave_out(connection, [id_, "of-another-shop", f"v{id_[1:]}"]))
+    shop.meta.set("live.day", str(day)).result()
+    shop.clock.at = world.starts(day + 1) - 1
+    while stream_of(shop).step():
+        pass
+    came = [event for event in shop.to.log.recent(limit=1000) if event.seq > before]
+    theirs = lines.filter(pl.col("user_id").is_in(list(gone)))
+    to_them = lines.filter(~pl.col("user_id").is_in(list(gone)) & pl.col("target_id").is_in(list(gone)))
+    orders = theirs.filter(pl.col("event_type") == "order")["event_id"].to_list()
+    assert len(came) == lines.height - theirs.height - to_them.height + len(orders)
+    assert sorted(event.event_id for event in came if event.user_id is None) == sorted(orders)
+    assert not {id_ for event in came for id_ in (event.user_id, event.target_id)} & gone
+    with pytest.raises(NotFound):
+        shop.to.users.get(newcomer.user_id)
+
+
+def test_only_a_simulated_shop_notes_who_was_erased(tmp_path: Path) -> None:
+    with closing(own_shop(tmp_path / "home", StoppedClock(NOW))) as empty:
+        empty.db.writer.run(lambda connection: leave_out(connection, ["u000007"]))
+        assert empty.meta.get("live.gone") is None
 
 
 def test_at_the_usual_pace_an_event_comes_a_second(shop: OwnShop) -> None:

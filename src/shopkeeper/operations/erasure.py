@@ -18,6 +18,7 @@ from shopkeeper.core.errors import Invalid, NotFound
 from shopkeeper.core.records import Job
 from shopkeeper.features.state import FeatureState
 from shopkeeper.lifecycle.jobs import JobService
+from shopkeeper.operations.telecomstream import leave_out
 from shopkeeper.profiles.service import ProfileService
 from shopkeeper.stores.audit import Actor
 from shopkeeper.stores.consents import ConsentStore
@@ -114,6 +115,7 @@ class Erasure:
         def write(connection: Connection) -> tuple[int, Person, int]:
             whole = person_at(connection, row) or person  # somebody may have been merged into it meanwhile
             late = erase_person(connection, self._vocabularies, self._give, whole, mode, actor, self._clock.wall())
+            leave_out(connection, whole.user_ids)
             set_in(connection, _UNSWEPT, "1")
             return late, whole, self._log.head()
 

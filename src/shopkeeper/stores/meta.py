@@ -18,7 +18,7 @@ class Meta:
 
     def get(self, key: str, default: str | None = None) -> str | None:
         with self._db.read() as connection:
-            found = connection.execute(select(schema.meta.c.value).where(schema.meta.c.key == key)).scalar()
+            found = get_in(connection, key)
         return default if found is None else found
 
     def all(self) -> dict[str, str]:
@@ -28,6 +28,11 @@ class Meta:
     def set(self, key: str, value: str) -> Future[None]:
         """Done when it is durable."""
         return self._db.writer.submit(lambda connection: set_in(connection, key, value))
+
+
+def get_in(connection: Connection, key: str) -> str | None:
+    """`Meta.get` inside a transaction of the caller's."""
+    return connection.scalar(select(schema.meta.c.value).where(schema.meta.c.key == key))
 
 
 def set_in(connection: Connection, key: str, value: str) -> None:

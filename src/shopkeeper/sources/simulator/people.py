@@ -81,6 +81,12 @@ def user_id(number: int) -> str:
     return f"u{number:06d}"
 
 
+def number_of(id_: str) -> int | None:
+    """Whose `user_id` that is; None for an id of nobody in a simulated shop."""
+    digits = id_[1:]
+    return int(digits) if digits.isascii() and digits.isdigit() and user_id(int(digits)) == id_ else None
+
+
 class Population:
     """Everybody who has joined so far; grows as far as it is asked for."""
 
