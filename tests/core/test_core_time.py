@@ -1,3 +1,4 @@
+import threading
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
@@ -5,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shopkeeper.core.clock import DAY, HOUR, ReplayClock, StoppedClock, micros, moment, rfc3339
+from shopkeeper.core.clock import DAY, HOUR, SECOND, ReplayClock, StoppedClock, micros, moment, rfc3339
 from shopkeeper.core.days import date_of, day_number, day_of, day_start, days_of
 
 LONDON = ZoneInfo("Europe/London")
@@ -79,3 +80,26 @@ def test_a_replay_clock_skips_ahead_but_never_back_nor_beyond_real_time():
     assert clock.now() == 1000
     clock.skip_to(5000)
     assert clock.now() == 5000
+
+
+def test_a_clock_that_is_stopped_while_it_skips_stands_still():
+    class Meanwhile(ReplayClock):
+        """Is stopped from another thread at the worst moment of a skip."""
+
+        stops = None
+
+        @property
+        def speed(self):
+            found = super().speed
+            if self.stops is None:
+                self.stops = threading.Thread(target=self.pace, args=(0.0,))
+                self.stops.start()
+                self.stops.join(0.3)
+            return found
+
+    clock = Meanwhile(0, 60.0)
+    clock.skip_to(SECOND)
+    assert clock.stops is not None
+    clock.stops.join()
+    assert clock.speed == 0.0
+    assert SECOND <= clock.now() == clock.now()

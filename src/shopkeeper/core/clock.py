@@ -6,6 +6,7 @@ and audit rows carry. They differ only in the bundled shop, whose clock follows 
 
 from __future__ import annotations
 
+import threading
 import time
 from datetime import UTC, datetime
 from typing import Protocol
@@ -75,6 +76,7 @@ class ReplayClock:
     def __init__(self, start: int, speed: float, *, wall_start: int | None = None) -> None:
         # One reference: whoever reads it while another thread changes it sees the old course or the new one.
         self._course = (start, speed, self.wall() if wall_start is None else wall_start)
+        self._lock = threading.Lock()  # of those who change it
 
     @property
     def speed(self) -> float:
@@ -90,13 +92,15 @@ class ReplayClock:
 
     def skip_to(self, at: int) -> None:
         """Goes on from `at`, when that is later than now and not beyond real time."""
-        wall = self.wall()
-        if self.now() < at <= wall:
-            self._course = (at, self.speed, wall)
+        with self._lock:
+            wall = self.wall()
+            if self.now() < at <= wall:
+                self._course = (at, self.speed, wall)
 
     def pace(self, speed: float) -> None:
         """Goes on from now at another speed."""
-        self._course = (self.now(), speed, self.wall())
+        with self._lock:
+            self._course = (self.now(), speed, self.wall())
 
 
 def micros(moment: datetime) -> int:
