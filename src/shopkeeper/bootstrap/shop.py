@@ -1,24 +1,19 @@
-"""The one place that chooses concrete things and puts the shop together. Tests hand in another clock or other settings.
-
-shop = open_shop(settings)            # locks the home; imports the bundled shop when it is new
-await shop.start()                    # on the loop: reads the log, loads models, begins to follow, to work, to stream
-await shop.stop()
-"""
+"""All parts of one shop, and what they do when it opens, closes, or changes over to other data."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
-from shopkeeper.core.clock import SECOND, Clock, ReplayClock, SystemClock
-from shopkeeper.core.errors import Busy, Conflict, Invalid
-from shopkeeper.core.ids import ulid
-from shopkeeper.core.protocols import Report, silent
+from shopkeeper.bootstrap.first_models import FIRST_MODELS, FirstModel
+from shopkeeper.bootstrap.furnishing import GRAPH_DATA, Stores, clock_of, furnished, pins_of
+from shopkeeper.core.clock import SECOND, Clock, ReplayClock
+from shopkeeper.core.errors import Busy, Conflict
+from shopkeeper.core.protocols import silent
 from shopkeeper.core.records import Job
 from shopkeeper.core.schedules import Schedule
 from shopkeeper.core.turnstile import Turnstile
@@ -32,7 +27,7 @@ from shopkeeper.lifecycle.exchange import Exchange
 from shopkeeper.lifecycle.gradual import Gradual
 from shopkeeper.lifecycle.jobs import JobService
 from shopkeeper.lifecycle.lanes import LaneLimits
-from shopkeeper.lifecycle.pinning import names_in, pin, pins_in
+from shopkeeper.lifecycle.pinning import pin
 from shopkeeper.lifecycle.predicting import Predictor
 from shopkeeper.lifecycle.publishing import Publishing
 from shopkeeper.lifecycle.registry import Registry
@@ -49,17 +44,14 @@ from shopkeeper.operations.destinations import Destinations
 from shopkeeper.operations.erasure import Erasure
 from shopkeeper.operations.exporting import Exporting
 from shopkeeper.operations.identities import Identities
-from shopkeeper.operations.import_rows import Targets
 from shopkeeper.operations.imports import Imports
 from shopkeeper.operations.intake import Intake
-from shopkeeper.operations.livestream import LiveStream, shop_clock
-from shopkeeper.operations.opening import is_open, open_retail
+from shopkeeper.operations.livestream import LiveStream
 from shopkeeper.operations.refit import Refit
 from shopkeeper.operations.refresh import Refresh
-from shopkeeper.operations.regeneration import Regeneration, change_over
+from shopkeeper.operations.regeneration import Regeneration
 from shopkeeper.operations.scheduled import works
 from shopkeeper.operations.streaming import Stream
-from shopkeeper.operations.telecom import open_telecom, telecom_clock
 from shopkeeper.operations.telecomstream import TelecomStream
 from shopkeeper.operations.uploads import Uploads
 from shopkeeper.operations.webhooks import Messenger
@@ -79,95 +71,22 @@ from shopkeeper.settings import Settings
 from shopkeeper.sources.sample import write_sample
 from shopkeeper.stores.archives import ArchiveLimits
 from shopkeeper.stores.artifacts import ArtifactStore
-from shopkeeper.stores.catalog import Catalog
 from shopkeeper.stores.consents import ConsentStore
-from shopkeeper.stores.events import EventLog
 from shopkeeper.stores.following import Following
 from shopkeeper.stores.home import Home
 from shopkeeper.stores.identities import IdentityStore
-from shopkeeper.stores.items import ItemStore
 from shopkeeper.stores.meta import Meta
 from shopkeeper.stores.preferences import PreferenceStore
-from shopkeeper.stores.shops import ShopStore
-from shopkeeper.stores.sql import Database, open_database
-from shopkeeper.stores.stock import StockStore
-from shopkeeper.stores.users import UserStore
-from shopkeeper.stores.vocabulary import Vocabularies
+from shopkeeper.stores.sql import Database
 from shopkeeper.stores.webhooks import WebhookStore
 
 _LOG = logging.getLogger(__name__)
 _CHANGE_S = 60.0  # for what ends within seconds
-_GRAPH_DATA = "graph.data"
-"""Which people and items the graph's vectors are of: another one when a shop's data was replaced."""
-SHOPS = ("retail", "telecom", "empty")
 _DEFAULTS = {"telecom": TELECOM}
 LIGHT_JOBS = ("release", "upload", "refresh", "regenerate")
 """Kinds that wait most of their time: one job of each runs beside the trainings."""
 PLANNED_JOBS = ("release", "refresh")
 """Kinds that last as long as their own plan says, or as the jobs that they begin."""
-
-
-@dataclass(frozen=True)
-class FirstModel:
-    """A model that a shop trains when it has none of that name; `sample`: on the sample table, not on its own log.
-
-    A shop is ready without an `optional` one: the answers that it improves are there before it.
-    """
-
-    model: str
-    algorithm: str
-    params: Mapping[str, Any] = field(default_factory=dict)
-    sample: bool = False
-    optional: bool = False
-
-
-# In this order: what improves an answer most for its time comes first.
-FIRST_MODELS = (
-    FirstModel("popularity", "popularity"),
-    FirstModel("item_knn", "item_knn"),
-    FirstModel("ease", "ease"),
-    FirstModel("sales_daily_naive", "seasonal_naive"),
-    FirstModel("sales_daily", "lightgbm"),
-    FirstModel(
-        "fusion",
-        "fusion",
-        {"sample_size": 10_000, "epochs": 60, "batch_size": 256, "learning_rate": 0.003},
-        optional=True,
-    ),
-    FirstModel("home_ranker", "xgb"),
-    FirstModel("hgt", "hgt", {"train_ratio": 0.9, "val_ratio": 0.05}, optional=True),
-    FirstModel("churn", "bgnbd", optional=True),
-    FirstModel("clusters", "kmeans", optional=True),
-    FirstModel("sales_daily_ets", "autoets"),
-    FirstModel(
-        "xgb",
-        "xgb",
-        {
-            "trees": 100,
-            "depth": 5,
-            "learning_rate": 0.1,
-            "subsample": 0.8,
-            "colsample": 0.8,
-            "patience": 10,
-            "min_child_weight": 1,
-        },
-        sample=True,
-    ),
-)
-
-
-class Stores:
-    """Everything that lives in SQL, on one clock."""
-
-    def __init__(self, db: Database, clock: Clock) -> None:
-        self.vocab = Vocabularies.load(db)
-        self.log = EventLog(db, self.vocab, clock)
-        self.catalog = Catalog(db, self.vocab)
-        self.users = UserStore(db, self.vocab, clock)
-        self.items = ItemStore(db, self.vocab, clock, self.catalog)
-        self.shops = ShopStore(db, self.vocab, clock)
-        self.stock = StockStore(db, self.vocab, clock)
-        self.targets = Targets(db, self.log, self.vocab, self.users, self.items, self.shops, self.stock)
 
 
 class Shop:
@@ -187,7 +106,7 @@ class Shop:
     def _assemble(self, db: Database, meta: Meta) -> None:
         """Makes every part anew: nothing is left of what an earlier database held."""
         settings, home = self.settings, self.home
-        clock = self._given_clock or _clock(meta, settings)
+        clock = self._given_clock or clock_of(meta, settings)
         self.db, self.meta, self.clock = db, meta, clock
         self.kind = meta.get("shop.kind") or "empty"
         self.zone = meta.get("shop.timezone") or settings.timezone
@@ -258,7 +177,7 @@ class Shop:
         )
         tracker = self.profiles.tracker
         self.segments = Segments(self.profiles.segmentbook, tracker, self.vocab.users, clock, consents=self.consents)
-        self.graph = self._live_graph(meta.get(_GRAPH_DATA) or "")
+        self.graph = self._live_graph(meta.get(GRAPH_DATA) or "")
         self.following = Following(self.log, [self.features, self.panel, tracker, self.graph])
         known = IdentityStore(db, self.vocab, clock, self.log, self.consents)
         self.identities = Identities(known, self.following, self.features)
@@ -347,6 +266,21 @@ class Shop:
         self._watching: asyncio.Task[None] | None = None
         self._growing: asyncio.Task[None] | None = None
 
+    def prepare(self) -> None:
+        """What a shop begins with, and what a process that is gone has left undone."""
+        meta = self.meta
+        agreed = "yes" if self.settings.consent_default else "no"
+        if meta.get(CONSENT_DEFAULT) != agreed:
+            meta.set(CONSENT_DEFAULT, agreed).result()
+        if meta.get("profiles.seeded") is None:
+            self.profiles.seed_defaults()
+            meta.set("profiles.seeded", "1").result()
+        if meta.get("schedules.seeded") is None:
+            self.schedules.seed(_nightly())
+            meta.set("schedules.seeded", "1").result()
+        self.imports.recover()
+        self.erasure.recover()
+
     def first_models(self) -> tuple[FirstModel, ...]:
         """What this shop trains by itself; while it has sold nothing, only what learns from the sample table."""
         return tuple(one for one in FIRST_MODELS if one.sample or self.log.last_seq)
@@ -378,7 +312,7 @@ class Shop:
         self.following.attach(self._loop)
         self.operations.start()
         await asyncio.to_thread(self.traffic.load)
-        self.unpinned = await asyncio.to_thread(pin, self.registry, _pins(self.settings))
+        self.unpinned = await asyncio.to_thread(pin, self.registry, pins_of(self.settings))
         await asyncio.to_thread(self.serving.sync)
         await asyncio.to_thread(self.traffic.warm)
         self.profiles.tracker.load()
@@ -463,9 +397,9 @@ class Shop:
     def _reopen(self) -> None:
         self.db.close()
         with ExitStack() as begun:
-            db, meta = _furnished(self.settings, self.home, begun, None, silent)
+            db, meta = furnished(self.settings, self.home, begun, None, silent)
             self._assemble(db, meta)
-            _prepare(self)
+            self.prepare()
             begun.pop_all()
 
     def _learn_again(self) -> None:
@@ -531,105 +465,8 @@ class Shop:
         return LiveStream(self.db, self.log, self.users, self.meta, self.clock, speed=speed)
 
 
-def open_shop(
-    settings: Settings, *, shop: str | None = None, clock: Clock | None = None, report: Report = silent
-) -> Shop:
-    """Opens the shop on `settings.home` and holds it until `stop`.
-
-    `shop` says what a new home becomes: `retail` (the bundled data, about half a minute), `telecom` (simulated, some
-    seconds) or `empty`; an existing home keeps what it is. Raises Conflict when another process holds the home, or when
-    it is another kind of shop.
-    """
-    if shop is not None and shop not in SHOPS:
-        raise Invalid(f"there is no shop {shop!r}; choose one of: {', '.join(SHOPS)}", field="shop")
-    _check_zone(settings.timezone)
-    _pins(settings)
-    home = Home(settings.home)
-    with ExitStack() as begun:
-        held = begun.enter_context(ExitStack())
-        held.enter_context(home.lock())
-        db, meta = _furnished(settings, home, begun, shop, report)
-        opened = Shop(settings, home, db, meta, clock, held)
-        _prepare(opened)
-        begun.pop_all()
-    return opened
-
-
-def _furnished(
-    settings: Settings, home: Home, begun: ExitStack, shop: str | None, report: Report
-) -> tuple[Database, Meta]:
-    """The database of a shop that has its data, of whatever was begun before too. Closed with `begun`."""
-    db = open_database(home.sql_url, queue=settings.write_queue)
-    begun.callback(db.close)
-    meta = Meta(db)
-    change_over(db, home)
-    _furnish(db, meta, settings, shop, report)
-    if meta.get("shop.id") is None:
-        meta.set("shop.id", ulid()).result()  # by which those who are told things know it from other shops
-    if meta.get(_GRAPH_DATA) is None:
-        meta.set(_GRAPH_DATA, ulid()).result()
-    return db, meta
-
-
-def _prepare(opened: Shop) -> None:
-    """What a shop begins with, and what a process that is gone has left undone."""
-    meta = opened.meta
-    agreed = "yes" if opened.settings.consent_default else "no"
-    if meta.get(CONSENT_DEFAULT) != agreed:
-        meta.set(CONSENT_DEFAULT, agreed).result()
-    if meta.get("profiles.seeded") is None:
-        opened.profiles.seed_defaults()
-        meta.set("profiles.seeded", "1").result()
-    if meta.get("schedules.seeded") is None:
-        opened.schedules.seed(_nightly())
-        meta.set("schedules.seeded", "1").result()
-    opened.imports.recover()
-    opened.erasure.recover()
-
-
-def _furnish(db: Database, meta: Meta, settings: Settings, shop: str | None, report: Report) -> None:
-    """Makes a new home a shop, and finishes an opening that was interrupted."""
-    kind = meta.get("shop.kind")
-    if kind is not None and shop not in (None, kind):
-        raise Conflict(f"{settings.home} is a shop of kind {kind}, not {shop}; give another home: SHOPKEEPER_HOME=PATH")
-    kind = kind or shop or "empty"
-    if kind in _OPENINGS:
-        if not is_open(meta):
-            meta.set("shop.kind", kind).result()  # first of all: an interrupted opening goes on at the next start
-            system = SystemClock()
-            _OPENINGS[kind](Stores(db, system).targets, meta, system, report=report)
-        return
-    facts = {"shop.kind": kind, "shop.timezone": settings.timezone, "shop.currency": settings.currency}
-    for key, value in facts.items():
-        if meta.get(key) is None:
-            meta.set(key, value).result()
-
-
-_OPENINGS: dict[str, Callable[..., Any]] = {"retail": open_retail, "telecom": open_telecom}
-
-
 def _nightly() -> Schedule:
     """What a new shop finds among its schedules, to be enabled: the ranker anew every night that has something new."""
     order = {"model": "home_ranker", "algorithm": "xgb"}
     news = {"new_events": 1}
     return Schedule(name="nightly", cron="0 2 * * *", kind="train", params=order, condition=news, enabled=False)
-
-
-def _pins(settings: Settings) -> dict[str, str]:
-    return pins_in(settings.model_version, names_in(settings.enabled_models))
-
-
-def _check_zone(name: str) -> None:
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise Invalid(
-            f"there is no time zone {name!r}; set SHOPKEEPER_TIMEZONE to one like Europe/London", field="timezone"
-        ) from error
-
-
-def _clock(meta: Meta, settings: Settings) -> Clock:
-    kind = meta.get("shop.kind")
-    if kind == "telecom":
-        return telecom_clock(meta, settings.live_speed)
-    return shop_clock(meta, settings.live_speed) if kind == "retail" else SystemClock()
