@@ -23,7 +23,7 @@ from shopkeeper.stores.sql import Database, translate
 
 KEPT = frozenset({"rules", "segments", "webhooks", "schedules", "jobs", "job_events"})
 """Every other table is replaced, those that are not thought of here as well."""
-KEPT_FACTS = ("shop.id", "profiles.seeded", "schedules.seeded", "simulation.config")
+KEPT_FACTS = ("shop.id", "profiles.seeded", "schedules.seeded", "simulation.config", "erase.unswept")
 _OTHER = "other"
 
 
