@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import shutil
 import signal
@@ -20,10 +21,10 @@ from api_server import Running, serving
 from dying_regeneration import PLACES
 from small_telecom import SMALL, small_telecom
 
-from shopkeeper import bootstrap
-from shopkeeper.bootstrap import FIRST_MODELS
+from shopkeeper.bootstrap import FIRST_MODELS, open_shop
 from shopkeeper.core.errors import Unavailable
 from shopkeeper.operations.telecom import made_of
+from shopkeeper.settings import Settings
 from shopkeeper.sources.simulator.config import SimConfig
 from shopkeeper.stores import schema
 
@@ -271,7 +272,7 @@ def test_a_shop_that_cannot_change_over_says_so_and_does_at_the_next_start(
         raise Unavailable("the database cannot answer: disk full")
 
     with serving(home, kind="telecom", live_speed=0.0) as running:
-        monkeypatch.setattr(bootstrap, "_furnished", refuse)
+        monkeypatch.setattr("shopkeeper.bootstrap.shop.furnished", refuse)
         job_id = running.http.post(f"{V1}/data/regenerate", params={"seed": 9}).json()["job_id"]
         while (answer := running.http.get(f"{V1}/jobs/{job_id}")).status_code == 200:
             assert answer.json()["status"] in ("queued", "running")
@@ -282,6 +283,30 @@ def test_a_shop_that_cannot_change_over_says_so_and_does_at_the_next_start(
         monkeypatch.undo()
     with serving(home, kind="telecom", live_speed=0.0) as again:
         is_other_world(again, 9, SMALL)
+
+
+def test_a_shop_that_is_being_stopped_changes_over_at_the_next_start(home: Path) -> None:
+    async def run() -> None:
+        settings = Settings(home=home, live_speed=0.0)
+        shop, stopping = open_shop(settings), asyncio.Event()
+        built, loop = shop.regeneration._change, asyncio.get_running_loop()
+
+        def stopped_meanwhile(job_id: str) -> None:
+            loop.call_soon_threadsafe(stopping.set)
+            asyncio.run_coroutine_threadsafe(asyncio.sleep(0), loop).result(30)  # the stop has begun
+            built(job_id)
+
+        shop.regeneration._change = stopped_meanwhile
+        await shop.start()
+        job = await asyncio.to_thread(shop.regeneration.submit, seed=9)
+        await stopping.wait()
+        await shop.stop()
+        again = open_shop(settings)  # the home is free
+        assert made_of(again.meta).seed == 9
+        assert again.jobs.get(job.job_id).status == "done"
+        await again.stop()
+
+    asyncio.run(run())
 
 
 @pytest.mark.parametrize("place", PLACES)
