@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 @click.option("--epochs", type=int, help="Of the new model.  [default: 2]")
 @click.option("--temperature", type=float, help="Of the new model.  [default: 0.2]")
 @click.option("--learning-rate", type=float, help="Of the new model.")
+@click.option("--warm", is_flag=True, help="The new model begins with what the one that serves has learned.")
 @click.option("--fusion-epochs", type=int, help="Of the fused score.  [default: 3]")
 @click.option("--detach", is_flag=True, help="Begin and return; needs a live server.")
 @with_shop()
@@ -36,6 +37,7 @@ def command(
     epochs: int | None,
     temperature: float | None,
     learning_rate: float | None,
+    warm: bool,
     fusion_epochs: int | None,
     detach: bool,
 ) -> None:
@@ -49,6 +51,7 @@ def command(
         "retrain_epochs": epochs,
         "temperature": temperature,
         "learning_rate": learning_rate,
+        "warm_start": True if warm else None,
         "fusion_epochs": fusion_epochs,
     }
     given = {name: value for name, value in asked.items() if value is not None}

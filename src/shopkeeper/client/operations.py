@@ -51,8 +51,8 @@ class OperationDoors(Wire):
 
     def refresh(self, mode: str = "embedding_only", **form: Any) -> Job:
         """Begins to make all vectors anew. `form`: graph_scope, sample_ratio, random_seed, include_edge_timestamp,
-        retrain_epochs, fusion_epochs, temperature, learning_rate. Raises Busy while one is under way, Conflict when
-        there is no model to embed with."""
+        retrain_epochs, fusion_epochs, temperature, learning_rate, warm_start. Raises Busy while one is under way,
+        Conflict when there is no model to embed with."""
         return self._begun("graph/refresh", {"mode": mode, **form})
 
     def train_hgt(self, **form: Any) -> Job:

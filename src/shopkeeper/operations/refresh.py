@@ -164,7 +164,8 @@ def scope_of(order: RefreshOrder) -> Scope:
 
 def _training(order: RefreshOrder) -> dict[str, Any]:
     rate = {} if order.learning_rate is None else {"learning_rate": order.learning_rate}
-    return {"epochs": order.retrain_epochs, "temperature": order.temperature, "timed": scope_of(order).timed, **rate}
+    asked = {"epochs": order.retrain_epochs, "temperature": order.temperature, "warm_start": order.warm_start}
+    return {**asked, "timed": scope_of(order).timed, **rate}
 
 
 def _source(order: RefreshOrder) -> dict[str, Any]:

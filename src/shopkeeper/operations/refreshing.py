@@ -33,7 +33,7 @@ class RefreshOrder(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """`embedding_only`: vectors anew with the model that serves; `full_retrain`: a new model first. `graph_scope`
     sampled: of a share `sample_ratio` (0.5 when left out) of the events, drawn by `random_seed`.
     `include_edge_timestamp` false: when things happened is not read. `retrain_epochs`, `temperature` and
-    `learning_rate` are those of the new model.
+    `learning_rate` are those of the new model, which with `warm_start` begins with what the champion has learned.
     """
 
     mode: Literal["embedding_only", "full_retrain"] = "embedding_only"
@@ -45,6 +45,7 @@ class RefreshOrder(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     fusion_epochs: Annotated[int, Meta(ge=1, le=100)] = 3
     temperature: Annotated[float, Meta(gt=0, le=5)] = 0.2
     learning_rate: Annotated[float, Meta(gt=0, le=1)] | None = None
+    warm_start: bool = False
 
     @property
     def stages(self) -> list[Stage]:

@@ -63,6 +63,7 @@ class Hgt:
         training_mode: Annotated[
             Literal["full_graph", "sampled", "metis_sampling"], _about("Whole graphs, neighbourhoods, or METIS parts")
         ] = "full_graph"
+        warm_start: Annotated[bool, _about("Begin with what the champion has learned, where there is one")] = False
         metis_num_parts: Annotated[int, _about("Parts of the graph, in mode metis_sampling", ge=2, le=100)] = 4
         metis_imbalance_factor: Annotated[float, _about("How much larger a part may be than even", ge=0, le=1)] = 0.01
         metis_seed: Annotated[
@@ -72,6 +73,10 @@ class Hgt:
         metis_partition_id: Annotated[Annotated[int, msgspec.Meta(ge=0)] | None, _about("Train on this part only")] = (
             None
         )
+
+        @property
+        def shape(self) -> Shape:
+            return Shape(self.width, self.dims, self.heads, self.layers, self.norm, self.timed)
 
         def __post_init__(self) -> None:
             if self.train_ratio + self.val_ratio >= 1:
@@ -86,7 +91,8 @@ class Hgt:
         self.seed = seed
 
     def fit(self, data: GraphRows, report: Report) -> HgtModel:
-        """Raises Unavailable without torch, Conflict with too little to learn from, Invalid when it diverges."""
+        """With `data.champion` a warm start: the family reads it where `warm_start` is asked for. Raises Unavailable
+        without torch, Conflict with too little to learn from, Invalid when it diverges."""
         try:
             from shopkeeper.profiles.graph.fitting import Parting, Plan, train
         except ModuleNotFoundError as error:
@@ -99,7 +105,7 @@ class Hgt:
         seed = self.seed if p.metis_seed is None else p.metis_seed
         parting = Parting(p.metis_num_parts, p.metis_imbalance_factor, seed, p.metis_recursive, p.metis_partition_id)
         plan = Plan(
-            shape=Shape(p.width, p.dims, p.heads, p.layers, p.norm, p.timed),
+            shape=p.shape,
             recent=p.recent,
             mode=p.training_mode,
             epochs=p.epochs,

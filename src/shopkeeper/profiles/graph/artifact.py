@@ -33,7 +33,8 @@ def ranked_types(schema: GraphSchema) -> tuple[str, ...]:
 @dataclass(frozen=True)
 class HgtModel:
     """`encoders` of every node type; `heads` of users and items. `reference` (us): the moment of `item_vectors`.
-    `summary`: how the training went (docs/graph.md)."""
+    `summary`: how the training went (docs/graph.md). `learned` and `shape`: the numbers as they were learned, from
+    which another training can begin (`warm`); nothing that serves reads them."""
 
     schema: GraphSchema
     encoders: Mapping[str, TypeEncoder]
@@ -44,6 +45,8 @@ class HgtModel:
     item_ids: tuple[str, ...] = ()
     item_vectors: Floats = field(default_factory=lambda: np.zeros((0, 0), dtype=np.float32))
     summary: Mapping[str, Any] = field(default_factory=dict)
+    shape: Shape | None = None
+    learned: Mapping[str, Floats] = field(default_factory=dict)
 
     feature_names: ClassVar[tuple[str, ...]] = ()
 
@@ -90,7 +93,7 @@ class HgtModel:
         layers = tuple(_plain(parameters.fold(numbers, schema, shape, at, np)) for at in range(shape.layers))
         named = (USER, *ranked_types(schema))
         heads = {name: _plain_head(parameters.head(numbers, name, offset=name != USER)) for name in named}
-        return cls(schema, encoders, layers, heads, **more)
+        return cls(schema, encoders, layers, heads, shape=shape, learned=dict(numbers), **more)
 
     def save(self, folder: Path) -> None:
         storing.write(self, folder)

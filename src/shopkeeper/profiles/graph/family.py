@@ -23,6 +23,7 @@ from shopkeeper.profiles.graph.rows import GraphHoldout, GraphRows, inputs_of
 from shopkeeper.profiles.graph.schema import USER
 from shopkeeper.profiles.graph.tables import NodeTable
 from shopkeeper.profiles.graph.targets import split_at, window
+from shopkeeper.profiles.graph.warm import champion_of
 from shopkeeper.quality import gate
 
 _GOLDEN_ITEMS = 5
@@ -35,7 +36,8 @@ class GraphFamily:
     name: ClassVar[str] = "graph"
 
     def data(self, context: TrainingContext, params: Any, report: Report) -> TrainingData:
-        """Raises Invalid (source, scope), Conflict when there are too few events to learn from."""
+        """Raises Invalid (source, scope, a warm start of another shape), Conflict when there are too few events to
+        learn from."""
         kind = context.source.get("kind", "shop")
         if kind != "shop":
             raise Invalid(f"a graph model learns from the shop's own log, not from source kind {kind!r}", field="kind")
@@ -50,7 +52,8 @@ class GraphFamily:
             f"naive_{name}": value for name, value in measure(popularity(known), known, later, context.seed).items()
         }
         links = {str(relation): int(each.new.sum()) for relation, each in later.links.items()}
-        rows = GraphRows(known, reading.ids, reading.tables, split, links)
+        champion, begun = champion_of(context, wanted.shape, split.until) if wanted.warm_start else (None, "")
+        rows = GraphRows(known, reading.ids, reading.tables, split, links, champion, begun)
         holdout = GraphHoldout(rows.graph, reading.ids, reading.tables, later, naive, context.seed)
         facts = {
             "rows": len(known),
@@ -64,6 +67,7 @@ class GraphFamily:
             "sample_ratio": scope.ratio,
             "refused": len(reading.refused),
             "fingerprint": reading.fingerprint(),
+            **({"warm_start": begun} if begun else {}),
         }
         return TrainingData(rows, holdout, golden_of(rows), facts)
 

@@ -28,6 +28,7 @@ from shopkeeper.profiles.graph.schema import USER
 from shopkeeper.profiles.graph.starting import spectral, takers
 from shopkeeper.profiles.graph.steps import Ground, ground_of, loss_of
 from shopkeeper.profiles.graph.targets import Window, window
+from shopkeeper.profiles.graph.warm import check_shape, warmed
 
 Mode = Literal["full_graph", "sampled", "metis_sampling"]
 
@@ -70,6 +71,8 @@ def train(rows: GraphRows, plan: Plan, seed: int, report: Report) -> HgtModel:
     random = np.random.default_rng(seed)
     past = rows.graph.before(rows.split.train_end)
     device = "cuda" if torch.cuda.is_available() else "cpu"  # a shop that is to stay on the CPU hides the others
+    if plan.mode == "metis_sampling":
+        report(0, 1, message="partition of the graph")
     grounds, sampling = _grounds(rows, past, plan, device)
     steps = sum(ground.count() for ground in grounds)
     if not steps:
@@ -98,7 +101,7 @@ def _epochs(
     random: np.random.Generator,
     report: Report,
 ) -> _Course:
-    """Leaves the learner as it was after its best epoch."""
+    """Leaves the learner as it was after its best epoch; 0: what a warm start began with."""
     optimizer = torch.optim.AdamW(learner.parameters(), lr=plan.learning_rate, weight_decay=plan.decay)
     # The rate rises for a seventh of the steps and then falls: few steps are enough.
     pace = torch.optim.lr_scheduler.OneCycleLR(
@@ -106,6 +109,11 @@ def _epochs(
     )
     losses: list[float] = []
     kept, best, best_score, measured = deepcopy(learner.state_dict()), 0, -np.inf, Metrics()
+    if later[0].champion is not None:
+        learner.eval()
+        measured = _measured(learner, *later, plan.recent)
+        score = _score(measured)
+        best_score = score if isfinite(score) else best_score
     for epoch in range(1, plan.epochs + 1):
         learner.train()
         total, done = 0.0, 0
@@ -120,7 +128,7 @@ def _epochs(
         found = _measured(learner, *later, plan.recent)
         told = {"loss": losses[-1], **{f"val_{name}": found[name] for name in ("auc", "recall@20") if name in found}}
         report(epoch, plan.epochs, told, message=f"epoch {epoch} of {plan.epochs}", epoch=True)
-        score = found.get("recall@20", float("nan")) + found.get("auc", float("nan"))
+        score = _score(found)
         if not isfinite(score) or score > best_score:
             kept, best, measured = deepcopy(learner.state_dict()), epoch, found
             best_score = score if isfinite(score) else best_score
@@ -128,6 +136,10 @@ def _epochs(
             break
     learner.load_state_dict(kept)
     return _Course(losses, best, measured)
+
+
+def _score(found: Metrics) -> float:
+    return found.get("recall@20", float("nan")) + found.get("auc", float("nan"))
 
 
 def _step(learner: Learner, optimizer: Any, step: Any, plan: Plan, epoch: int) -> float:
@@ -199,7 +211,11 @@ def _learner(rows: GraphRows, past: HeteroGraph, plan: Plan, random: np.random.G
     )
     for kind, at in common.items():
         encoders[kind] = replace(encoders[kind], id_vectors=spectral(takings[kind], width, seed)[at])
-    return Learner(schema, encoders, rows.ids, rows.tables, plan.shape, random, drop=plan.drop, forget=plan.forget)
+    how: dict[str, Any] = {"drop": plan.drop, "forget": plan.forget}
+    if rows.champion is not None:
+        check_shape(rows.champion, plan.shape)
+        encoders, how["begun"] = warmed(encoders, rows.champion), rows.champion.learned
+    return Learner(schema, encoders, rows.ids, rows.tables, plan.shape, random, **how)
 
 
 def _known(graph: HeteroGraph, node_type: str) -> Any:
@@ -235,6 +251,7 @@ def _published(
         "duration_seconds": seconds,
         "node_counts": dict(rows.graph.nodes),
         "encoders": facts_of(model.encoders),
+        "warm_start": rows.begun or None,
     }
     return replace(
         model,

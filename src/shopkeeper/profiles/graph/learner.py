@@ -19,6 +19,9 @@ from shopkeeper.profiles.graph.parameters import Shape
 from shopkeeper.profiles.graph.schema import GraphSchema
 from shopkeeper.profiles.graph.starting import nearly_linear
 from shopkeeper.profiles.graph.tables import NodeTable
+from shopkeeper.profiles.graph.weights import Floats
+
+_NOTHING: Mapping[str, Floats] = {}
 
 
 class TypeInputs(torch.nn.Module):
@@ -73,7 +76,7 @@ class TypeInputs(torch.nn.Module):
 
 
 class Learner(torch.nn.Module):
-    """Of one schema. `recent` goes into the model unchanged."""
+    """Of one schema. `begun`: numbers that were learned before, by name; the others are drawn."""
 
     def __init__(
         self,
@@ -86,12 +89,13 @@ class Learner(torch.nn.Module):
         *,
         drop: float,
         forget: float,
+        begun: Mapping[str, Floats] = _NOTHING,
     ) -> None:
         super().__init__()
         self.shape = shape
-        self.layers = HgtLayers(
-            schema, shape, random, drop, nearly_linear(parameters.initial(schema, shape, random), random)
-        )
+        drawn = nearly_linear(parameters.initial(schema, shape, random), random)
+        numbers = {name: begun.get(name, array) for name, array in drawn.items()}
+        self.layers = HgtLayers(schema, shape, random, drop, numbers)
         self._types = list(encoders)
         self.encoders = torch.nn.ModuleList(
             TypeInputs(encoder, ids.get(name, ()), tables[name], forget) for name, encoder in encoders.items()

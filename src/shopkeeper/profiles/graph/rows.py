@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from shopkeeper.core.protocols import Metrics
+from shopkeeper.profiles.graph.artifact import HgtModel
 from shopkeeper.profiles.graph.hetero import HeteroGraph
 from shopkeeper.profiles.graph.model import GraphWeights
 from shopkeeper.profiles.graph.tables import NodeTable
@@ -16,13 +17,16 @@ from shopkeeper.profiles.graph.weights import Floats
 @dataclass(frozen=True)
 class GraphRows:
     """`graph` ends at `split.until`: the test is not in it. `ids` and `tables` by node type; users have no ids.
-    `test_links`: how many new links of each relation the test has, for the summary."""
+    `test_links`: how many new links of each relation the test has, for the summary. `champion`: what a warm start
+    begins with; `begun` says which it is, or why there is none (`warm`)."""
 
     graph: HeteroGraph
     ids: Mapping[str, tuple[str, ...]]
     tables: Mapping[str, NodeTable]
     split: Split
     test_links: Mapping[str, int] = field(default_factory=dict)
+    champion: HgtModel | None = None
+    begun: str = ""
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from shopkeeper.core.errors import Invalid
 from shopkeeper.profiles.graph.encoders import TypeEncoder
 from shopkeeper.profiles.graph.fields import AnyField
 from shopkeeper.profiles.graph.hetero import BUCKETS
+from shopkeeper.profiles.graph.parameters import Shape
 from shopkeeper.profiles.graph.schema import GraphSchema, Relation
 from shopkeeper.profiles.graph.weights import Head, Layer, RelationWeights, TypeWeights
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from shopkeeper.profiles.graph.artifact import HgtModel
 
 ARRAYS, FACTS, SUMMARY = "weights.npz", "graph.json", "summary.json"
+_LEARNED = "learned/"
 OF_TYPE = ("query_w", "query_b", "out_w", "out_b")
 OF_RELATION = ("key_w", "key_b", "key_time", "value_w", "value_b", "value_time")
 
@@ -37,6 +39,7 @@ class _Facts(msgspec.Struct, kw_only=True):
     recent: int
     reference: int
     item_ids: tuple[str, ...]
+    shape: Shape | None = None
 
 
 def write(model: HgtModel, folder: Path) -> None:
@@ -52,6 +55,7 @@ def write(model: HgtModel, folder: Path) -> None:
         recent=model.recent,
         reference=model.reference,
         item_ids=model.item_ids,
+        shape=model.shape,
     )
     np.savez(folder / ARRAYS, allow_pickle=False, **_arrays(model))
     (folder / FACTS).write_bytes(msgspec.json.encode(facts))
@@ -71,6 +75,7 @@ def _arrays(model: HgtModel) -> dict[str, NDArray[Any]]:
                 arrays |= {f"{at}/{name}/norm{k}": array for k, array in enumerate(of_type.norm)}
         for relation, numbers in layer.relations.items():
             arrays |= {f"{at}/{relation}/{what}": getattr(numbers, what) for what in OF_RELATION}
+    arrays |= {f"{_LEARNED}{name}": array for name, array in model.learned.items()}
     for name, head in model.heads.items():
         arrays |= {f"head/{name}/weight": head.weight, f"head/{name}/bias": head.bias}
         if head.offset_w is not None:
@@ -94,6 +99,10 @@ def read(folder: Path) -> dict[str, Any]:
             "reference": facts.reference,
             "item_ids": facts.item_ids,
             "item_vectors": arrays["item_vectors"],
+            "shape": facts.shape,
+            "learned": {
+                name.removeprefix(_LEARNED): array for name, array in arrays.items() if name.startswith(_LEARNED)
+            },
             "summary": json.loads((folder / SUMMARY).read_text(encoding="utf-8")),
         }
     except (OSError, KeyError, msgspec.MsgspecError, ValueError) as error:
