@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -276,9 +277,15 @@ def test_a_training_tells_its_summary(shop: Running) -> None:
 
 def test_parts_are_sampled_and_told(shop: Running) -> None:
     form = {"epochs": 1, "training_mode": "metis_sampling", "metis_num_parts": 2, "metis_seed": 5}
-    told = shop.http.post(TRAIN, json=form, params={"wait": True}, timeout=240).json()["summary"]
+    with shop.http.stream("GET", f"{V1}/operations/stream", timeout=240) as answer:
+        stream = messages(answer)
+        next(stream)
+        told = shop.http.post(TRAIN, json=form, params={"wait": True}, timeout=240).json()["summary"]
+        training = (one["payload"]["event"] for one in stream if one["channel"] == "hgt_training")
+        seen = list(itertools.takewhile(lambda event: event not in ("complete", "failed"), training))
     assert told["sampling_stats"]
     assert (told["metis_num_parts"], told["metis_seed"]) == (2, 5)
+    assert seen.index("start") < seen.index("sampling_start") < seen.index("sampling_complete") < seen.index("epoch")
 
 
 # -- faults
