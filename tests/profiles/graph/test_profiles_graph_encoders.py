@@ -80,6 +80,24 @@ def test_a_text_of_items_is_taken_apart_into_words_and_one_of_users_is_not() -> 
     assert fitted_fields("user", table) == ()
 
 
+def test_one_boundless_value_does_not_make_a_field_infinite() -> None:
+    """Attributes come from anybody: a version must still be written, and say something of the others."""
+    odd: list[dict] = [{"age": 1e200, "spent": -1e308, "weeks": [1e300, -1e308]}, {"age": 10**400}]
+    table = table_of([*rows(), *odd])
+    made = encoder(table=table)
+    for each in made.fields:
+        if isinstance(each, Number | Series):
+            assert np.isfinite((each.mean, each.spread)).all(), each
+    assert np.isfinite(made((), table)).all()
+    assert np.isnan(table.numbers["age"][-1]), "a whole number larger than any float is not known"
+
+
+def test_a_series_that_only_few_have_is_not_learned() -> None:
+    few = [{"weeks": [float(at), 2.0, 3.0]} for at in range(LEAST - 1)] + [{}] * 30
+    assert fitted_fields("user", table_of(few)) == ()
+    assert len(fitted_fields("user", table_of([*few, {"weeks": [9.0]}]))) == 1
+
+
 def test_what_is_not_known_is_met_and_said() -> None:
     made = encoder()
     odd = table_of([{"age": 30, "plan": "plus"}, {"age": float("nan")}, {"plan": "never seen"}, {"weeks": [1e30, 2.0]}])

@@ -106,11 +106,46 @@ def test_what_a_user_has_is_not_shown_again() -> None:
     assert found["ndcg@10"] == 1.0
 
 
-def test_negatives_are_pairs_that_never_came_unless_there_are_none() -> None:
+def test_negatives_are_pairs_that_never_came_and_there_may_be_none() -> None:
     random, n = np.random.default_rng(0), 6
-    user = np.repeat(np.arange(3, dtype=np.int32), 50)
+    user = np.repeat(np.arange(4, dtype=np.int32), 50)
     taken = np.array([0, 1, 2, n + 5, *range(2 * n, 3 * n)])
     wrong = negatives(user, taken, n, random)
-    assert (wrong[user == 0] >= 3).all()
+    assert set(wrong[user == 0].tolist()) == {3, 4, 5}
     assert (wrong[user == 1] != 5).all()
-    assert ((wrong >= 0) & (wrong < n)).all()
+    assert (wrong[user == 2] == -1).all(), "who has taken everything"
+    assert set(wrong[user == 3].tolist()) == set(range(n))
+    # all but one of many: drawing alone would hardly find it
+    assert negatives(np.zeros(9, dtype=np.int32), np.arange(4999), 5000, random).tolist() == [4999] * 9
+
+
+def test_what_a_user_had_before_is_nobodys_negative() -> None:
+    """A user who has taken all products but one of two: the other one is all that the new link is told from."""
+    products = 12
+    graph = graph_of([(0, item, 1) for item in range(products - 2)] + [(0, products - 2, 10)], products=products)
+    scores = np.where(np.arange(products) == products - 1, -1.0, 5.0)
+    scores[products - 2] = 0.0
+    vectors = {"user": np.ones((4, 1), np.float32), "product": scores.astype(np.float32)[:, None]}
+    found = measure(vectors, graph.before(10), window(graph, 10, 20))
+    assert found["auc"] == 1.0
+    assert found[f"neg_mean {ORDER}"] == -1.0
+
+
+def test_links_of_who_has_taken_everything_are_not_measured_against_anything() -> None:
+    graph = graph_of([(0, 0, 1), (0, 1, 10), (1, 0, 11)], products=2)
+    found = measure(popularity(graph.before(10)), graph.before(10), window(graph, 10, 20))
+    assert found["auc"] == 1.0, "user 1 alone is left"
+    alone = measure(popularity(graph.before(10)), graph.before(10), window(graph, 10, 11))
+    assert np.isnan(alone["auc"])
+    assert alone["recall@20"] == 1.0
+
+
+def test_many_items_are_ranked_in_pieces_of_bounded_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = graph_of(
+        [(user, user % 7, 1 + user % 3) for user in range(4)] + [(u, 8 + u, 10) for u in range(4)], products=12
+    )
+    vectors = {name: np.random.default_rng(3).random((n, 3)).astype(np.float32) for name, n in graph.nodes.items()}
+    before, later = graph.before(10), window(graph, 10, 20)
+    whole = measure(vectors, before, later)
+    monkeypatch.setattr("shopkeeper.profiles.graph.measures._SCORES", 1)
+    assert measure(vectors, before, later) == whole

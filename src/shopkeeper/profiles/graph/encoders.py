@@ -28,6 +28,8 @@ SMALL = 0.05
 """The spread of learned numbers before training: an attribute begins by saying little."""
 BINS = 8
 _SKEWED = 2.0
+_LARGEST = 1e90
+"""Beyond it one value would make a mean or a spread infinite, and with it the whole field."""
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 
 
@@ -93,7 +95,7 @@ _MAPS = ("first", "second", "third", "out")
 
 
 def _number(name: str, values: NDArray[np.float64]) -> Number | None:
-    known = values[np.isfinite(values)]
+    known = np.clip(values[np.isfinite(values)], -_LARGEST, _LARGEST)
     if len(known) < LEAST or known.min() == known.max():
         return None
     spread = float(known.std())
@@ -146,8 +148,8 @@ def _several(name: str, lists: Sequence[tuple[str, ...]]) -> Several | None:
 
 
 def _series(name: str, series: Sequence[tuple[float, ...]]) -> Series | None:
-    every = np.array([value for values in series for value in values], dtype=np.float64)
-    if len(every) < LEAST or every.min() == every.max():
+    every = np.clip([value for values in series for value in values], -_LARGEST, _LARGEST)
+    if sum(map(bool, series)) < LEAST or every.min() == every.max():
         return None
     return Series(name=name, mean=float(every.mean()), spread=float(every.std()))
 

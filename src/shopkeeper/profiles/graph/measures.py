@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from shopkeeper.core.protocols import Metrics
 from shopkeeper.profiles.graph.hetero import HeteroGraph
 from shopkeeper.profiles.graph.schema import Relation
-from shopkeeper.profiles.graph.targets import Window, target_relations
+from shopkeeper.profiles.graph.targets import Links, Window, distinct, target_relations
 from shopkeeper.profiles.graph.weights import Floats
 from shopkeeper.quality import ranking
 from shopkeeper.quality.classification import auc
@@ -26,6 +26,9 @@ K, K_NDCG = 20, 10
 MOST_USERS = 2000
 MOST_LINKS = 50_000
 _CHUNK = 512
+_SCORES = 1 << 23
+"""So many scores are held at once: with many items fewer users are ranked at a time."""
+_TRIES = 20
 _PARTS = ("auc", "pos_mean", "neg_mean")
 
 
@@ -36,8 +39,9 @@ def measure(vectors: Vectors, graph: HeteroGraph, window: Window, seed: int = 0)
     random = np.random.default_rng(seed)
     found: Metrics = {}
     total = weight = 0.0
+    taken = {kind: _taken(graph, kind, links) for kind, links in window.by_kind.items()}
     for relation in window.links:
-        each, n = _of_relation(vectors, window, relation, random)
+        each, n = _of_relation(vectors, window, relation, taken[relation.target], random)
         found |= {f"{part} {relation}": value for part, value in each.items()}
         if n:
             total, weight = total + n * each["auc"], weight + n
@@ -59,14 +63,19 @@ def negatives(
     user: NDArray[np.int32], taken: NDArray[np.int64], n_items: int, random: np.random.Generator
 ) -> NDArray[np.int32]:
     """An item for each user (m,), drawn evenly, none of which the user has taken: `taken` are keys user * n_items +
-    item, in order. After thirty tries it is what was drawn: somebody may have taken everything."""
+    item, in order. -1: nothing is left."""
     drawn = random.integers(0, n_items, len(user), dtype=np.int32)
-    for _ in range(30):
-        key = user.astype(np.int64) * n_items + drawn
-        bad = np.flatnonzero(_among(key, taken))
-        if not len(bad):
-            break
-        drawn[bad] = random.integers(0, n_items, len(bad), dtype=np.int32)
+    open_ = np.arange(len(user))
+    for _ in range(_TRIES):
+        open_ = open_[_among(user[open_].astype(np.int64) * n_items + drawn[open_], taken)]
+        if not len(open_):
+            return drawn
+        drawn[open_] = random.integers(0, n_items, len(open_), dtype=np.int32)
+    for one in np.unique(user[open_]).tolist():  # who has taken nearly everything
+        mine = open_[user[open_] == one]
+        first, last = np.searchsorted(taken, (one * n_items, (one + 1) * n_items))
+        left = np.setdiff1d(np.arange(n_items), taken[first:last] - one * n_items)
+        drawn[mine] = random.choice(left, len(mine)) if len(left) else -1
     return drawn
 
 
@@ -79,6 +88,17 @@ def popularity(graph: HeteroGraph) -> Vectors:
     return vectors
 
 
+def _taken(graph: HeteroGraph, kind: str, links: Links) -> NDArray[np.int64]:
+    """Keys user * n_items + item, in order, of all that users have taken of a kind, before the window and in it."""
+    n = max(graph.nodes[kind], 1)
+    keys = [links.user.astype(np.int64) * n + links.item]
+    for relation in target_relations(graph.schema):
+        if relation.target == kind:
+            edges = graph.edges[relation.reverse]
+            keys.append(edges.target.astype(np.int64) * n + edges.source)
+    return distinct(np.concatenate(keys))
+
+
 def _among(key: NDArray[np.int64], ordered: NDArray[np.int64]) -> NDArray[np.bool_]:
     if not len(ordered):
         return np.zeros(len(key), dtype=np.bool_)
@@ -87,18 +107,20 @@ def _among(key: NDArray[np.int64], ordered: NDArray[np.int64]) -> NDArray[np.boo
 
 
 def _of_relation(
-    vectors: Vectors, window: Window, relation: Relation, random: np.random.Generator
+    vectors: Vectors, window: Window, relation: Relation, taken: NDArray[np.int64], random: np.random.Generator
 ) -> tuple[dict[str, float], int]:
-    links, every = window.links[relation], window.by_kind[relation.target]
+    links = window.links[relation]
     at = np.flatnonzero(links.new)
     if len(at) > MOST_LINKS:
         at = random.choice(at, MOST_LINKS, replace=False)
     if not len(at):
         return dict.fromkeys(_PARTS, float("nan")), 0
     users, items = vectors["user"], vectors[relation.target]
-    user, n = links.user[at], len(items)
-    taken = every.user.astype(np.int64) * n + every.item  # in order: links are
-    wrong = negatives(user, taken, n, random)
+    wrong = negatives(links.user[at], taken, len(items), random)
+    at, wrong = at[wrong >= 0], wrong[wrong >= 0]  # who has taken everything tells nothing apart
+    if not len(at):
+        return dict.fromkeys(_PARTS, float("nan")), 0
+    user = links.user[at]
     good = np.einsum("ij,ij->i", users[user], items[links.item[at]])
     bad = np.einsum("ij,ij->i", users[user], items[wrong])
     label = np.repeat([1.0, 0.0], len(at))
@@ -114,8 +136,9 @@ def _ranked(vectors: Vectors, graph: HeteroGraph, window: Window, random: np.ran
             users = np.sort(random.choice(users, MOST_USERS, replace=False))
         truth = [links.item[a:b][links.new[a:b]] for a, b in zip(*_spans(links.user, users), strict=True)]
         slates = np.full((len(users), K), -1, dtype=np.int32)
-        for start in range(0, len(users), _CHUNK):
-            part = users[start : start + _CHUNK]
+        chunk = max(1, min(_CHUNK, _SCORES // max(graph.nodes[kind], 1)))
+        for start in range(0, len(users), chunk):
+            part = users[start : start + chunk]
             scores = vectors["user"][part] @ vectors[kind].T
             _hide(scores, graph, kind, part)
             slates[start : start + len(part)] = _best(scores)

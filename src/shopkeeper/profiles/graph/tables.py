@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+_LARGEST = float(np.finfo(np.float64).max)
+
 
 @dataclass(frozen=True)
 class NodeTable:
@@ -64,7 +66,7 @@ def _kind(value: Any) -> str | None:
     if isinstance(value, bool | str):
         return "words"
     if isinstance(value, int | float):
-        return "numbers" if abs(float(value)) < np.inf else None
+        return "numbers" if abs(value) <= _LARGEST else None  # whole numbers of JSON have no bound
     if isinstance(value, list | tuple) and value:
         if all(isinstance(part, str) for part in value):
             return "lists"

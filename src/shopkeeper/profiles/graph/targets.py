@@ -59,13 +59,13 @@ def window(graph: HeteroGraph, moment: int, end: int) -> Window:
         n = max(graph.nodes[relation.target], 1)
         key = edges.target.astype(np.int64) * n + edges.source
         before, after = edges.time < moment, (edges.time >= moment) & (edges.time < end)
-        mine, old = _distinct(key[after]), _distinct(key[before])
+        mine, old = distinct(key[after]), distinct(key[before])
         links[relation] = _links(mine, old, n)
         pairs.setdefault(relation.target, []).append(mine)
         known.setdefault(relation.target, []).append(old)
     by_kind = {
         kind: _links(
-            _distinct(np.concatenate(pairs[kind])), _distinct(np.concatenate(known[kind])), max(graph.nodes[kind], 1)
+            distinct(np.concatenate(pairs[kind])), distinct(np.concatenate(known[kind])), max(graph.nodes[kind], 1)
         )
         for kind in pairs
     }
@@ -79,7 +79,7 @@ def _links(key: NDArray[np.int64], old: NDArray[np.int64], n: int) -> Links:
     return Links((key // n).astype(np.int32), (key % n).astype(np.int32), new)
 
 
-def _distinct(keys: NDArray[np.int64]) -> NDArray[np.int64]:
+def distinct(keys: NDArray[np.int64]) -> NDArray[np.int64]:
     """Ascending. `np.unique` says the same in fifteen times the time: it hashes."""
     keys = np.sort(keys)
     return keys[np.diff(keys, prepend=-1) > 0]
