@@ -15,8 +15,9 @@ from shopkeeper.core.batch import EventBatch
 from shopkeeper.profiles.graph.adjacency import LiveGraph
 from shopkeeper.profiles.graph.artifact import HgtModel
 from shopkeeper.profiles.graph.embedding import compute
-from shopkeeper.profiles.graph.incremental import Incremental, Pace
+from shopkeeper.profiles.graph.incremental import Incremental
 from shopkeeper.profiles.graph.inference import vectors_of
+from shopkeeper.profiles.graph.pace import Pace
 from shopkeeper.profiles.graph.reads import reads_of
 from shopkeeper.profiles.graph.schema import CATEGORY, USER
 from shopkeeper.profiles.graph.states import Kept

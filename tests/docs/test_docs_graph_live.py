@@ -7,7 +7,7 @@ from pathlib import Path
 
 from shopkeeper.profiles.graph import service
 from shopkeeper.profiles.graph.drift import Detector
-from shopkeeper.profiles.graph.incremental import Pace
+from shopkeeper.profiles.graph.pace import Pace
 from shopkeeper.settings import Settings
 
 PAGE = (Path(__file__).parents[2] / "docs" / "graph-live.md").read_text(encoding="utf-8")

@@ -60,7 +60,7 @@ from shopkeeper.profiles.defaults import RETAIL
 from shopkeeper.profiles.fusion.past import CONSENT_DEFAULT
 from shopkeeper.profiles.graph.build import Scope
 from shopkeeper.profiles.graph.drift import Detector
-from shopkeeper.profiles.graph.incremental import Pace
+from shopkeeper.profiles.graph.pace import Pace
 from shopkeeper.profiles.graph.service import GraphService
 from shopkeeper.profiles.personal import Personal
 from shopkeeper.profiles.segments import Segments

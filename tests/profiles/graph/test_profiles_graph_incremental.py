@@ -12,11 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from live_log import ITEMS, USERS, LiveLog
 
-from shopkeeper.profiles.graph import incremental
+from shopkeeper.core.errors import Unavailable
+from shopkeeper.profiles.graph import looking, telling
 from shopkeeper.profiles.graph.adjacency import LiveGraph
 from shopkeeper.profiles.graph.incoming import Ints
-from shopkeeper.profiles.graph.incremental import Incremental, Pace
+from shopkeeper.profiles.graph.incremental import Incremental
 from shopkeeper.profiles.graph.inference import embed_all
+from shopkeeper.profiles.graph.pace import Pace
 from shopkeeper.profiles.graph.schema import CATEGORY, USER, GraphSchema, Relation
 from shopkeeper.profiles.graph.tables import NodeTable, table_of
 
@@ -203,7 +205,7 @@ def test_the_most_urgent_come_first() -> None:
 
 
 def test_a_step_is_bounded_and_the_readers_of_a_hub_wait_for_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(incremental, "_TELL", 3)
+    monkeypatch.setattr(telling, "_TELL", 3)
     live = Live(random_model(recent=50), replace(EXACT, top=4, hub=2))
     for seed in range(3):
         live.change((1, seed, 39))
@@ -216,7 +218,7 @@ def test_a_step_is_bounded_and_the_readers_of_a_hub_wait_for_time(monkeypatch: p
 
 
 def test_many_new_nodes_come_in_the_course_of_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(incremental, "_LOOK", 3)
+    monkeypatch.setattr(looking, "LOOK", 3)
     live = Live(random_model())
     assert live.engine.pending >= USERS
     live.engine.settle()
@@ -263,3 +265,32 @@ def test_the_width_of_layers_is_that_of_the_weights() -> None:
     assert states is not None
     assert [states.h(layer).shape[1] for layer in range(3)] == [WIDTH, 8, 8]
     assert sum(live.log.graph.nodes[name] for name in ("product", "app")) == ITEMS
+
+
+def test_what_cannot_be_read_is_not_passed_by(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A database that does not answer for a while: events are taken, and nobody is forgotten."""
+    live = Live(random_model())
+    live.engine.settle()
+    kept = live.engine.kept()
+    live.facts.of[USER, 3] = {"age": 33}
+
+    def broken(node_type: str, nodes: Ints) -> tuple[Sequence[str], NodeTable]:
+        raise Unavailable("the database does not answer")
+
+    live.engine = Incremental(live.model, live.log.graph, broken, NOW, EXACT, kept)
+    live.log.graph.grow(USERS + 2, live.log.things.kind, live.log.things.category, ITEMS)
+    live.engine.grow()  # as events of new users do: it reads nothing
+    live.engine.touch(live.log.come(1, 20))
+    live.engine.clear(4)
+    waiting = live.engine.pending
+    for _ in range(4):
+        with pytest.raises(Unavailable):
+            live.engine.step()
+    assert live.engine.pending == waiting
+    monkeypatch.setattr(live.engine, "_known", live.facts)
+    live.engine.settle()
+    vectors = live.engine.vectors(USER)
+    assert vectors is not None
+    assert len(vectors) == USERS + 2
+    assert vectors.any(axis=1).all()
+    np.testing.assert_allclose(vectors[:USERS], live.whole()[USER], rtol=2e-3, atol=2e-4)

@@ -31,10 +31,11 @@ from shopkeeper.profiles.graph.adjacency import LiveGraph, Touched
 from shopkeeper.profiles.graph.answers import Embedding, LoopState, Neighbor, SpaceFacts
 from shopkeeper.profiles.graph.drift import Detector, drift
 from shopkeeper.profiles.graph.embedder import Embedder
-from shopkeeper.profiles.graph.incremental import Incremental, Pace
+from shopkeeper.profiles.graph.incremental import Incremental
 from shopkeeper.profiles.graph.known import Known
 from shopkeeper.profiles.graph.living import SPACE, LiveSpace, Living
 from shopkeeper.profiles.graph.neighbors import neighbors
+from shopkeeper.profiles.graph.pace import Pace
 from shopkeeper.profiles.graph.schema import USER, Relation
 from shopkeeper.profiles.graph.snapshot import Shelf, Space, placed
 from shopkeeper.profiles.graph.statistics import GraphStatistics
