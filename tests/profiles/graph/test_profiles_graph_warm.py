@@ -65,7 +65,7 @@ def learner(rows: GraphRows, seed: int = 9):
 def plan_of(**params) -> fitting.Plan:
     p = Hgt.Params(**params)
     return fitting.Plan(
-        p.shape, 32, "full_graph", p.epochs, 3, 0.01, 0.0, 0.2, 1.0, 3, 2048, 10, 0.0, 0.0, fitting.Parting()
+        p.shape, 32, "full_graph", p.epochs, 3, 0, 0.01, 0.0, 0.2, 1.0, 3, 2048, 10, 0.0, 0.0, fitting.Parting()
     )
 
 
@@ -118,7 +118,7 @@ def test_one_seed_gives_one_model_and_it_learns_on(champion: HgtModel) -> None:
 
 def test_when_no_epoch_is_better_the_champions_numbers_stay(champion: HgtModel) -> None:
     rows = replace(small_rows()[0], champion=champion)
-    model = fitted(rows, learning_rate=1.0, temperature=5.0, epochs=1)
+    model = fitted(rows, learning_rate=1.0, temperature=5.0, epochs=3, patience=3)
     assert model.summary["best_epoch"] == 0
     np.testing.assert_allclose(model.item_vectors, vectors(champion, rows)["product"], atol=1e-5)
     assert model.summary["val"]["auc"] > 0.5

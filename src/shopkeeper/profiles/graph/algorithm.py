@@ -38,16 +38,19 @@ class Hgt:
     needs: ClassVar[Mapping[str, str]] = {"torch": NEEDS_TORCH}
 
     class Params(BaseParams):
-        epochs: Annotated[int, _about("Passes over all windows at most", ge=1, le=200)] = 5
+        epochs: Annotated[int, _about("Passes over all windows at most", ge=1, le=200)] = 8
         train_ratio: Annotated[float, _about("Share of the links, oldest first, to learn from", gt=0, lt=1)] = 0.8
         val_ratio: Annotated[float, _about("Share of the links after them that tells when to stop", ge=0, lt=1)] = 0.1
         negative_ratio: Annotated[
             float, _about("Items drawn evenly for each link, beside those of others", ge=0, le=5)
         ] = 1
-        temperature: Annotated[float, _about("What similarities are divided by", gt=0, le=5)] = 0.2
-        learning_rate: Annotated[float, _about("Highest step of Adam", gt=0, le=1)] = 0.01
+        temperature: Annotated[float, _about("What similarities are divided by", gt=0, le=5)] = 0.1
+        learning_rate: Annotated[float, _about("Highest step of Adam; a warm start takes a fifth", gt=0, le=1)] = 0.01
         decay: Annotated[float, _about("Weight decay", ge=0, le=1)] = 0.0
-        patience: Annotated[int, _about("Epochs without a gain after which training ends", ge=1, le=200)] = 3
+        patience: Annotated[int, _about("Epochs without a gain after which training ends", ge=1, le=200)] = 4
+        finish: Annotated[
+            int, _about("Epochs after the best one that reach up to the links that told when to stop", ge=0, le=50)
+        ] = 2
         width: Annotated[int, _about("Numbers of a node in every layer", ge=4, le=512)] = 64
         dims: Annotated[int, _about("Numbers of a vector before its offset", ge=2, le=512)] = 64
         heads: Annotated[int, _about("Attention heads; the width is a multiple of them", ge=1, le=32)] = 4
@@ -110,6 +113,7 @@ class Hgt:
             mode=p.training_mode,
             epochs=p.epochs,
             patience=p.patience,
+            finish=p.finish,
             learning_rate=p.learning_rate,
             decay=p.decay,
             temperature=p.temperature,

@@ -27,9 +27,13 @@ from shopkeeper.profiles.graph.rows import GraphRows, inputs_of
 from shopkeeper.profiles.graph.schema import USER
 from shopkeeper.profiles.graph.starting import spectral, takers
 from shopkeeper.profiles.graph.steps import Ground, ground_of, loss_of
-from shopkeeper.profiles.graph.targets import Window, window
-from shopkeeper.profiles.graph.warm import check_shape, warmed
+from shopkeeper.profiles.graph.targets import Window, target_relations, window
+from shopkeeper.profiles.graph.warm import GENTLE, check_shape, warmed
 
+FINISHING = 0.5
+"""The highest step of the last epochs, as a share of that of the others."""
+OF_AUC = 0.1
+"""What AUC counts beside recall@20 when the best epoch is chosen."""
 Mode = Literal["full_graph", "sampled", "metis_sampling"]
 
 
@@ -53,6 +57,7 @@ class Plan:
     mode: Mode
     epochs: int
     patience: int
+    finish: int
     learning_rate: float
     decay: float
     temperature: float
@@ -80,7 +85,9 @@ def train(rows: GraphRows, plan: Plan, seed: int, report: Report) -> HgtModel:
     check = window(rows.graph, rows.split.train_end, rows.split.until)
     with _seeded(seed):
         learner = _learner(rows, past, plan, random, seed).to(device)
-        course = _epochs(learner, grounds, steps, (rows, past, check), plan, random, report)
+        course = _epochs(learner, grounds, steps, (rows, past, _foreseeable(check, past)), plan, random, report)
+        if course.best and rows.split.train_end < rows.split.until:
+            _finish(learner, rows, plan, random, device)
     model = learner.model(recent=plan.recent)
     return _published(model, rows, course, {**sampling, "device": device}, time.perf_counter() - begun, check)
 
@@ -102,11 +109,10 @@ def _epochs(
     report: Report,
 ) -> _Course:
     """Leaves the learner as it was after its best epoch; 0: what a warm start began with."""
-    optimizer = torch.optim.AdamW(learner.parameters(), lr=plan.learning_rate, weight_decay=plan.decay)
+    rate = plan.learning_rate * (1.0 if later[0].champion is None else GENTLE)
+    optimizer = torch.optim.AdamW(learner.parameters(), lr=rate, weight_decay=plan.decay)
     # The rate rises for a seventh of the steps and then falls: few steps are enough.
-    pace = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, plan.learning_rate, total_steps=max(plan.epochs * steps, 2), pct_start=0.15
-    )
+    pace = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=max(plan.epochs * steps, 2), pct_start=0.15)
     losses: list[float] = []
     kept, best, best_score, measured = deepcopy(learner.state_dict()), 0, -np.inf, Metrics()
     if later[0].champion is not None:
@@ -138,8 +144,37 @@ def _epochs(
     return _Course(losses, best, measured)
 
 
+def _finish(learner: Learner, rows: GraphRows, plan: Plan, random: np.random.Generator, device: str) -> None:
+    """Epochs at a lower rate over windows up to the end of what may be read: the newest links, which told when to stop,
+    say most of what comes next."""
+    whole = replace(rows, split=replace(rows.split, train_end=rows.split.until))
+    grounds, _ = _grounds(whole, rows.graph, plan, device)
+    total = plan.finish * sum(ground.count() for ground in grounds)
+    if not total:
+        return
+    rate = FINISHING * plan.learning_rate
+    optimizer = torch.optim.AdamW(learner.parameters(), lr=rate, weight_decay=plan.decay)
+    pace = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=max(total, 2), pct_start=0.15)
+    learner.train()
+    for more in range(plan.finish):
+        for ground in grounds:
+            for step in ground.steps(random):
+                _step(learner, optimizer, step, plan, plan.epochs + more + 1)
+                pace.step()
+    learner.eval()
+
+
+def _foreseeable(check: Window, past: HeteroGraph) -> Window:
+    """Only the links of users with a past: what the others take is guessed by popularity alone."""
+    told = np.zeros(past.nodes[USER], dtype=np.bool_)
+    for relation in target_relations(past.schema):
+        told |= past.edges[relation.reverse].degree > 0
+    return check.of(told)
+
+
 def _score(found: Metrics) -> float:
-    return found.get("recall@20", float("nan")) + found.get("auc", float("nan"))
+    """Recall, and what AUC says of those who have little of it."""
+    return found.get("recall@20", float("nan")) + OF_AUC * found.get("auc", float("nan"))
 
 
 def _step(learner: Learner, optimizer: Any, step: Any, plan: Plan, epoch: int) -> float:

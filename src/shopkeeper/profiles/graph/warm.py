@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from shopkeeper.profiles.graph.artifact import HgtModel
 
 Learned = Mapping[str, Floats]
+GENTLE = 0.2
+"""The share of the learning rate that is taken: what is learned already is lost in steps that find it from nothing."""
 _NOT_PARAMETERS = {"out": "dims"}
 
 
