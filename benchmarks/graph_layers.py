@@ -1,16 +1,19 @@
-"""The layers of the graph model, of PyG's HGTConv and of GAT behind one face: what `graph_quality` trains the same way.
+"""One model around each kind of layer: the graph model's own, PyG's HGTConv and PyG's GATConv.
 
-Every model gets h of layer 0 of all nodes by type and gives h of the last layer, all of one width.
+Only what a node hears from its neighbours differs. The residual, the norm and the dropout stand outside of the layers
+and are the same for all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.functional import dropout
 from torch_geometric.nn import GATConv, HGTConv
 
 from shopkeeper.profiles.graph.blocks import whole
@@ -19,8 +22,8 @@ from shopkeeper.profiles.graph.hgt import HgtLayers, edges_of
 from shopkeeper.profiles.graph.parameters import Shape
 from shopkeeper.profiles.graph.schema import GraphSchema, Relation
 
-WIDTH, HEADS, LAYERS, DROP = 64, 4, 2, 0.4
-Ends = Mapping[Relation, tuple[NDArray[np.int32], NDArray[np.int32]]]
+WIDTH, HEADS, LAYERS = 32, 4, 2
+Ends = Mapping[Relation, tuple[NDArray[np.int64], NDArray[np.int64]]]
 
 
 def graph_of(nodes: Mapping[str, int], ends: Ends) -> HeteroGraph:
@@ -33,79 +36,101 @@ def graph_of(nodes: Mapping[str, int], ends: Ends) -> HeteroGraph:
 
 
 class Ours(torch.nn.Module):
-    name = "Shopkeeper"
+    name: ClassVar = "Shopkeeper"
 
-    def __init__(self, graph: HeteroGraph, seed: int) -> None:
+    def __init__(self, graph: HeteroGraph, width: int, seed: int) -> None:
         super().__init__()
-        shape = Shape(WIDTH, WIDTH, HEADS, LAYERS)
-        self.layers = HgtLayers(graph.schema, shape, np.random.default_rng(seed), DROP)
+        shape = Shape(width, width, HEADS, layers=1, norm=False, timed=False)
+        self.layer = HgtLayers(graph.schema, shape, np.random.default_rng(seed))
+        for name, number in self.layer.numbers.items():
+            # Vectors and ages are not asked for here.
+            number.requires_grad_(not name.startswith("head.") and not name.endswith(".time"))
 
-    def read(self, graph: HeteroGraph) -> None:
-        """The edges that the next passes run on."""
-        self.blocks = whole(graph, 0, LAYERS)
-        self.edges = {relation: edges_of(block) for relation, block in self.blocks.edges.items() if len(block)}
+    @staticmethod
+    def edges(graph: HeteroGraph) -> Any:
+        blocks = whole(graph, 0, 1)
+        return blocks, {relation: edges_of(block) for relation, block in blocks.edges.items() if len(block)}
 
-    def forward(self, inputs: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-        return self.layers(self.blocks, inputs, self.edges)
+    def forward(self, h: Mapping[str, Tensor], edges: Any) -> Mapping[str, Tensor]:
+        blocks, found = edges
+        return self.layer(blocks, h, found)
 
 
 class Hgt(torch.nn.Module):
-    """As in PyG's own example: no norm, the skip in the layer."""
+    name: ClassVar = "PyG HGTConv"
 
-    name = "PyG HGTConv"
-
-    def __init__(self, graph: HeteroGraph, _seed: int) -> None:
+    def __init__(self, graph: HeteroGraph, width: int, _seed: int) -> None:
         super().__init__()
-        self.kinds = [(r.source, str(r.name), r.target) for r in graph.schema.relations]
-        metadata = (list(graph.schema.node_types), self.kinds)
-        self.layers = torch.nn.ModuleList(HGTConv(WIDTH, WIDTH, metadata, heads=HEADS) for _ in range(LAYERS))
+        kinds = [(r.source, str(r.name), r.target) for r in graph.schema.relations]
+        self.layer = HGTConv(width, width, (list(graph.schema.node_types), kinds), heads=HEADS)
 
-    def read(self, graph: HeteroGraph) -> None:
+    @staticmethod
+    def edges(graph: HeteroGraph) -> Any:
         # In the order of the metadata: HGTConv is silently wrong in any other.
-        self.edges = {
-            kind: _index(graph.edges[relation].source, graph.edges[relation].target)
-            for kind, relation in zip(self.kinds, graph.schema.relations, strict=True)
+        return {
+            (r.source, str(r.name), r.target): _index(graph.edges[r].source, graph.edges[r].target)
+            for r in graph.schema.relations
         }
 
-    def forward(self, inputs: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-        h = dict(inputs)
-        for layer in self.layers:
-            h = layer(
-                {name: torch.nn.functional.dropout(of, DROP, self.training) for name, of in h.items()}, self.edges
-            )
-        return h
+    def forward(self, h: Mapping[str, Tensor], edges: Any) -> Mapping[str, Tensor]:
+        return self.layer(dict(h), edges)
 
 
 class Gat(torch.nn.Module):
-    """Types forgotten after layer 0: one graph of all nodes and edges, with a way past each layer."""
+    """Forgets types: one graph of all nodes and edges."""
 
-    name = "PyG GATConv"
+    name: ClassVar = "PyG GATConv"
 
-    def __init__(self, graph: HeteroGraph, _seed: int) -> None:
+    def __init__(self, graph: HeteroGraph, width: int, _seed: int) -> None:
         super().__init__()
-        self.types: Sequence[str] = graph.schema.node_types
-        self.sizes = [graph.nodes[name] for name in self.types]
-        self.layers = torch.nn.ModuleList(
-            GATConv(WIDTH, WIDTH // HEADS, heads=HEADS, dropout=DROP, residual=True) for _ in range(LAYERS)
-        )
+        self.sizes = {node_type: graph.nodes[node_type] for node_type in graph.schema.node_types}
+        self.layer = GATConv(width, width // HEADS, heads=HEADS)
 
-    def read(self, graph: HeteroGraph) -> None:
-        first = dict(zip(self.types, np.cumsum([0, *self.sizes[:-1]]), strict=True))
+    @staticmethod
+    def edges(graph: HeteroGraph) -> Any:
+        types = graph.schema.node_types
+        first = dict(zip(types, np.cumsum([0, *(graph.nodes[name] for name in types)])[:-1], strict=True))
         parts = [
             _index(edges.source + first[relation.source], edges.target + first[relation.target])
             for relation, edges in graph.edges.items()
         ]
-        self.edges = torch.cat(parts, dim=1)
+        return torch.cat(parts, dim=1)
 
-    def forward(self, inputs: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-        h = torch.cat([inputs[name] for name in self.types])
-        for layer in self.layers:
-            h = torch.nn.functional.elu(layer(torch.nn.functional.dropout(h, DROP, self.training), self.edges))
-        return dict(zip(self.types, h.split(self.sizes), strict=True))
+    def forward(self, h: Mapping[str, Tensor], edges: Any) -> Mapping[str, Tensor]:
+        told = torch.nn.functional.elu(self.layer(torch.cat([h[name] for name in self.sizes]), edges))
+        return dict(zip(self.sizes, told.split(list(self.sizes.values())), strict=True))
 
 
-MODELS = (Ours, Hgt, Gat)
+KINDS = (Ours, Hgt, Gat)
 
 
-def _index(source: NDArray[np.int64], target: NDArray[np.int64]) -> Tensor:
+class Stack(torch.nn.Module):
+    """h of layer 0 of all nodes by type to h of the last layer: after each layer h = norm(h + dropout(heard))."""
+
+    def __init__(self, kind: Any, graph: HeteroGraph, width: int, drop: float, seed: int) -> None:
+        super().__init__()
+        self.drop = drop
+        self.layers = torch.nn.ModuleList(kind(graph, width, 10 * seed + at) for at in range(LAYERS))
+        self.norms = torch.nn.ModuleList(_norms(graph, width) for _ in range(LAYERS + 1))
+
+    def forward(self, inputs: Mapping[str, Tensor], edges: Any) -> Mapping[str, Tensor]:
+        norms = iter(self.norms)
+        first = next(norms)
+        h = {name: dropout(torch.relu(first[name](of)), self.drop, self.training) for name, of in inputs.items()}
+        for layer, norm in zip(self.layers, norms, strict=True):
+            told = layer(h, edges)
+            h = {name: norm[name](of + dropout(told[name], self.drop, self.training)) for name, of in h.items()}
+        return h
+
+
+def _norms(graph: HeteroGraph, width: int) -> torch.nn.ModuleDict:
+    return torch.nn.ModuleDict({name: torch.nn.LayerNorm(width) for name in graph.schema.node_types})
+
+
+def learned(net: torch.nn.Module) -> int:
+    """How many numbers are learned."""
+    return sum(each.numel() for each in net.parameters() if each.requires_grad)
+
+
+def _index(source: NDArray[Any], target: NDArray[Any]) -> Tensor:
     return torch.from_numpy(np.stack([source, target]).astype(np.int64))

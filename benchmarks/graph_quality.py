@@ -1,9 +1,8 @@
-"""How well the graph model foresees links, beside LightGCN, ALS, EASE and popularity; and its layers beside PyG's."""
+"""How well the graph model foresees links, beside LightGCN, ALS, EASE and popularity."""
 
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -36,7 +35,7 @@ TOLD_LATER = 0.1
 SHARPER = {"temperature": 0.1, "epochs": 8}
 _MEASURES = ("recall@20", "ndcg@10", "auc", "coverage@20")
 _PROTOCOL = (
-    "**Foreseen links.** MovieLens-1M: ratings of four stars or five, cut at 2000-12-30; Online Retail: lines of known "
+    "MovieLens-1M: ratings of four stars or five, cut at 2000-12-30; Online Retail: lines of known "
     "customers, cut at 2011-11-11. What lies before the cut is given to every model, and people with links on both "
     "sides of it are asked for: what of that which they take for the first time stands among the first 20 (recall@20, "
     "mean over people; NDCG@10), out of all items that they have not taken (on MovieLens: not rated at all). AUC: each "
@@ -45,15 +44,7 @@ _PROTOCOL = (
     "links before the cut kept to tell when to stop, vectors as of the cut; it reads attributes of people and items "
     "(age, gender, occupation, genres, year; country, price) and times. **LightGCN**: plain torch, BPR; **ALS**: "
     "implicit 0.7.3; **EASE** and **popularity**: ours. Settings of peers were chosen with logs cut four weeks "
-    "earlier. One thread each. Mean (standard deviation) of three seeds; a number alone is of one. "
-    "**ACM**: kind of paper by HeCo's splits, papers and authors with their words, subjects with a learned vector; "
-    "**last.fm**: MAGNN's split of user-artist links, friends and tags as further relations, learned vectors only, as "
-    "many pairs that are no link. Layers of the graph model beside PyG's HGTConv and GATConv (types forgotten after "
-    "the first map), all 2 layers, 64 wide, 4 heads, the same training, the same epochs, the best validation epoch."
-)
-_PUBLISHED = (
-    "Published, from memory: ACM macro-F1 for 20 / 40 / 60 labels a class: HAN 85.7 / 87.5 / 88.4, HeCo 88.6 / 87.6 / "
-    "89.0; last.fm, MAGNN: AUC 98.9, AP 98.9 (negatives of its own). Not the same training: an orientation only."
+    "earlier. One thread each. Mean (standard deviation) of three seeds; a number alone is of one."
 )
 
 
@@ -66,23 +57,17 @@ class Scored:
 
 
 def main() -> None:
-    """`links` or `public` as an argument: only that part is run, and nothing is written."""
     torch.set_num_threads(1)
     threadpool_limits(1)
     begun, loads = time.perf_counter(), [os.getloadavg()[0]]
-    only = sys.argv[1:]
-    tables = [] if only == ["public"] else [_foreseen(name) for name in SETS]
-    tables += [] if only == ["links"] else _public()
+    tables = [_foreseen(name) for name in SETS]
     loads.append(os.getloadavg()[0])
-    if only:
-        return
     record.write(
         "graph_quality",
         "The graph model beside others",
         _PROTOCOL,
         tables,
         [
-            _PUBLISHED,
             f"Load average over one minute: {loads[0]:.1f} at the start, {loads[1]:.1f} at the end; the whole run took "
             f"{(time.perf_counter() - begun) / 60:.1f} minutes.",
         ],
@@ -177,32 +162,6 @@ def transformed(links: Links, asked: Cases, end: int, params: Hgt.Params, seed: 
     seconds = time.process_time() - begun
     vectors = embed_all(model, rows.graph, inputs_of(model, rows.ids, rows.tables), end)
     return Scored(vectors["user"][asked.users] @ vectors["product"].T, seconds)
-
-
-def _public() -> list[dict[str, Any]]:
-    from benchmarks.graph_public import LABELLED, MODELS, acm, lastfm
-
-    papers, artists = [], []
-    for model in MODELS:
-        for labelled in LABELLED:
-            found = [acm(model, labelled, seed) for seed in SEEDS]
-            papers.append([model.name, labelled, *(spread([one[key] for one in found]) for key in found[0])])
-            print(papers[-1], flush=True)
-    for model in MODELS:
-        artists.append([model.name, *lastfm(model, SEEDS[0]).values()])
-        print(artists[-1], flush=True)
-    return [
-        {
-            "title": "ACM, kinds of papers (percent)",
-            "columns": ["layers", "labels of each class", "macro-F1", "micro-F1", "AUC", "seconds"],
-            "rows": papers,
-        },
-        {
-            "title": "last.fm, artists of users (percent)",
-            "columns": ["layers", "AUC", "AP", "seconds"],
-            "rows": artists,
-        },
-    ]
 
 
 if __name__ == "__main__":
