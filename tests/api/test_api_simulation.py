@@ -116,6 +116,12 @@ def test_numbers_out_of_bounds_are_named(own: Running, change: dict[str, Any], f
     assert own.http.get(f"{V1}/data/config").json() == msgspec.to_builtins(SMALL)
 
 
+def test_a_number_that_does_not_exist_is_refused(own: Running) -> None:
+    answer = own.http.post(f"{V1}/data/config", json=OTHER | {"usercount": 50})
+    assert (answer.status_code, "usercount" in answer.json()["detail"]) == (400, True)
+    assert own.http.get(f"{V1}/data/config").json() == msgspec.to_builtins(SMALL)
+
+
 def test_the_first_five_are_required(own: Running) -> None:
     for name in OTHER:
         answer = own.http.post(f"{V1}/data/config", json={key: value for key, value in OTHER.items() if key != name})

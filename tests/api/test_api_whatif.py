@@ -55,6 +55,7 @@ def test_before_and_after_and_nothing_stored(live: Running) -> None:
         ({"events": [{"event_type": "view", "item_id": "item-1", "user_id": "user-2"}]}, 400, "events[0].user_id"),
         ({"events": [{"event_type": "view", "item_id": 7}]}, 400, "events[0].item_id"),
         ({"events": [{"event_type": "view", "item_id": "item-1"}], "scenario": "lobby"}, 400, "scenario"),
+        ({"events": [{"event_type": "view", "item_id": "item-1"}], "scenarios": "home"}, 400, "body"),
     ],
 )
 def test_what_is_wrong_is_told_with_its_place(live: Running, body: dict[str, Any], status: int, field: str) -> None:

@@ -24,7 +24,7 @@ def _within(least: int, most: int) -> msgspec.Meta:
 _PerVisit = Annotated[int, _within(*PER_VISIT_BOUNDS)]
 
 
-class SimForm(msgspec.Struct, kw_only=True):
+class SimForm(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """What the next world shall be made of. `min_` and `max_`: events of a type on a day of a visit, min <= max."""
 
     user_count: Annotated[int, _within(*BOUNDS["user_count"])]

@@ -15,7 +15,7 @@ from shopkeeper.operations.whatif import MOST_EVENTS, Supposed
 doors = Doors("Profiles")
 
 
-class WhatIfForm(msgspec.Struct):
+class WhatIfForm(msgspec.Struct, forbid_unknown_fields=True):
     """Events as they would be sent, without `user_id` or with that of the path; `n` top items of a scenario."""
 
     events: Annotated[list[Event], msgspec.Meta(min_length=1, max_length=MOST_EVENTS)]
