@@ -245,8 +245,12 @@ def test_it_can_be_watched_from_start_to_end(shop: Running) -> None:
     told = shop.http.get(f"{V1}/operations/metrics").json()
     assert (told["refresh"]["state"], told["refresh"]["job_id"]) == ("done", job_id)
     assert told["refresh"]["retrain_loss"] == told["hgt_training"]["loss"][-1]
-    deeds = [one["type"] for one in shop.http.get(f"{V1}/operations/status").json()["history"]]
-    assert {"refresh", "train", "embed"} <= set(deeds)
+    for name in ("refresh", "hgt_training", "fusion_training"):
+        assert (told[name]["stage"], told[name]["percent"]) == ("", 100), "what is done is at no stage"
+    deeds = shop.http.get(f"{V1}/operations/status").json()["history"]
+    assert {"refresh", "train", "embed"} <= {one["type"] for one in deeds}
+    trained = {one["payload"]["model"] for one in deeds if one["type"] == "train"}
+    assert {"hgt", "fusion"} <= trained
 
 
 def messages(answer: httpx.Response) -> Iterator[dict[str, Any]]:

@@ -128,4 +128,5 @@ class Controller:
 
 def _deed(job: Job) -> Deed:
     at = "" if job.created_at is None else job.created_at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    return Deed(job.kind, at, {"job_id": job.job_id, "status": job.status})
+    model = {"model": job.params["model"]} if "model" in job.params else {}
+    return Deed(job.kind, at, {"job_id": job.job_id, **model, "status": job.status})

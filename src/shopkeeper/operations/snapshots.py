@@ -24,8 +24,8 @@ def training(jobs: JobService, clock: Clock, model: str) -> dict[str, Any]:
 
 
 def state_of(jobs: JobService, clock: Clock, job: Job | None) -> dict[str, Any]:
-    """`{state: idle}` without a job, else its status, its present stage and epoch, the `loss` of its last 200 epochs
-    (oldest first) and how long it took."""
+    """`{state: idle}` without a job, else its status, its present stage and epoch (a job that failed: where), the
+    `loss` of its last 200 epochs (oldest first) and how long it took."""
     if job is None:
         return {"state": "idle"}
     epochs = [event.data for event in jobs.events(job.job_id) if event.type == "epoch"]
@@ -33,8 +33,8 @@ def state_of(jobs: JobService, clock: Clock, job: Job | None) -> dict[str, Any]:
     return {
         "state": job.status,
         "job_id": job.job_id,
-        "stage": job.progress.message,
-        "percent": job.progress.percent,
+        "stage": "" if job.status == "done" else job.progress.message,
+        "percent": 100.0 if job.status == "done" else job.progress.percent,
         "epoch": epochs[-1]["epoch"] if epochs else None,
         "loss": [epoch["metrics"].get("loss") for epoch in epochs[-_EPOCHS:]],
         "started_at": began,
