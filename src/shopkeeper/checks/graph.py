@@ -22,7 +22,7 @@ from shopkeeper.core.protocols import Trainer, silent
 from shopkeeper.profiles.graph.artifact import HgtModel
 from shopkeeper.profiles.graph.hetero import NO_TIME, HeteroGraph
 from shopkeeper.profiles.graph.inference import embed_all
-from shopkeeper.profiles.graph.measures import measure, popularity
+from shopkeeper.profiles.graph.measures import measure, naive
 from shopkeeper.profiles.graph.rows import GraphHoldout, GraphRows, inputs_of
 from shopkeeper.profiles.graph.schema import CATEGORY, USER, GraphSchema, Relation
 from shopkeeper.profiles.graph.tables import NodeTable, table_of
@@ -71,8 +71,7 @@ def small_rows(seed: int = 5) -> tuple[GraphRows, GraphHoldout]:
     ]
     goods = [{"price": 1.0 + at % 7, "name": f"Thing {at} of kind {at % TASTES}"} for at in range(ITEMS)]
     tables = {USER: table_of(people), "product": table_of(goods), CATEGORY: NodeTable(2 * TASTES)}
-    naive = {f"naive_{name}": value for name, value in measure(popularity(known), known, later).items()}
-    return GraphRows(known, ids, tables, split), GraphHoldout(known, ids, tables, later, naive)
+    return GraphRows(known, ids, tables, split), GraphHoldout(known, ids, tables, later, naive(known, later))
 
 
 def states_its_facts(trainer: type[Trainer]) -> None:

@@ -10,7 +10,7 @@ from graph_random import CALL, IN, ORDER, random_graph
 
 from shopkeeper.core.errors import Conflict
 from shopkeeper.profiles.graph.hetero import HeteroGraph
-from shopkeeper.profiles.graph.measures import by_relation, measure, negatives, popularity
+from shopkeeper.profiles.graph.measures import HALF_LIFE, by_relation, measure, naive, negatives, popularity
 from shopkeeper.profiles.graph.schema import GraphSchema, Relation
 from shopkeeper.profiles.graph.targets import candidates, cutoffs, split_at, target_relations, window
 
@@ -88,6 +88,30 @@ def test_ties_count_half_and_popularity_is_measured_as_it_is() -> None:
     assert by_relation(found) == {
         str(ORDER): {part: found[f"{part} {ORDER}"] for part in ("auc", "pos_mean", "neg_mean")}
     }
+
+
+def test_what_everybody_takes_is_what_was_taken_most_or_most_lately_whichever_foresees_better() -> None:
+    now = 10 * HALF_LIFE
+    old, young = [(at % 4, 0, at) for at in range(9)], [(at, 1, now - 1 - at) for at in range(2)]
+    graph = graph_of([*old, *young, (3, 1, now)], products=30)
+    before, later = graph.before(now), window(graph, now, now + 1)
+    ever, lately = popularity(before)["product"][:, 0], popularity(before, now)["product"][:, 0]
+    assert ever[:3].tolist() == [9, 2, 0]
+    np.testing.assert_allclose(lately[:3], [9 / 1024, 2, 0], rtol=1e-3)
+    found = naive(before, later)
+    for name, value in measure(popularity(before, now), before, later).items():
+        best = np.fmax(value, measure(popularity(before), before, later)[name])
+        np.testing.assert_equal(found[f"naive_{name}"], best)
+    assert found["naive_auc"] == 1.0
+
+
+def test_a_window_of_some_users() -> None:
+    graph = graph_of([(0, 0, 1), (0, 1, 10), (1, 2, 11), (2, 0, 12)])
+    some = window(graph, 10, 20).of(np.array([True, False, True, False]))
+    assert len(some) == 2
+    assert some.by_kind["product"].user.tolist() == [0, 2]
+    assert some.links[ORDER].item.tolist() == [1, 0]
+    assert (some.moment, some.end) == (10, 20)
 
 
 def test_a_known_link_that_comes_again_is_no_foresight() -> None:

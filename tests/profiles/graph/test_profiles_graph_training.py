@@ -69,9 +69,11 @@ def test_no_step_reads_an_edge_as_young_as_its_targets(mode: str) -> None:
 
 def test_a_loss_that_is_no_number_ends_the_training_with_the_reason() -> None:
     rows, _ = small_rows()
-    odd = replace(rows.tables["product"], numbers={"price": np.full(ITEMS, 1e300)})
+    odd = replace(rows.tables["product"], numbers={"price": np.where(np.arange(ITEMS) % 7, 3.0, 1e300)})
     rows = replace(rows, tables={**rows.tables, "product": odd})
-    assert np.isfinite(fitted(rows).item_vectors).all(), "what is far away alone does no harm"
+    model = fitted(rows)
+    assert [each.name for each in model.encoders["product"].fields] == ["price", "name"], "it is read"
+    assert np.isfinite(model.item_vectors).all(), "what is far away alone does no harm"
     with pytest.raises(Invalid, match=r"not a number any more.*nothing was published.*learning_rate") as caught:
         fitted(epochs=40, learning_rate=1.0, temperature=1e-42)
     assert caught.value.code == "diverged"
@@ -89,6 +91,19 @@ def test_without_a_validation_the_last_epoch_is_kept() -> None:
     model = fitted(replace(rows, split=replace(rows.split, until=rows.split.train_end)), val_ratio=0.0)
     assert model.summary["best_epoch"] == QUICK["epochs"]
     assert model.summary["val_metrics"] == {}
+
+
+def test_the_last_epochs_and_only_they_learn_from_the_links_that_tell_when_to_stop() -> None:
+    rows, holdout = small_rows()
+    newest = rows.split.train_end + (rows.split.until - rows.split.train_end) // 2
+    shorter = replace(rows, graph=rows.graph.before(newest))
+    for finish, same in ((0, True), (2, False)):
+        one, other = (fitted(given, epochs=1, finish=finish) for given in (rows, shorter))
+        equal = [np.array_equal(array, other.learned[name]) for name, array in one.learned.items()]
+        assert all(equal) == same, finish
+        assert one.reference == rows.split.until == holdout.window.moment
+    one, other = fitted(finish=0), fitted(finish=2)
+    assert one.summary["val"] == other.summary["val"], "measured before the last epochs"
 
 
 def test_the_summary_says_what_was_trained_on() -> None:
@@ -134,7 +149,7 @@ def test_the_start_ranks_what_like_minded_users_took() -> None:
     assert not spectral(takers(graph.before(0), "product"), 8, 0).any()
 
 
-@pytest.mark.parametrize("broken", ["missing", "cut", "shape", "nan", "facts"])
+@pytest.mark.parametrize("broken", ["missing", "empty", "torn", "cut", "shape", "nan", "facts"])
 def test_a_folder_that_is_not_whole_is_refused(tmp_path, broken: str) -> None:
     rows, _ = small_rows()
     HgtModel.untrained(rows.graph.schema, rows.tables, rows.ids).save(tmp_path)
@@ -145,6 +160,10 @@ def test_a_folder_that_is_not_whole_is_refused(tmp_path, broken: str) -> None:
     match broken:
         case "missing":
             (tmp_path / ARRAYS).unlink()
+        case "empty":
+            (tmp_path / ARRAYS).write_bytes(b"")
+        case "torn":
+            (tmp_path / ARRAYS).write_bytes((tmp_path / ARRAYS).read_bytes()[:-200])
         case "cut":
             del arrays[name]
         case "shape":
@@ -153,7 +172,7 @@ def test_a_folder_that_is_not_whole_is_refused(tmp_path, broken: str) -> None:
             arrays[name][0, 0] = np.nan
         case "facts":
             (tmp_path / FACTS).write_text("{}")
-    if broken not in ("missing", "facts"):
+    if broken in ("cut", "shape", "nan"):
         np.savez(tmp_path / ARRAYS, **arrays)
     with pytest.raises(Invalid) as caught:
         HgtModel.load(tmp_path)

@@ -17,7 +17,7 @@ from shopkeeper.profiles.graph.artifact import HgtModel
 from shopkeeper.profiles.graph.build import Scope
 from shopkeeper.profiles.graph.hetero import NO_TIME, HeteroGraph
 from shopkeeper.profiles.graph.inference import embed_all
-from shopkeeper.profiles.graph.measures import measure, popularity
+from shopkeeper.profiles.graph.measures import measure, naive
 from shopkeeper.profiles.graph.reading import read_graph
 from shopkeeper.profiles.graph.rows import GraphHoldout, GraphRows, inputs_of
 from shopkeeper.profiles.graph.schema import USER
@@ -48,13 +48,11 @@ class GraphFamily:
         split = split_at(graph, wanted.train_ratio, wanted.val_ratio)
         later = window(graph, split.until, split.end)
         known = graph.before(split.until)
-        naive = {
-            f"naive_{name}": value for name, value in measure(popularity(known), known, later, context.seed).items()
-        }
         links = {str(relation): int(each.new.sum()) for relation, each in later.links.items()}
         champion, begun = champion_of(context, wanted.shape, split.until) if wanted.warm_start else (None, "")
         rows = GraphRows(known, reading.ids, reading.tables, split, links, champion, begun)
-        holdout = GraphHoldout(rows.graph, reading.ids, reading.tables, later, naive, context.seed)
+        everybody = naive(known, later, context.seed)
+        holdout = GraphHoldout(rows.graph, reading.ids, reading.tables, later, everybody, context.seed)
         facts = {
             "rows": len(known),
             "from": rfc3339(int(reading.events.time[0])),
@@ -72,8 +70,8 @@ class GraphFamily:
         return TrainingData(rows, holdout, golden_of(rows), facts)
 
     def evaluate(self, model: HgtModel, holdout: GraphHoldout) -> Metrics:
-        """`auc`, `recall@20` and `ndcg@10` of new links (`measures.measure`); `naive_`: everybody is shown what most
-        people took. What was not measured is left out."""
+        """`auc`, `recall@20` and `ndcg@10` of new links (`measures.measure`); `naive_`: everybody is shown what
+        was taken most, ever or lately. What was not measured is left out."""
         inputs = inputs_of(model, holdout.ids, holdout.tables)
         vectors = embed_all(model, holdout.graph, inputs, holdout.window.moment)
         found = measure(whole_space(vectors, holdout.graph, model.dim), holdout.graph, holdout.window, holdout.seed)
@@ -84,7 +82,7 @@ class GraphFamily:
         return {name: value for name, value in {**found, **told, **holdout.naive}.items() if np.isfinite(value)}
 
     def judge(self, candidate: Metrics, champion: Metrics | None) -> Gate:
-        """Link AUC and recall beside the champion's, and neither worse than those of popularity."""
+        """Link AUC and recall beside the champion's, and neither worse than what everybody takes, ever or lately."""
         rules: list[gate.Rule] = [
             gate.AtLeast("auc", 0.99),
             gate.AtLeast("recall@20", 0.98),

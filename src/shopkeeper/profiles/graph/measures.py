@@ -11,8 +11,9 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from shopkeeper.core.clock import DAY
 from shopkeeper.core.protocols import Metrics
-from shopkeeper.profiles.graph.hetero import HeteroGraph
+from shopkeeper.profiles.graph.hetero import NO_TIME, HeteroGraph
 from shopkeeper.profiles.graph.schema import Relation
 from shopkeeper.profiles.graph.targets import Links, Window, distinct, target_relations
 from shopkeeper.profiles.graph.weights import Floats
@@ -23,6 +24,7 @@ Vectors: TypeAlias = Mapping[str, Floats]
 """(n, dim) of users and of each kind of item; the inner product ranks."""
 
 K, K_NDCG = 20, 10
+HALF_LIFE = 14 * DAY
 MOST_USERS = 2000
 MOST_LINKS = 50_000
 _CHUNK = 512
@@ -79,12 +81,25 @@ def negatives(
     return drawn
 
 
-def popularity(graph: HeteroGraph) -> Vectors:
-    """Vectors of one number, by which everybody is shown what most people took: the naive baseline."""
+def naive(graph: HeteroGraph, window: Window, seed: int = 0) -> Metrics:
+    """What showing everybody the same foresees: each measure is the better one of what was taken most and of what was
+    taken most lately."""
+    every = measure(popularity(graph), graph, window, seed)
+    lately = measure(popularity(graph, window.moment), graph, window, seed)
+    return {f"naive_{name}": float(np.fmax(value, lately[name])) for name, value in every.items()}
+
+
+def popularity(graph: HeteroGraph, lately: int | None = None) -> Vectors:
+    """Vectors of one number: how many took it. `lately` (us): what was taken by then counts half every `HALF_LIFE`."""
     vectors = {kind: np.zeros((n, 1), dtype=np.float32) for kind, n in graph.nodes.items()}
     vectors["user"] = np.ones((graph.nodes["user"], 1), dtype=np.float32)
     for relation in target_relations(graph.schema):
-        vectors[relation.target][:, 0] += graph.edges[relation].degree
+        edges = graph.edges[relation]
+        if lately is None:
+            vectors[relation.target][:, 0] += edges.degree
+        else:
+            age = (lately - np.where(edges.time == NO_TIME, lately, edges.time)) / HALF_LIFE
+            vectors[relation.target][:, 0] += np.bincount(edges.target, 0.5**age, edges.n_targets)
     return vectors
 
 

@@ -37,6 +37,11 @@ class Links:
     def __len__(self) -> int:
         return len(self.user)
 
+    def of(self, users: NDArray[np.bool_]) -> Links:
+        """Only those of a mask of all users."""
+        kept = users[self.user]
+        return Links(self.user[kept], self.item[kept], self.new[kept])
+
 
 @dataclass(frozen=True)
 class Window:
@@ -49,6 +54,11 @@ class Window:
 
     def __len__(self) -> int:
         return sum(map(len, self.links.values()))
+
+    def of(self, users: NDArray[np.bool_]) -> Window:
+        """Only the links of a mask of all users."""
+        links = {relation: each.of(users) for relation, each in self.links.items()}
+        return Window(self.moment, self.end, links, {kind: each.of(users) for kind, each in self.by_kind.items()})
 
 
 def window(graph: HeteroGraph, moment: int, end: int) -> Window:
