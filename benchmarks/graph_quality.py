@@ -32,7 +32,8 @@ from shopkeeper.recommend.recall.training import RecallData
 
 DAY = 86_400_000_000
 TOLD_LATER = 0.1
-SHARPER = {"temperature": 0.1, "epochs": 8}
+FORM = {"temperature": 0.2, "epochs": 5}
+"""What the door `operations/training/hgt` asks for when its form is left as it is."""
 _MEASURES = ("recall@20", "ndcg@10", "auc", "coverage@20")
 _PROTOCOL = (
     "MovieLens-1M: ratings of four stars or five, cut at 2000-12-30; Online Retail: lines of known "
@@ -40,8 +41,9 @@ _PROTOCOL = (
     "sides of it are asked for: what of that which they take for the first time stands among the first 20 (recall@20, "
     "mean over people; NDCG@10), out of all items that they have not taken (on MovieLens: not rated at all). AUC: each "
     "of these links against an item that the person never takes, drawn evenly, the same for all models, scores of all "
-    "people in one list. **Shopkeeper HGT**: the registered algorithm with the defaults of its door, a tenth of the "
-    "links before the cut kept to tell when to stop, vectors as of the cut; it reads attributes of people and items "
+    "people in one list. **Shopkeeper HGT, defaults**: the registered algorithm as a new shop trains it, a tenth of the "
+    "links before the cut telling when to stop, vectors as of the cut; the row below it: as the form of its training "
+    "door asks when nothing is filled in. It reads attributes of people and items "
     "(age, gender, occupation, genres, year; country, price) and times. **LightGCN**: plain torch, BPR; **ALS**: "
     "implicit 0.7.3; **EASE** and **popularity**: ours. Settings of peers were chosen with logs cut four weeks "
     "earlier. One thread each. Mean (standard deviation) of three seeds; a number alone is of one."
@@ -104,8 +106,8 @@ def _models(links: Links, asked: Cases) -> dict[str, Iterable[Scored]]:
         "ALS": (_inner(asked, *factors("als", links, end, seed)) for seed in SEEDS),
         "LightGCN": (_inner(asked, *factors("lightgcn", links, end, seed)) for seed in SEEDS[:1]),  # it takes minutes
         "Shopkeeper HGT, defaults": (transformed(links, asked, end, Hgt.Params(), seed) for seed in SEEDS),
-        "Shopkeeper HGT, temperature 0.1, 8 epochs": (
-            transformed(links, asked, end, Hgt.Params(**SHARPER), seed) for seed in SEEDS
+        "Shopkeeper HGT, temperature 0.2, 5 epochs": (
+            transformed(links, asked, end, Hgt.Params(**FORM), seed) for seed in SEEDS[:1]
         ),
     }
 

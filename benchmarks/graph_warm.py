@@ -59,7 +59,7 @@ WAYS = (
     Way("warm start, 2 epochs", {"epochs": 2}),
     Way("warm start, 1 epoch, steps of a start", {"epochs": 1, "learning_rate": Hgt.Params().learning_rate / GENTLE}),
     Way("from the start, 1 epoch", {"epochs": 1}, warm=False),
-    Way("from the start, 5 epochs", {}, warm=False),
+    Way("from the start, 8 epochs", {}, warm=False),
 )
 
 
