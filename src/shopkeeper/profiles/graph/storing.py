@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
 
 import msgspec
 import numpy as np
@@ -105,7 +106,7 @@ def read(folder: Path) -> dict[str, Any]:
             },
             "summary": json.loads((folder / SUMMARY).read_text(encoding="utf-8")),
         }
-    except (OSError, KeyError, msgspec.MsgspecError, ValueError) as error:
+    except (OSError, EOFError, BadZipFile, KeyError, IndexError, msgspec.MsgspecError, ValueError) as error:
         raise Invalid(f"this graph model is not whole: {error}; train it again", code="bad_artifact") from error
 
 
