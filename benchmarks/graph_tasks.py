@@ -26,9 +26,10 @@ FOLDS = 5
 
 @dataclass(frozen=True)
 class Budget:
-    """The same for every kind of layer. `rates` x `drops` is the grid; measured on validation every `every` epochs,
-    stopped after `patience` epochs without a better measure."""
+    """The same for every kind of layer. `rates` x `drops` is the grid, each tried for `trial` epochs; measured on
+    validation every `every` epochs, stopped after `patience` epochs without a better measure."""
 
+    trial: int
     epochs: int
     patience: int
     every: int
@@ -41,7 +42,7 @@ class Papers:
     """ACM: papers and authors with their words, subjects with a learned vector; `labelled` papers of each class."""
 
     by = "macro-F1"
-    budget = Budget(epochs=30, patience=10, every=2, decay=1e-3, rates=(5e-3, 2e-2), drops=(0.2, 0.5))
+    budget = Budget(trial=30, epochs=30, patience=10, every=2, decay=1e-3, rates=(5e-3, 2e-2), drops=(0.2, 0.5))
 
     def __init__(self, labelled: int) -> None:
         folder = SHARED_DATA / "acm-heco"
@@ -114,7 +115,7 @@ class Artists:
     against as many pairs that are no link, both ends drawn evenly, the same for all models."""
 
     by = "AUC"
-    budget = Budget(epochs=20, patience=20, every=5, decay=0.0, rates=(1e-2, 3e-2), drops=(0.1, 0.4))
+    budget = Budget(trial=6, epochs=24, patience=24, every=6, decay=0.0, rates=(2e-2, 6e-2), drops=(0.1, 0.4))
 
     def __init__(self) -> None:
         folder = SHARED_DATA / "lastfm-hetero"
