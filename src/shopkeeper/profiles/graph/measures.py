@@ -82,11 +82,11 @@ def negatives(
 
 
 def naive(graph: HeteroGraph, window: Window, seed: int = 0) -> Metrics:
-    """What showing everybody the same foresees: each measure is the better one of what was taken most and of what was
-    taken most lately."""
-    every = measure(popularity(graph), graph, window, seed)
-    lately = measure(popularity(graph, window.moment), graph, window, seed)
-    return {f"naive_{name}": float(np.fmax(value, lately[name])) for name, value in every.items()}
+    """What showing everybody the same foresees: `naive_...` of what was taken most, `lately_...` of what was taken most
+    of late."""
+    shown = {"naive": popularity(graph), "lately": popularity(graph, window.moment)}
+    found = {word: measure(vectors, graph, window, seed) for word, vectors in shown.items()}
+    return {f"{word}_{name}": value for word, measured in found.items() for name, value in measured.items()}
 
 
 def popularity(graph: HeteroGraph, lately: int | None = None) -> Vectors:
