@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Literal
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -47,6 +48,21 @@ def test_the_field_is_named() -> None:
         decode(b'{"event_type": "view", "quantity": "many"}', Event)
     assert told.value.errors is not None
     assert told.value.errors[0].field == "quantity"
+
+
+class Order(msgspec.Struct):
+    mode: Literal["fast", "slow"] | None = None
+    more: dict[str, list[Order]] = {}
+
+
+@pytest.mark.parametrize(
+    ("body", "field"), [(b'{"mode": "no"}', "mode"), (b'{"more": {"a": [{}, {"mode": "no"}]}}', "more[...][1].mode")]
+)
+def test_a_wrong_word_is_told_with_the_right_ones(body: bytes, field: str) -> None:
+    with pytest.raises(Malformed, match=r"'no', expected one of: fast, slow") as told:
+        decode(body, Order)
+    assert told.value.errors is not None
+    assert told.value.errors[0].field == field
 
 
 def test_one_bad_event_does_not_fail_its_list() -> None:
