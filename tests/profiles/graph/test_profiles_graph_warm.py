@@ -33,7 +33,7 @@ from shopkeeper.profiles.graph.schema import USER, GraphSchema, Relation
 from shopkeeper.profiles.graph.steps import ground_of, loss_of
 from shopkeeper.profiles.graph.storing import ARRAYS
 from shopkeeper.profiles.graph.tables import table_of
-from shopkeeper.profiles.graph.warm import warmed
+from shopkeeper.profiles.graph.warm import GENTLE, warmed
 from shopkeeper.stores.artifacts import ArtifactStore, seal
 from shopkeeper.stores.home import Home
 
@@ -116,12 +116,12 @@ def test_one_seed_gives_one_model_and_it_learns_on(champion: HgtModel) -> None:
     assert one.summary["loss_history"][-1] < one.summary["loss_history"][0]
 
 
-def test_when_no_epoch_is_better_the_champions_numbers_stay(champion: HgtModel) -> None:
+def test_its_steps_are_smaller_than_those_of_a_start(champion: HgtModel) -> None:
     rows = replace(small_rows()[0], champion=champion)
-    model = fitted(rows, learning_rate=1.0, temperature=5.0, epochs=3, patience=3)
-    assert model.summary["best_epoch"] == 0
-    np.testing.assert_allclose(model.item_vectors, vectors(champion, rows)["product"], atol=1e-5)
-    assert model.summary["val"]["auc"] > 0.5
+    before = vectors(champion, rows)["product"]
+    gentle = np.abs(fitted(rows, epochs=1).item_vectors - before).mean()
+    whole = np.abs(fitted(rows, epochs=1, learning_rate=0.01 / GENTLE).item_vectors - before).mean()
+    assert 0 < gentle < whole
 
 
 def test_new_items_words_and_relations_begin_as_usual(champion: HgtModel) -> None:

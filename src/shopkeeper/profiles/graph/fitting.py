@@ -87,7 +87,7 @@ def train(rows: GraphRows, plan: Plan, seed: int, report: Report) -> HgtModel:
         learner = _learner(rows, past, plan, random, seed).to(device)
         course = _epochs(learner, grounds, steps, (rows, past, _foreseeable(check, past)), plan, random, report)
         if course.best and rows.split.train_end < rows.split.until:
-            _finish(learner, rows, plan, random, device)
+            _finish(learner, rows, plan, random, device, report)
     model = learner.model(recent=plan.recent)
     return _published(model, rows, course, {**sampling, "device": device}, time.perf_counter() - begun, check)
 
@@ -108,18 +108,14 @@ def _epochs(
     random: np.random.Generator,
     report: Report,
 ) -> _Course:
-    """Leaves the learner as it was after its best epoch; 0: what a warm start began with."""
+    """Leaves the learner as it was after its best epoch. What a warm start begins with is none: it may have learned the
+    later links already; whether it was better is for the gate to say."""
     rate = plan.learning_rate * (1.0 if later[0].champion is None else GENTLE)
     optimizer = torch.optim.AdamW(learner.parameters(), lr=rate, weight_decay=plan.decay)
     # The rate rises for a seventh of the steps and then falls: few steps are enough.
     pace = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=max(plan.epochs * steps, 2), pct_start=0.15)
     losses: list[float] = []
     kept, best, best_score, measured = deepcopy(learner.state_dict()), 0, -np.inf, Metrics()
-    if later[0].champion is not None:
-        learner.eval()
-        measured = _measured(learner, *later, plan.recent)
-        score = _score(measured)
-        best_score = score if isfinite(score) else best_score
     for epoch in range(1, plan.epochs + 1):
         learner.train()
         total, done = 0.0, 0
@@ -144,7 +140,9 @@ def _epochs(
     return _Course(losses, best, measured)
 
 
-def _finish(learner: Learner, rows: GraphRows, plan: Plan, random: np.random.Generator, device: str) -> None:
+def _finish(
+    learner: Learner, rows: GraphRows, plan: Plan, random: np.random.Generator, device: str, report: Report
+) -> None:
     """Epochs at a lower rate over windows up to the end of what may be read: the newest links, which told when to stop,
     say most of what comes next."""
     whole = replace(rows, split=replace(rows.split, train_end=rows.split.until))
@@ -152,15 +150,18 @@ def _finish(learner: Learner, rows: GraphRows, plan: Plan, random: np.random.Gen
     total = plan.finish * sum(ground.count() for ground in grounds)
     if not total:
         return
-    rate = FINISHING * plan.learning_rate
+    rate = plan.learning_rate * (FINISHING if rows.champion is None else GENTLE)
     optimizer = torch.optim.AdamW(learner.parameters(), lr=rate, weight_decay=plan.decay)
     pace = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=max(total, 2), pct_start=0.15)
     learner.train()
+    done = 0
     for more in range(plan.finish):
         for ground in grounds:
             for step in ground.steps(random):
                 _step(learner, optimizer, step, plan, plan.epochs + more + 1)
                 pace.step()
+                done += 1
+                report(9 * total + done, 10 * total, message=f"the newest links, step {done} of {total}")
     learner.eval()
 
 
