@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from shopkeeper.profiles.graph import service
+from shopkeeper.profiles.graph import loop
 from shopkeeper.profiles.graph.drift import Detector
 from shopkeeper.profiles.graph.pace import Pace
 from shopkeeper.settings import Settings
@@ -33,4 +33,4 @@ def test_numbers_of_the_page() -> None:
     assert f"more than {pace.hub} others read" in PAGE
     assert f".{pace.recency * 10:.0f} recency, .{pace.degree * 10:.0f} degree, .{pace.norm * 10:.0f} length" in PAGE
     assert f"a sample of {Detector().sample} users" in PAGE
-    assert f"takes {service._TURN_S * 1000:.0f} ms" in PAGE
+    assert f"takes {loop._TURN_S * 1000:.0f} ms" in PAGE

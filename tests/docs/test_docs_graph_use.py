@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from shopkeeper.profiles.graph.service import Embedding
+from shopkeeper.profiles.graph.answers import Embedding
 from shopkeeper.recommend.candidates import COLUMNS
 from shopkeeper.recommend.channels import GRAPH
 from shopkeeper.recommend.scenarios import BUILT_IN

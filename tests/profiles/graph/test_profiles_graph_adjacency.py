@@ -7,7 +7,7 @@ import pytest
 from graph_world import NOW, TYPES, events
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from live_log import USERS, LiveLog
+from live_log import ITEMS, USERS, LiveLog
 
 from shopkeeper.core.clock import DAY
 from shopkeeper.profiles.graph import incoming as pool
@@ -197,3 +197,28 @@ def test_late_edges_find_their_place_and_clocks_may_be_wrong() -> None:
     live.log = live.log.join([live.log, late])
     live.graph.add(late)
     same_edges(live, 3)
+
+
+def test_what_comes_one_by_one_of_who_does_not_agree_lies_in_a_few_pieces() -> None:
+    live = LiveLog()
+    live.refuse(1)
+    batch = events(3, 300, n_users=USERS, n_items=ITEMS)
+    batch.user[:] = 1
+    for at in range(len(batch)):
+        live.graph.add(batch.take(slice(at, at + 1)))
+    assert len(live.graph._shelf) < 12
+    assert sum(map(len, live.graph._shelf)) == 300 == live.graph.dropped["refused"]
+    live.log = batch
+    live.allow(1)
+    assert len(live.graph) == sum(len(edges) for edges in live.whole().graph.edges.values()) // 2
+
+
+def test_many_places_are_those_of_each() -> None:
+    live = LiveLog()
+    rows = np.arange(ITEMS + 3)
+    for name in ("user", "product", "app", "nothing"):
+        found = live.graph.places(name, rows).tolist()
+        if name == "nothing":
+            assert set(found) == {-1}
+        else:
+            assert found == [-1 if (at := live.graph.place(name, row)) is None else at for row in rows.tolist()]

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -255,6 +257,78 @@ async def test_a_paused_loop_takes_events_in_and_computes_when_it_goes_on(tmp_pa
         assert shop.graph.start_loop()
         assert not shop.graph.start_loop()
         await settled(shop)
+        same(shop)
+
+
+@on_a_loop
+async def test_a_paused_loop_hears_who_does_not_agree_any_more(tmp_path: Path) -> None:
+    shop = at(tmp_path)
+    furnish(shop)
+    async with running(shop):
+        await asyncio.to_thread(publish, shop)
+        await until(lambda: shop.graph.facts() is not None)
+        await settled(shop)
+        row = shop.vocab.users.row("u1")
+        assert row is not None
+        vector = shop.graph.space.user_vector(row)
+        assert vector is not None
+        shop.graph.stop_loop()
+        before = set((tmp_path / "spaces" / "hgt").iterdir())
+        await asyncio.wrap_future(shop.consents.change("u1", {"profiling": False}))
+        assert shop.graph.space.user_vector(row) is None  # at once
+        await until(lambda: shop.graph.neighbors("user", "u1") == [])
+        await until(lambda: not before & set((tmp_path / "spaces" / "hgt").iterdir()))
+        kept = next(one for one in (tmp_path / "spaces" / "hgt").iterdir() if not one.name.startswith("."))
+        users = [np.load(path) for path in kept.glob("*_h2.npy")]
+        assert all(not np.isclose(states, vector[: states.shape[1]]).all(axis=1).any() for states in users)
+        shop.graph.start_loop()
+        await settled(shop)
+        same(shop)
+
+
+@on_a_loop
+async def test_what_a_failed_embedding_has_computed_of_people_does_not_stay(tmp_path: Path) -> None:
+    shop = at(tmp_path)
+    furnish(shop)
+    async with running(shop):
+        await asyncio.to_thread(publish, shop)
+        await until(lambda: shop.graph.facts() is not None)
+        left: list[Path] = []
+
+        def full(folder: Path) -> None:
+            left.append(folder)
+            raise OSError(28, "No space left on device")
+
+        shop.graph._embedder._shelf.take = full  # type: ignore[method-assign]
+        job = await asyncio.to_thread(shop.graph.refresh)
+        done = await asyncio.to_thread(shop.jobs.wait, job.job_id, 60)
+        assert done.status == "failed"
+        assert left
+        assert not left[0].exists()
+        assert shop.graph.facts() is not None
+
+
+@on_a_loop
+async def test_records_of_many_are_taken_up_a_few_at_a_time(tmp_path: Path) -> None:
+    shop = at(tmp_path)
+    furnish(shop)
+    async with running(shop):
+        await asyncio.to_thread(publish, shop)
+        await until(lambda: shop.graph.facts() is not None)
+        await settled(shop)
+        asked: list[int] = []
+        known = shop.graph._changed._known
+        people = known.people
+
+        def counted(rows: Sequence[int]) -> dict[int, dict[str, Any]]:
+            asked.append(len(rows))
+            return people(rows)
+
+        known.people = counted  # type: ignore[method-assign]
+        many = [User(user_id=f"u{n}", attributes={"age": n % 90}) for n in range(700)]
+        await asyncio.wrap_future(shop.users.put_many(many))
+        await settled(shop)
+        assert max(asked) <= 256
         same(shop)
 
 

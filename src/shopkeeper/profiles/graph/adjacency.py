@@ -100,13 +100,24 @@ class LiveGraph:
             return None
         return self.node_of(row)[1]
 
+    def places(self, node_type: str, rows: Ints) -> Ints:
+        """The same of many rows of users or items: int64 (k,), -1 for what is no node of the type."""
+        if node_type == USER:
+            return np.where(rows < self.nodes[USER], rows, -1)
+        found = np.full(len(rows), -1, dtype=np.int64)
+        if node_type in self._kinds:
+            inside = np.flatnonzero(rows < self._n_items)
+            mine = inside[self._kind_of[rows[inside]] == self._kinds.index(node_type)]
+            found[mine] = self._place[rows[mine]]
+        return found
+
     # -- edges
 
     def add(self, events: EventBatch) -> Touched:
         """Edges of events, in log order from call to call; `grow` first. Of who does not agree they are put aside."""
         held = self._held(events)
         if held.any():
-            self._shelf.append(events.take(held))
+            self._put_aside(events.take(held))
             self.dropped["refused"] += int(np.count_nonzero(held))
             events = events.take(~held)
         kept, dropped = usable(events, self.nodes[USER], self._n_items, _NOBODY)
@@ -174,7 +185,7 @@ class LiveGraph:
         self._refused[row] = True
         touched, events = self._withdraw(row)
         if len(events):
-            self._shelf.append(events)
+            self._put_aside(events)
             self.dropped["refused"] += len(events)
         return touched
 
@@ -294,6 +305,12 @@ class LiveGraph:
                 _touch(touched, relation.source, node)
             events.append(self._events(relation, row, heard, time, order))
         return touched, EventBatch.join(events)
+
+    def _put_aside(self, events: EventBatch) -> None:
+        """Batches of about one size are joined, so that a few hold what came one by one."""
+        self._shelf.append(events)
+        while len(self._shelf) > 1 and len(self._shelf[-2]) <= 2 * len(self._shelf[-1]):
+            self._shelf[-2:] = [EventBatch.join(self._shelf[-2:])]
 
     def _events(self, relation: Relation, row: int, heard: NDArray[np.int32], time: Ints, order: Ints) -> EventBatch:
         n = len(heard)

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from shopkeeper.core.clock import MINUTE
+from shopkeeper.core.clock import MINUTE, Clock
 from shopkeeper.profiles.graph.incremental import Incremental
+from shopkeeper.profiles.graph.living import Living
 from shopkeeper.profiles.graph.schema import USER
 
 
@@ -24,6 +25,40 @@ class Detector:
     events: int = 1000
     sample: int = 64
     most: float = 0.05
+
+
+class Watch:
+    """When to look, and what was found last (None: nothing yet of the space that serves)."""
+
+    def __init__(self, detector: Detector, clock: Clock) -> None:
+        self._detector = detector
+        self._clock = clock
+        self._events = self._heard = 0
+        self._looked_at = clock.wall()
+        self._found: tuple[Living, float] | None = None
+
+    def reset(self) -> None:
+        """What was heard so far does not count."""
+        self._events = 0
+
+    def heard(self, events: int) -> None:
+        self._events += events
+        self._heard += events
+
+    def drift_of(self, living: Living | None) -> float | None:
+        return self._found[1] if self._found is not None and self._found[0] is living else None
+
+    def due(self, living: Living | None) -> bool:
+        """Looks when it is time to; true when all vectors are to be computed anew."""
+        wall = self._clock.wall()
+        if living is None or not self._events:
+            return False
+        if self._events < self._detector.events and wall - self._looked_at < self._detector.every:
+            return False
+        self._events, self._looked_at = 0, wall
+        found = drift(living.engine, self._clock.now(), self._detector.sample, seed=self._heard)
+        self._found = living, found
+        return found > self._detector.most
 
 
 def drift(engine: Incremental, now: int, sample: int, seed: int = 0) -> float:

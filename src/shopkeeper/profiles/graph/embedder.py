@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import logging
+import shutil
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import msgspec
@@ -22,7 +24,8 @@ from shopkeeper.profiles.graph.snapshot import Shelf, Space, SpaceMeta, read
 
 KIND = "embed"
 _SERVES_S = 120.0
-log = logging.getLogger(__name__)
+_AGAIN_S = 600.0
+"""After so long what failed is tried again."""
 
 Offer: TypeAlias = Callable[[Space, Any], "Future[None] | None"]
 """Takes a space and its model; done when they serve, None where nobody serves now."""
@@ -51,6 +54,9 @@ class Embedder:
         self._offer = offer
         jobs.on_start(KIND, self._order)
         jobs.on_finish(KIND, self._finish)
+        jobs.on_failure(KIND, self._failed)
+        self.tried: tuple[int, float] | None = None
+        """The version that was last found to be newer, and when it may be tried again (monotonic)."""
 
     def submit(self, *, requested_by: str, ratio: float, seed: int, timed: bool) -> Job:
         """Raises Busy while one is under way, Conflict (code `no_model`) without a champion."""
@@ -61,6 +67,16 @@ class Embedder:
     def model(self, meta: SpaceMeta) -> Any:
         """The weights that vectors were computed with. Raises NotFound, Unavailable."""
         return self._serving.get(meta.model, str(meta.version)).model
+
+    def outdated(self, serving: int | None) -> bool:
+        """The champion is another version than the one that serves, and was not tried a moment ago."""
+        champion = self._serving.peek(SPACE)
+        if champion is None or serving == (number := champion.version.version):
+            return False
+        if self.tried is not None and self.tried[0] == number and time.monotonic() < self.tried[1]:
+            return False
+        self.tried = number, time.monotonic() + _AGAIN_S
+        return True
 
     def _champion(self) -> int:
         try:
@@ -86,7 +102,7 @@ class Embedder:
 
     def _finish(self, job: Job, result: Mapping[str, Any]) -> dict[str, Any]:
         """Moves the vectors to the space's shelf and waits until they serve. Twice it does nothing new."""
-        folder = self._jobs.folder(job.job_id) / "work" / FOLDER
+        folder = self._folder(job)
         if not folder.is_dir():  # it was moved before the shop's process was killed: the start has taken it over
             return {"serves": True}
         space = read(folder)
@@ -96,3 +112,11 @@ class Embedder:
         if serves is not None:
             serves.result(_SERVES_S)
         return {"serves": serves is not None, "version": result["version"]}
+
+    def _failed(self, job: Job, status: str, error: str | None) -> None:
+        """What it has computed of people does not stay."""
+        del status, error
+        shutil.rmtree(self._folder(job), ignore_errors=True)
+
+    def _folder(self, job: Job) -> Path:
+        return self._jobs.folder(job.job_id) / "work" / FOLDER

@@ -49,6 +49,12 @@ class Known:
                 found.update((row, attributes) for row, attributes in connection.execute(part).all())
         return {row: attributes for row, attributes in found.items() if self._allows(row)}
 
+    def described(self) -> set[int]:
+        """Rows of all who have attributes, whether they agree or not. From any thread."""
+        query = select(_U.row, _U.attributes).where(_U.listed, _U.kind == "user")
+        with self._db.read() as connection:
+            return {row for row, attributes in connection.execute(query) if attributes}
+
     def _items(self, rows: Sequence[int]) -> dict[int, Mapping[str, Any]]:
         found: dict[int, Mapping[str, Any]] = {}
         with self._db.read() as connection:

@@ -77,11 +77,16 @@ class LiveSpace:
     name = SPACE
 
     def __init__(
-        self, graph: LiveGraph, serving: Callable[[], Living | None], described: Callable[[int], bool]
+        self,
+        graph: LiveGraph,
+        serving: Callable[[], Living | None],
+        described: Callable[[int], bool],
+        allows: Callable[[int], bool],
     ) -> None:
         self._graph = graph
         self._serving = serving
         self._described = described
+        self._allows = allows
 
     @property
     def version(self) -> str | None:
@@ -90,7 +95,7 @@ class LiveSpace:
 
     def has(self, row: int) -> bool:
         """Whether a user has a place, once a version serves."""
-        if not 0 <= row < self._graph.nodes[USER] or self._graph.refused(row):
+        if not 0 <= row < self._graph.nodes[USER] or self._graph.refused(row) or not self._allows(row):
             return False
         return bool(self._graph.degree(USER, np.array([row]))[0]) or self._described(row)
 

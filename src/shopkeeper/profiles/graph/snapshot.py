@@ -12,7 +12,7 @@ import logging
 import os
 import shutil
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -69,10 +69,12 @@ def placed(graph: LiveGraph, space: Space) -> dict[str, Kept]:
     """The states as those of a live graph's nodes; what is no node there, or of another kind, is left out."""
     found = {}
     for name, kept in space.kept.items():
-        keys: Iterable[Any] = space.keys[name].tolist()
+        keys = space.keys[name]
         if name == CATEGORY:
-            keys = [space.meta.categories[key] for key in keys]
-        places = np.array([-1 if (at := graph.place(name, key)) is None else at for key in keys], dtype=np.int64)
+            names = [space.meta.categories[key] for key in keys.tolist()]
+            places = np.array([graph.categories.get(one, -1) for one in names], dtype=np.int64)
+        else:
+            places = graph.places(name, keys)
         where = np.flatnonzero(places >= 0)
         found[name] = kept.some(where, places[where])
     return found
