@@ -10,7 +10,7 @@ import pytest
 
 from shopkeeper.checks.graph import ITEMS, NOW, USERS, small_graph, small_rows
 from shopkeeper.core.clock import DAY
-from shopkeeper.core.errors import Conflict, Invalid
+from shopkeeper.core.errors import Cancelled, Conflict, Invalid
 from shopkeeper.core.protocols import silent
 from shopkeeper.profiles.graph.algorithm import Hgt
 from shopkeeper.profiles.graph.artifact import HgtModel
@@ -104,6 +104,21 @@ def test_the_last_epochs_and_only_they_learn_from_the_links_that_tell_when_to_st
         assert one.reference == rows.split.until == holdout.window.moment
     one, other = fitted(finish=0), fitted(finish=2)
     assert one.summary["val"] == other.summary["val"], "measured before the last epochs"
+
+
+def test_the_last_epochs_tell_how_they_go_and_can_be_cancelled() -> None:
+    told: list[str] = []
+
+    def report(step: int, of: int, metrics: object = None, *, message: str = "", epoch: bool = False) -> None:
+        del metrics, epoch
+        assert 0 <= step <= of
+        told.append(message)
+        if message.startswith("the newest links, step 2"):
+            raise Cancelled("enough")
+
+    with pytest.raises(Cancelled):
+        Hgt(Hgt.Params(**{**QUICK, "epochs": 1, "finish": 2}), 1).fit(small_rows()[0], report)
+    assert told[-1].startswith("the newest links, step 2 of ")
 
 
 def test_the_summary_says_what_was_trained_on() -> None:
