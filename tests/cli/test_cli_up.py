@@ -101,6 +101,18 @@ def test_what_was_acknowledged_survives_a_kill(tmp_path: Path) -> None:
     assert sorted(one["event_id"] for one in kept) == sorted(sent)
 
 
+def test_the_example_is_a_person_although_the_newest_events_are_nobodys(tmp_path: Path) -> None:
+    bought = {"event_type": "order", "item_id": "i", "quantity": 1, "unit_price": 2}
+    with up(tmp_path / "home", "--no-console") as (process, told):
+        known = httpx.post(f"{told['api']}/api/v1/events", json=[bought | {"user_id": "ada"}])
+        nobodys = httpx.post(f"{told['api']}/api/v1/events", json=[bought] * 600)
+        assert (known.json()["accepted"], nobodys.json()["accepted"]) == (1, 600)
+        process.send_signal(signal.SIGINT)
+        process.wait(30)
+    with up(tmp_path / "home", "--no-console") as (_, told):
+        assert '"user_id":"ada"' in told["try"]
+
+
 def test_addresses_are_told_before_the_models_are_trained(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     orders = "".join(f"2026-01-{day:02d},c-{day % 5},sku-{day % 7},2,4.5\n" for day in range(1, 31))
     (tmp_path / "orders.csv").write_text("order date,customer,sku,qty,price\n" + orders)
