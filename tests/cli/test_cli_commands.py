@@ -56,6 +56,15 @@ def test_help_names_every_command_and_loads_none() -> None:
     assert loaded.stdout.strip() == "[]"
 
 
+def test_a_command_that_asks_a_live_server_loads_no_database_and_no_server() -> None:
+    heavy = (
+        "import sys, shopkeeper.cli.reach, shopkeeper.client, shopkeeper.stores.home;"
+        "print([m for m in ('sqlalchemy','numpy','fastapi') if m in sys.modules])"
+    )
+    loaded = subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True, check=True)
+    assert loaded.stdout.strip() == "[]"
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     main([name, "--help"])

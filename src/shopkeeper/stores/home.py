@@ -16,7 +16,6 @@ from typing import IO
 import msgspec
 
 from shopkeeper.core.errors import Conflict, Invalid
-from shopkeeper.stores.sql import sqlite_url
 
 _TRIES, _AGAIN_S = 10, 0.03  # whoever only looks holds the lock for a moment
 
@@ -43,6 +42,8 @@ class Home:
 
     @property
     def sql_url(self) -> str:
+        from shopkeeper.stores.sql import sqlite_url  # brings SQLAlchemy: not for who only looks who is live
+
         return sqlite_url(self.path)
 
     @property
