@@ -38,7 +38,7 @@ class Hgt:
     needs: ClassVar[Mapping[str, str]] = {"torch": NEEDS_TORCH}
 
     class Params(BaseParams):
-        epochs: Annotated[int, _about("Passes over all windows at most", ge=1, le=200)] = 8
+        epochs: Annotated[int, _about("Passes over all windows at most", ge=1, le=200)] = 6
         train_ratio: Annotated[float, _about("Share of the links, oldest first, to learn from", gt=0, lt=1)] = 0.8
         val_ratio: Annotated[float, _about("Share of the links after them that tells when to stop", ge=0, lt=1)] = 0.1
         negative_ratio: Annotated[
@@ -50,7 +50,7 @@ class Hgt:
         patience: Annotated[int, _about("Epochs without a gain after which training ends", ge=1, le=200)] = 4
         finish: Annotated[
             int, _about("Epochs after the best one that reach up to the links that told when to stop", ge=0, le=50)
-        ] = 2
+        ] = 1
         width: Annotated[int, _about("Numbers of a node in every layer", ge=4, le=512)] = 64
         dims: Annotated[int, _about("Numbers of a vector before its offset", ge=2, le=512)] = 64
         heads: Annotated[int, _about("Attention heads; the width is a multiple of them", ge=1, le=32)] = 4
@@ -59,7 +59,7 @@ class Hgt:
         recent: Annotated[int, _about("Newest edges of each relation that are read into a node", ge=1, le=1000)] = 32
         dropout: Annotated[float, _about("Share of what is heard that is left out in training", ge=0, lt=1)] = 0.1
         forget: Annotated[float, _about("Share of items that are met without their learned vector", ge=0, lt=1)] = 0.1
-        windows: Annotated[int, _about("Moments from which the links after are foretold", ge=1, le=200)] = 8
+        windows: Annotated[int, _about("Moments from which the links after are foretold", ge=1, le=200)] = 16
         batch_size: Annotated[int, _about("Users of a step", ge=8, le=65_536)] = 2048
         fanout: Annotated[int, _about("Neighbours along each relation, in mode sampled", ge=1, le=1000)] = 10
         timed: Annotated[bool, _about("Whether how old an edge is counts")] = True

@@ -30,8 +30,6 @@ from shopkeeper.profiles.graph.steps import Ground, ground_of, loss_of
 from shopkeeper.profiles.graph.targets import Window, target_relations, window
 from shopkeeper.profiles.graph.warm import GENTLE, check_shape, warmed
 
-FINISHING = 0.5
-"""The highest step of the last epochs, as a share of that of the others."""
 OF_AUC = 0.1
 """What AUC counts beside recall@20 when the best epoch is chosen."""
 Mode = Literal["full_graph", "sampled", "metis_sampling"]
@@ -150,7 +148,7 @@ def _finish(
     total = plan.finish * sum(ground.count() for ground in grounds)
     if not total:
         return
-    rate = plan.learning_rate * (FINISHING if rows.champion is None else GENTLE)
+    rate = plan.learning_rate * GENTLE
     optimizer = torch.optim.AdamW(learner.parameters(), lr=rate, weight_decay=plan.decay)
     pace = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=max(total, 2), pct_start=0.15)
     learner.train()
