@@ -61,7 +61,10 @@ _PAPERS_NOTES = [
     "trainings (HeCo learns without labels, then a linear map): an orientation only.",
 ]
 _ARTISTS_NOTES = [
-    "Published for last.fm: MAGNN's figures are those of its paper, with negatives of its own: an orientation only."
+    "On last.fm the three layers are equal within half a point (HGTConv 93.0, ours 92.9, GATConv 92.7; one seed), "
+    "hardly above the popularity of the artist (92.4) and far behind MAGNN's 98.9: in so few steps none is trained "
+    "out. A step of our layer takes a quarter of the time of HGTConv's.",
+    "Published for last.fm: MAGNN's figures are those of its paper, with negatives of its own: an orientation only.",
 ]
 
 
