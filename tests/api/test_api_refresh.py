@@ -201,6 +201,14 @@ def test_a_full_refresh_tells_what_it_has_come_to(first: tuple[Running, dict[str
     assert version["params"]["temperature"] == 0.5
 
 
+def test_what_is_left_out_follows_the_champion(shop: Running) -> None:
+    told = refreshed(shop, mode="full_retrain")
+    assert (told["warm_start"], told["retrain_epochs"]) == (True, 2)
+    champions = {name: shop.http.get(f"{V1}/models/{name}/versions/1").json()["params"] for name in ("hgt", "fusion")}
+    assert told["temperature"] == champions["hgt"]["temperature"] == 0.5
+    assert told["fusion_epochs"] == champions["fusion"]["epochs"] == 1
+
+
 def test_embedding_alone_keeps_the_model_and_makes_the_space_anew(shop: Running) -> None:
     before = space(shop)
     told = refreshed(shop)

@@ -5,6 +5,7 @@ import pytest
 from shopkeeper.core.errors import Invalid
 from shopkeeper.operations.refresh import scope_of
 from shopkeeper.operations.refreshing import RefreshOrder, read_order
+from shopkeeper.profiles.graph.algorithm import Hgt
 
 
 def test_a_model_is_trained_only_when_that_is_asked_for():
@@ -32,3 +33,20 @@ def test_what_is_out_of_bounds_is_told_by_field(wrong):
     with pytest.raises(Invalid) as refused:
         read_order(wrong)
     assert refused.value.field == next(iter(wrong)) or "fusion" in refused.value.message
+
+
+def test_a_new_model_begins_warm_where_it_can() -> None:
+    order = read_order({"mode": "full_retrain"})
+    assert order.training({"timed": True, "epochs": 8}) == {"epochs": 2, "timed": True, "warm_start": True}
+    assert order.training(None) == {"timed": True, "warm_start": False}
+    timeless = read_order({"mode": "full_retrain", "include_edge_timestamp": False})
+    assert timeless.training({"timed": True, "epochs": 8}) == {"timed": False, "warm_start": False}
+    told = read_order({"mode": "full_retrain", "warm_start": True, "retrain_epochs": 5, "temperature": 0.3})
+    assert told.training(None) == {"epochs": 5, "temperature": 0.3, "timed": True, "warm_start": True}
+
+
+def test_from_the_start_a_model_is_not_trained_for_the_few_epochs_of_a_warm_one() -> None:
+    order = read_order({"mode": "full_retrain", "warm_start": False})
+    assert order.training({"epochs": 8, "warm_start": False}) == {"timed": True, "warm_start": False}
+    epochs = order.training({"epochs": 2, "warm_start": True})["epochs"]
+    assert epochs == Hgt.Params().epochs > 2

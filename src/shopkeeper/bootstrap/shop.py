@@ -83,8 +83,8 @@ from shopkeeper.stores.webhooks import WebhookStore
 _LOG = logging.getLogger(__name__)
 _CHANGE_S = 60.0  # for what ends within seconds
 _DEFAULTS = {"telecom": TELECOM}
-LIGHT_JOBS = ("release", "upload", "refresh", "regenerate")
-"""Kinds that wait most of their time: one job of each runs beside the trainings."""
+LIGHT_JOBS = ("release", "upload", "refresh", "regenerate", "embed")
+"""Kinds that wait most of their time, or that others wait for: one job of each runs beside the trainings."""
 PLANNED_JOBS = ("release", "refresh")
 """Kinds that last as long as their own plan says, or as the jobs that they begin."""
 

@@ -20,11 +20,15 @@ if TYPE_CHECKING:
 @click.option("--sample", type=float, metavar="RATIO", help="Only this share of the events makes the graph, 0.1 to 1.")
 @click.option("--seed", type=int, help="Of the sample and of the training; one seed gives one model.")
 @click.option("--no-times", is_flag=True, help="When things happened is not read.")
-@click.option("--epochs", type=int, help="Of the new model.  [default: 2]")
-@click.option("--temperature", type=float, help="Of the new model.  [default: 0.2]")
+@click.option("--epochs", type=int, help="Of the new model.  [default: 2 after a warm start]")
+@click.option("--temperature", type=float, help="Of the new model.  [default: the champion's]")
 @click.option("--learning-rate", type=float, help="Of the new model.")
-@click.option("--warm", is_flag=True, help="The new model begins with what the one that serves has learned.")
-@click.option("--fusion-epochs", type=int, help="Of the fused score.  [default: 3]")
+@click.option(
+    "--warm/--cold",
+    default=None,
+    help="Whether the new model begins with what the one that serves has learned.  [default: where it can]",
+)
+@click.option("--fusion-epochs", type=int, help="Of the fused score.  [default: the champion's]")
 @click.option("--detach", is_flag=True, help="Begin and return; needs a live server.")
 @with_shop()
 def command(
@@ -37,7 +41,7 @@ def command(
     epochs: int | None,
     temperature: float | None,
     learning_rate: float | None,
-    warm: bool,
+    warm: bool | None,
     fusion_epochs: int | None,
     detach: bool,
 ) -> None:
@@ -51,7 +55,7 @@ def command(
         "retrain_epochs": epochs,
         "temperature": temperature,
         "learning_rate": learning_rate,
-        "warm_start": True if warm else None,
+        "warm_start": warm,
         "fusion_epochs": fusion_epochs,
     }
     given = {name: value for name, value in asked.items() if value is not None}

@@ -25,6 +25,8 @@ def command(
     shop: ShopkeeperClient, screen: Screen, changes: tuple[str, ...], regenerate: bool, seed: int | None, yes: bool
 ) -> None:
     """What a simulated shop (up --shop telecom) is made of, and making it anew (docs/telecom.md)."""
+    if regenerate and screen.as_json and not yes:
+        raise click.UsageError("--json asks nothing: give --yes too when the shop's data may be thrown away")
     if seed is not None and not regenerate:
         raise click.UsageError("--seed says how to make the shop anew: give --regenerate too")
     config = shop.simulation()
@@ -33,7 +35,7 @@ def command(
     if not regenerate:
         screen.show(config, lambda console: _draw(console, config))
         return
-    if not yes and not screen.as_json:
+    if not yes:
         click.confirm("All events, people and models of this shop will be thrown away. Go on?", abort=True)
     from shopkeeper.cli.watch import watch
 

@@ -27,6 +27,15 @@ from shopkeeper.stores.artifacts import write_durably
 KIND = "refresh"
 HGT = "hgt"
 SEED = 42
+_USED: dict[Stage, dict[str, str]] = {
+    "train": {
+        "retrain_epochs": "epochs",
+        "temperature": "temperature",
+        "learning_rate": "learning_rate",
+        "warm_start": "warm_start",
+    },
+    "fusion": {"fusion_epochs": "epochs"},
+}
 _STAGES: tuple[Stage, ...] = ("train", "embed", "fusion")
 log = logging.getLogger(__name__)
 
@@ -97,25 +106,25 @@ class Refresh:
             return self._embed(scope_of(order), by)
         if stage == "train":
             seed = SEED if order.random_seed is None else order.random_seed % 2**31
-            return self._train(HGT, _training(order), by, source=_source(order), seed=seed)
-        return self._train(FUSION, {"epochs": order.fusion_epochs}, by)
+            return self._train(HGT, order.training, by, source=_source(order), seed=seed)
+        return self._train(FUSION, lambda _: order.tuning(), by)
 
     def _train(
         self,
         model: str,
-        params: Mapping[str, Any],
+        asked: Callable[[Mapping[str, Any] | None], dict[str, Any]],
         by: str,
         *,
         source: Mapping[str, Any] | None = None,
         seed: int = SEED,
     ) -> Job:
-        """As the champion was trained, but for `params`."""
+        """As the champion was trained, but for what is `asked` of its parameters."""
         try:
             champion = self._registry.version(model)
             algorithm, before = champion.algorithm, champion.params
         except NotFound:
-            algorithm, before = model, {}
-        params = {**before, **params}
+            algorithm, before = model, None
+        params = {**(before or {}), **asked(before)}
         return self._releases.train(model, algorithm, params=params, source=source, seed=seed, requested_by=by)
 
     def _told(self, job: Job, result: dict[str, Any]) -> dict[str, Any]:
@@ -134,10 +143,29 @@ class Refresh:
             "retrain_loss": self._last_loss(stages.get("train")),
             "fusion_training": fusion_metrics(stages["fusion"]),
             **msgspec.to_builtins(order),
+            **self._used(stages),
             "sample_ratio": order.ratio,
-            "include_edge_timestamp": scope_of(order).timed,
+            "include_edge_timestamp": order.timed,
             "seconds": {stage: _seconds(one) for stage, one in stages.items()},
         }
+
+    def _used(self, stages: Mapping[str, Job]) -> dict[str, Any]:
+        """Parameters with which the stages went, whether they were asked for or not."""
+        found: dict[str, Any] = {}
+        for stage, names in _USED.items():
+            params = self._trained_with(stages.get(stage))
+            found |= {field: params[name] for field, name in names.items() if name in params}
+        return found
+
+    def _trained_with(self, job: Job | None) -> Mapping[str, Any]:
+        """Of a version all parameters; of a training that has failed those that it was given."""
+        if job is None:
+            return {}
+        try:
+            return self._registry.version(job.params["model"], (job.result or {})["version"]).params
+        except (NotFound, KeyError):
+            params: Mapping[str, Any] = job.params["params"]
+            return params
 
     def _last_loss(self, job: Job | None) -> float | None:
         if job is None:
@@ -159,13 +187,7 @@ class Refresh:
 
 def scope_of(order: RefreshOrder) -> Scope:
     """Which events the graph is made of."""
-    return Scope(order.ratio, order.random_seed or 0, order.include_edge_timestamp is not False)
-
-
-def _training(order: RefreshOrder) -> dict[str, Any]:
-    rate = {} if order.learning_rate is None else {"learning_rate": order.learning_rate}
-    asked = {"epochs": order.retrain_epochs, "temperature": order.temperature, "warm_start": order.warm_start}
-    return {**asked, "timed": scope_of(order).timed, **rate}
+    return Scope(order.ratio, order.random_seed or 0, order.timed)
 
 
 def _source(order: RefreshOrder) -> dict[str, Any]:

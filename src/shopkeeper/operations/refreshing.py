@@ -8,6 +8,7 @@ stages have not published yet is nowhere: the vectors of before go on serving.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -19,11 +20,13 @@ from shopkeeper.core.errors import Conflict
 from shopkeeper.core.protocols import JobContext, Report
 from shopkeeper.core.records import FINISHED, Job
 from shopkeeper.lifecycle.reporting import within
+from shopkeeper.profiles.graph.algorithm import Hgt
 from shopkeeper.stores import jobs as table
 from shopkeeper.stores.sql import Database, open_database
 
 Stage = Literal["train", "embed", "fusion"]
 SAMPLE_RATIO = 0.5
+WARM_EPOCHS = 2
 _LOOK_S = 0.1
 _TELL_S = 2.0
 _DOING: dict[Stage, str] = {"train": "training", "embed": "embedding", "fusion": "tuning the fused score"}
@@ -33,7 +36,9 @@ class RefreshOrder(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """`embedding_only`: vectors anew with the model that serves; `full_retrain`: a new model first. `graph_scope`
     sampled: of a share `sample_ratio` (0.5 when left out) of the events, drawn by `random_seed`.
     `include_edge_timestamp` false: when things happened is not read. `retrain_epochs`, `temperature` and
-    `learning_rate` are those of the new model, which with `warm_start` begins with what the champion has learned.
+    `learning_rate` are those of the new model, which with `warm_start` begins with what the champion has learned. What
+    is left out: a warm start of 2 epochs where a champion reads times as this model does, else what the champion, or
+    the algorithm, does; the fused score is tuned as its champion was. Few epochs from the start would lose to it.
     """
 
     mode: Literal["embedding_only", "full_retrain"] = "embedding_only"
@@ -41,11 +46,11 @@ class RefreshOrder(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     sample_ratio: Annotated[float, Meta(ge=0.1, le=1)] | None = None
     random_seed: Annotated[int, Meta(ge=0, le=2**32 - 1)] | None = None
     include_edge_timestamp: bool | None = None
-    retrain_epochs: Annotated[int, Meta(ge=1, le=50)] = 2
-    fusion_epochs: Annotated[int, Meta(ge=1, le=100)] = 3
-    temperature: Annotated[float, Meta(gt=0, le=5)] = 0.2
+    retrain_epochs: Annotated[int, Meta(ge=1, le=50)] | None = None
+    fusion_epochs: Annotated[int, Meta(ge=1, le=100)] | None = None
+    temperature: Annotated[float, Meta(gt=0, le=5)] | None = None
     learning_rate: Annotated[float, Meta(gt=0, le=1)] | None = None
-    warm_start: bool = False
+    warm_start: bool | None = None
 
     @property
     def stages(self) -> list[Stage]:
@@ -58,6 +63,32 @@ class RefreshOrder(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         if self.graph_scope == "full":
             return 1.0
         return SAMPLE_RATIO if self.sample_ratio is None else self.sample_ratio
+
+    @property
+    def timed(self) -> bool:
+        """When things happened is read."""
+        return self.include_edge_timestamp is not False
+
+    def training(self, champion: Mapping[str, Any] | None) -> dict[str, Any]:
+        """Parameters of the new model beside those of the champion, which are given; None: there is none."""
+        warm = self.warm_start
+        if warm is None:
+            warm = champion is not None and champion.get("timed", True) == self.timed
+        epochs = self.retrain_epochs
+        if epochs is None and warm:
+            epochs = WARM_EPOCHS
+        elif epochs is None and champion is not None and champion.get("warm_start"):
+            epochs = Hgt.Params().epochs  # its few were steps from another's end
+        asked = {"epochs": epochs, "temperature": self.temperature, "learning_rate": self.learning_rate}
+        return {**_given(asked), "timed": self.timed, "warm_start": warm}
+
+    def tuning(self) -> dict[str, Any]:
+        """Parameters of the fused score beside those of its champion."""
+        return _given({"epochs": self.fusion_epochs})
+
+
+def _given(params: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in params.items() if value is not None}
 
 
 class Note(msgspec.Struct):
