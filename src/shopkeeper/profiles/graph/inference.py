@@ -32,6 +32,12 @@ _TINY = 1e-12
 _NORM_EPSILON = 1e-5
 
 
+def get_ready() -> None:
+    """Loads what the layers need, so that the first event does not wait for it."""
+    import scipy.sparse
+    import scipy.special  # noqa: F401
+
+
 def embed_all(
     model: GraphWeights, graph: HeteroGraph, inputs: Mapping[str, Floats], reference: int
 ) -> dict[str, Floats]:

@@ -28,6 +28,7 @@ from shopkeeper.profiles.graph.asking import Asking, Names
 from shopkeeper.profiles.graph.changed import Changed
 from shopkeeper.profiles.graph.drift import Detector, Watch
 from shopkeeper.profiles.graph.embedder import Embedder
+from shopkeeper.profiles.graph.inference import get_ready
 from shopkeeper.profiles.graph.known import Known
 from shopkeeper.profiles.graph.living import SPACE, LiveSpace
 from shopkeeper.profiles.graph.loop import Loop
@@ -255,6 +256,7 @@ class GraphService:
         self._loop.attach()
         self._grow()
         await self._changed.describe_all()
+        await asyncio.to_thread(get_ready)
         found = await asyncio.to_thread(self._spaces.left, self._embedder.model)
         if found is not None:
             self._spaces.take_over(*found)
