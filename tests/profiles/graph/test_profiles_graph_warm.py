@@ -88,7 +88,7 @@ def test_its_first_loss_is_the_champions_and_below_that_of_a_cold_start(champion
 
     def loss(given: GraphRows, seed: int) -> float:
         with torch.no_grad():
-            return float(loss_of(learner(given, seed), step, 0.2))
+            return float(loss_of(learner(given, seed), step, Hgt.Params().temperature))
 
     warm = replace(rows, champion=champion)
     assert loss(warm, 9) == pytest.approx(loss(warm, 10), abs=1e-5), "nothing of it was drawn"
