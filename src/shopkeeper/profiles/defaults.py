@@ -13,8 +13,8 @@ from shopkeeper.rules.schema import Field
 
 @dataclass(frozen=True)
 class Defaults:
-    """`fields` may be read by rules before any user has such an attribute; `otherwise` is what to do for whom no strategy
-    matches."""
+    """`fields` may be read by rules before any user has such an attribute; `otherwise` is what to do for whom no
+    strategy matches."""
 
     rules: tuple[Rule, ...]
     strategies: tuple[Rule, ...]
