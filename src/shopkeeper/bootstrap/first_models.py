@@ -35,7 +35,7 @@ FIRST_MODELS = (
         optional=True,
     ),
     FirstModel("home_ranker", "xgb"),
-    FirstModel("hgt", "hgt", {"train_ratio": 0.9, "val_ratio": 0.05}, optional=True),
+    FirstModel("hgt", "hgt", {"train_ratio": 0.9, "val_ratio": 0.05, "temperature": 0.2, "epochs": 5}, optional=True),
     FirstModel("churn", "bgnbd", optional=True),
     FirstModel("clusters", "kmeans", optional=True),
     FirstModel("sales_daily_ets", "autoets"),
