@@ -44,9 +44,9 @@ _PROTOCOL = (
     "people in one list. **Shopkeeper HGT, defaults**: the registered algorithm as it is, a tenth of "
     "the links before the cut telling when to stop, vectors as of the cut; the row below it: as the form of its "
     "training door asks when nothing is filled in, and as a new shop trains its first. It reads attributes of people "
-    "and items (age, gender, occupation, genres, year; country, price) and times. **LightGCN**: plain torch, BPR; "
-    "**ALS**: implicit 0.7.3; **EASE** and **popularity**: ours. Settings of peers were chosen with logs cut four weeks "
-    "earlier. One thread each. Mean (standard deviation) of three seeds; a number alone is of one."
+    "and items (age, gender, occupation, genres, year; country, price) and times. **LightGCN**: plain torch, "
+    "BPR; **ALS**: implicit 0.7.3; **EASE** and **popularity**: ours. Settings of peers were chosen with "
+    "logs cut four weeks earlier. One thread each. Mean (standard deviation) of three seeds; a number alone is of one."
 )
 
 

@@ -46,7 +46,7 @@ def test_the_command_shows_says_and_makes_it(telecom: Running, capsys: pytest.Ca
     home = ["--home", str(telecom.shop.home.path), "--json"]
     main(["simulate", *home])
     assert json.loads(capsys.readouterr().out)["history_days"] == 40
-    main(["simulate", "--set", "product_count=9", "--regenerate", "--seed", "6", *home])
+    main(["simulate", "--set", "product_count=9", "--regenerate", "--yes", "--seed", "6", *home])
     told = json.loads(capsys.readouterr().out)
     assert (told["config"]["product_count"], told["seed"]) == (9, 6)
     main(["simulate", *home[:2]])
@@ -62,7 +62,7 @@ def test_the_command_asks_before_anything_is_lost(telecom: Running, monkeypatch:
     assert ended.value.code == 130
     assert "thrown away" in asked[0]
     assert telecom.shop.log.last_seq == before
-    for wrong in (["--seed", "6"], ["--set", "product_count"]):
+    for wrong in (["--seed", "6"], ["--set", "product_count"], ["--regenerate", "--json"]):
         with pytest.raises(SystemExit) as ended:
             main(["simulate", *wrong, "--home", str(telecom.shop.home.path)])
         assert ended.value.code == 2
@@ -81,7 +81,7 @@ def test_without_a_server_the_command_makes_it_all_the_same(tmp_path: Path, caps
 
     small_telecom(tmp_path / "home")
     home = ["--home", str(tmp_path / "home"), "--json"]
-    main(["simulate", "--regenerate", "--seed", "8", *home])
+    main(["simulate", "--regenerate", "--yes", "--seed", "8", *home])
     assert json.loads(capsys.readouterr().out)["seed"] == 8
     main(["jobs", *home])
     jobs = json.loads(capsys.readouterr().out)
