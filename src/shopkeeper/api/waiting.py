@@ -12,6 +12,7 @@ from shopkeeper.api.door import queued, reply
 from shopkeeper.bootstrap import Shop
 from shopkeeper.core.errors import Conflict
 from shopkeeper.core.records import FINISHED, Job
+from shopkeeper.operations.trained import why_not
 
 Wait = Annotated[bool, Query(description="Answer when the job has ended, with its result")]
 Timeout = Annotated[int, Query(ge=1, le=3600, description="How long to wait; then 202, and the job goes on")]
@@ -33,7 +34,7 @@ async def answered(
     if not wait or job.status not in FINISHED:
         return queued(job_id)
     if job.status != "done":
-        raise Conflict(f"job {job_id} {job.status}: {job.error or 'it was asked to stop'}", code=f"job_{job.status}")
+        raise Conflict(f"job {job_id} {job.status}: {why_not(job)}", code=f"job_{job.status}")
     return reply(told(job))
 
 

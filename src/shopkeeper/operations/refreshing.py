@@ -20,6 +20,7 @@ from shopkeeper.core.errors import Conflict
 from shopkeeper.core.protocols import JobContext, Report
 from shopkeeper.core.records import FINISHED, Job
 from shopkeeper.lifecycle.reporting import within
+from shopkeeper.operations.trained import why_not
 from shopkeeper.profiles.graph.algorithm import Hgt
 from shopkeeper.stores import jobs as table
 from shopkeeper.stores.sql import Database, open_database
@@ -123,8 +124,7 @@ def refresh(ctx: JobContext) -> dict[str, Any]:
             share = 100 / len(stages)
             job = _run(ctx, db, stage, within(ctx.report, number * share, (number + 1) * share))
             if job.status != "done" and stage != "fusion":
-                why = job.error or "it was asked to stop"
-                raise Conflict(f"{_DOING[stage]} failed, job {job.job_id}: {why}", code="stage_failed")
+                raise Conflict(f"{_DOING[stage]} failed, job {job.job_id}: {why_not(job)}", code="stage_failed")
             ended[stage] = job.job_id
     finally:
         db.close()

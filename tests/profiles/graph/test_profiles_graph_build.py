@@ -60,9 +60,7 @@ def test_items_are_nodes_of_their_kind_and_find_their_category():
     assert graph.rows["product"].tolist() == [0, 2]
     assert pairs(graph, Relation("product", "in", "category")) == [(0, 0, NO_TIME), (1, 0, NO_TIME)]
     assert graph.names == {"category": ("tea",)}
-    types, places = graph.item_nodes(3)
-    assert [graph.graph.schema.node_types[at] for at in types] == ["product", "app", "product"]
-    assert places.tolist() == [0, 0, 1]
+    assert graph.rows["app"].tolist() == [1]
 
 
 def test_a_sample_is_a_share_drawn_by_its_seed():

@@ -49,15 +49,6 @@ class ShopGraph:
     names: Mapping[str, tuple[str, ...]]
     dropped: Mapping[str, int] = field(default_factory=dict)
 
-    def item_nodes(self, n_items: int) -> tuple[NDArray[np.int16], NDArray[np.int32]]:
-        """For each item row its node type, a place in `schema.node_types`, and its position there; -1: none."""
-        types = np.full(n_items, -1, dtype=np.int16)
-        places = np.full(n_items, -1, dtype=np.int32)
-        for kind, rows in self.rows.items():
-            types[rows] = self.graph.schema.node_types.index(kind)
-            places[rows] = np.arange(len(rows), dtype=np.int32)
-        return types, places
-
 
 def relation_name(event_type: str) -> str:
     """What the relation of an event type is called: the same, unless it looks like a reverse one."""

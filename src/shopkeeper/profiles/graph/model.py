@@ -7,7 +7,7 @@ one with the first event, and an erased user leaves nothing behind. Items have a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 from shopkeeper.profiles.graph.schema import GraphSchema
 from shopkeeper.profiles.graph.tables import NodeTable
@@ -41,6 +41,3 @@ class GraphWeights(Protocol):
     def inputs(self, node_type: str, ids: Sequence[str], table: NodeTable) -> Floats:
         """h of layer 0, float32 (n, d_in), of nodes with these ids and attributes; `ids` are read for items only."""
         ...
-
-
-ModelFacts = Mapping[str, Any]
