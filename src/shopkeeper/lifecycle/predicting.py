@@ -143,7 +143,8 @@ class Predictor:
     async def _member(self, model: str, scope: str, active: Active, number: int, rows: Rows) -> Scored:
         """A variant gets half of the time there is: the champion may have to answer for it."""
         answer = self._noted(active, self._variant(model, number, scope, rows))
-        scored = await asyncio.wait_for(answer, self._limits.deadline_s / 2)
+        async with asyncio.timeout(self._limits.deadline_s / 2):
+            scored = await answer
         _variant_meter(model, number, "ok")
         return scored
 

@@ -104,6 +104,7 @@ def _hand_over(loop: asyncio.AbstractEventLoop, heard: _Heard, event: JobEvent) 
 
 async def _next(queue: asyncio.Queue[JobEvent], idle_s: float | None) -> JobEvent | None:
     try:
-        return await asyncio.wait_for(queue.get(), idle_s)
+        async with asyncio.timeout(idle_s):
+            return await queue.get()
     except TimeoutError:
         return None

@@ -154,7 +154,8 @@ class Messenger:
                 wait_s = _LONGEST_S
             await asyncio.sleep(min(5 * (time.perf_counter() - began), _REST_S))  # at most a sixth of a core looks
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._call.wait(), wait_s)
+                async with asyncio.timeout(wait_s):
+                    await self._call.wait()
         await self._end()
 
     async def _end(self) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from shopkeeper.core.clock import Clock, moment
 from shopkeeper.core.errors import Busy, Conflict, ShopkeeperError
@@ -138,10 +139,9 @@ class Loop:
             if more:
                 continue
             self._wake.clear()
-            try:
-                await asyncio.wait_for(self._wake.wait(), self._idle_s)
-            except TimeoutError:
-                continue
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._idle_s):
+                    await self._wake.wait()
 
     def _turned(self) -> bool:
         try:
