@@ -168,6 +168,15 @@ class Settings(BaseSettings):
     recommend_deadline_ms: int = _setting(
         "RECOMMEND_DEADLINE_MS", 100, "After this a slate is what is ready by then", ge=5, le=5000
     )
+    redis_url: str | None = _setting(
+        "REDIS_URL",
+        None,
+        "Redis that processes share slates and features by (extra redis); none: each its own",
+        "REDIS_URL",
+    )
+    redis_namespace: str = _setting(
+        "REDIS_NAMESPACE", "shopkeeper", "First part of every key in Redis, before the id of the shop"
+    )
     log_level: Literal["debug", "info", "warning", "error"] = _setting(
         "LOG_LEVEL", "info", "debug, info, warning or error"
     )

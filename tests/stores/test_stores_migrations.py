@@ -46,6 +46,14 @@ CONTENTS["0003"] = (
     "INSERT INTO preferences VALUES (0, '{}', 5)",
     "INSERT INTO audit VALUES (1, 5, 'anna', 'profile.put', 0, NULL, '{}', NULL)",
 )
+CONTENTS["0004"] = (
+    *CONTENTS["0003"],
+    "INSERT INTO scenarios VALUES (1, 'home', 2, '{}', 5, 'anna')",
+    "INSERT INTO feature_versions VALUES (1, 'the first', '{}', 5, 'anna')",
+    "INSERT INTO feature_activations VALUES (1, 1, 5, 'anna')",
+    "INSERT INTO slates VALUES ('s', 0, 'home', 1, 5, 1, 0, '[]', '{}')",
+    "INSERT INTO served_vectors VALUES ('s', 0, 5, 'm', 1, '[]', x'00', x'00')",
+)
 
 
 def make_home(folder: Path, revision: str) -> str:
