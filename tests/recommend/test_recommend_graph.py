@@ -124,7 +124,7 @@ def test_what_was_bought_is_not_brought_back_by_the_graph(space: Space) -> None:
 def test_quotas_of_the_graph_are_obeyed() -> None:
     for scenario in BUILT_IN.values():
         quotas = [quota for quota in scenario.recall if quota.channel == GRAPH]
-        assert len(quotas) == (scenario.name in ("content", "content_discovery", "home", "search_results"))
+        assert len(quotas) == (not scenario.anchored and scenario.name != "reorder")
     scores = {"graph": np.linspace(1, 2, 25, dtype=np.float32)}
     found = fuse(scores, (Quota("graph", 7),), None, 100)
     assert found.items.tolist() == list(range(24, 17, -1))

@@ -1,32 +1,87 @@
-"""Scenarios: where a slate is shown, as data. Which channels, how many of each, and what may not appear."""
+"""Scenarios: where a slate is shown, as data. What is asked, what may not appear, what counts, how long it lasts."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
-from shopkeeper.core.errors import Invalid
 from shopkeeper.recommend.candidates import Quota
 
 RANKER = "home_ranker"
+TTL_S = 300.0
+NAMED = ("sellable", "in_stock", "unwanted", "bought", "seen", "consent")
+"""Filters that are a word; `bought in 7 days` and `seen in 24 hours` narrow two of them. Any other is a rule."""
+STAGES = ("total", "recall", "rank", "rerank", "explain")
+SEEN_HOURS = 24.0
+
+_SPAN = re.compile(r"(bought|seen) in (\d{1,4}) (hour|day)s?")
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class Boost:
+    """Candidates for which the rule holds count `factor` times: above 1 they rise, below 1 they sink, 0: last."""
+
+    rule: str
+    factor: float
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """`repeats`: may items appear that the user bought before? `rest_days`: not those bought within the last days.
+    """`filters` are words of NAMED or rules over the fields of items, all of which must hold. `ranker` None: the fused
+    order stands. `objectives` are names and weights (see objectives.py); none: relevance alone. `diversity` [0, 1].
+    `deadlines` in ms by stage, `total` for all. `ttl_s` seconds that an answer may be given again, 0: never.
 
     `anchored`: the slate is about `context.item_id` or `context.item_ids` (a page, a basket) and not about the user.
+    `explore` is kept for the policies that learn and acts on nothing here.
     """
 
     name: str
     recall: tuple[Quota, ...]
-    help: str
-    repeats: bool = True
-    rest_days: float = 0.0
+    help: str = ""
+    filters: tuple[str, ...] = ("sellable", "in_stock", "unwanted", "consent")
     anchored: bool = False
     candidates: int = 240
     ranker: str | None = RANKER
+    objectives: Mapping[str, float] = field(default_factory=lambda: _NOTHING)
+    diversity: float = 0.0
+    boosts: tuple[Boost, ...] = ()
+    explore: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
+    deadlines: Mapping[str, float] = field(default_factory=lambda: _NOTHING)
+    ttl_s: float = TTL_S
     version: int = 1
+
+    @cached_property
+    def named(self) -> Mapping[str, float]:
+        """The filters that are words, with their hours: infinite for a plain `bought`, 0 where hours mean nothing."""
+        found: dict[str, float] = {}
+        for text in self.filters:
+            span = _SPAN.fullmatch(text)
+            if span is not None:
+                found[span[1]] = int(span[2]) * (24.0 if span[3] == "day" else 1.0)
+            elif text in NAMED:
+                found[text] = _PLAIN.get(text, 0.0)
+        return found
+
+    @cached_property
+    def rules(self) -> tuple[str, ...]:
+        """The filters that are rules over the fields of items."""
+        return tuple(text for text in self.filters if not is_named(text))
+
+    @property
+    def repeats(self) -> bool:
+        """May items appear that the user bought before?"""
+        return self.named.get("bought") != float("inf")
+
+    @property
+    def rest_days(self) -> float:
+        """Not those bought within the last days; 0: any."""
+        hours = self.named.get("bought", 0.0)
+        return 0.0 if hours == float("inf") else hours / 24
 
     def facts(self) -> dict[str, Any]:
         """The shape of doors.md."""
@@ -34,17 +89,29 @@ class Scenario:
             "name": self.name,
             "version": self.version,
             "help": self.help,
-            "recall": [{"channel": q.channel, "quota": q.quota, "weight": q.weight} for q in self.recall],
-            "filters": ["sellable", "unwanted", *([] if self.repeats else ["bought"])],
+            "recall": [asdict(each) for each in self.recall],
+            "filters": list(self.filters),
+            "anchored": self.anchored,
+            "candidates": self.candidates,
             "ranker": self.ranker,
-            "objectives": {},
-            "diversity": 0.0,
-            "boosts": [],
-            "explore": {},
-            "deadlines": {},
-            "ttl_s": 0,
+            "objectives": dict(self.objectives),
+            "diversity": self.diversity,
+            "boosts": [asdict(each) for each in self.boosts],
+            "explore": dict(self.explore),
+            "deadlines": dict(self.deadlines),
+            "ttl_s": self.ttl_s,
         }
 
+
+def is_named(text: str) -> bool:
+    """Whether a filter is a word, with or without its span, and not a rule."""
+    return text in NAMED or _SPAN.fullmatch(text) is not None
+
+
+_PLAIN = {"bought": float("inf"), "seen": SEEN_HOURS}
+_ALWAYS = ("sellable", "in_stock", "unwanted", "consent")
+_NEW = (*_ALWAYS, "bought")
+_RESTED = (*_ALWAYS, "bought in 1 day")
 
 _DISCOVER = (
     Quota("ease", 120, 1.0),
@@ -54,11 +121,18 @@ _DISCOVER = (
     Quota("graph", 80, 0.5),
 )
 _HOME = (Quota("again", 100, 2.0), *_DISCOVER)
+_PAGE = (Quota("item_knn", 100, 1.0), Quota("ease", 60, 0.5))
+_BASKET = (Quota("ease", 100, 1.0), Quota("item_knn", 100, 1.0))
 
-BUILT_IN: dict[str, Scenario] = {
+_home = Scenario("home", _HOME, "The next basket: what the user buys again, and what goes with it", filters=_RESTED)
+_content = Scenario("content", _DISCOVER, "Something new: items that the user never bought", filters=_NEW)
+_basket = Scenario("basket", _BASKET, "What goes with the basket in context.item_ids", anchored=True, ranker=None)
+_search = Scenario("search", _HOME, "The items in context.item_ids, best for this user first")
+
+BUILT_IN: Mapping[str, Scenario] = {
     each.name: each
     for each in (
-        Scenario("content", _DISCOVER, "Something new: items that the user never bought", repeats=False),
+        _content,
         Scenario(
             "content_discovery",
             (
@@ -68,37 +142,36 @@ BUILT_IN: dict[str, Scenario] = {
                 Quota("trending", 40, 0.25),
             ),
             "Something new, off the beaten track",
-            repeats=False,
+            filters=_NEW,
+            objectives={"relevance": 1.0, "novelty": 0.3},
+            diversity=0.2,
         ),
-        Scenario("home", _HOME, "The next basket: what the user buys again, and what goes with it", rest_days=1.0),
-        Scenario("reorder", (Quota("again", 200, 1.0),), "Only what the user bought before", rest_days=1.0),
-        Scenario(
-            "product",
-            (Quota("item_knn", 100, 1.0), Quota("ease", 60, 0.5)),
-            "What goes with the item in context.item_id",
-            anchored=True,
-            ranker=None,
+        _home,
+        Scenario("reorder", (Quota("again", 200, 1.0),), "Only what the user bought before", filters=_RESTED),
+        Scenario("product", _PAGE, "What goes with the item in context.item_id", anchored=True, ranker=None),
+        _basket,
+        replace(_basket, name="cart", help="The same as basket"),
+        _search,
+        replace(_search, name="search_results", help="The same as search"),
+        replace(
+            _home,
+            name="mail",
+            help="For a message that is read later: nothing that may be gone by then, and not all of one kind",
+            objectives={"relevance": 1.0, "stock": 0.5},
+            diversity=0.3,
+            ttl_s=3600.0,
         ),
-        Scenario(
-            "cart",
-            (Quota("ease", 100, 1.0), Quota("item_knn", 100, 1.0)),
-            "What goes with the basket in context.item_ids",
-            anchored=True,
-            ranker=None,
+        replace(
+            _content,
+            name="feed",
+            help="An endless page: new to the user, varied, nothing that was shown within the last hours",
+            filters=(*_NEW, "seen in 24 hours"),
+            objectives={"relevance": 1.0, "freshness": 0.2},
+            diversity=0.3,
+            ttl_s=60.0,
         ),
-        Scenario("search_results", _HOME, "The items in context.item_ids, best for this user first"),
     )
 }
 
 # Training candidates are those of the widest slate.
 TRAINING = BUILT_IN["home"]
-
-
-def scenario(name: str) -> Scenario:
-    """Raises Invalid, naming what there is."""
-    found = BUILT_IN.get(name)
-    if found is None:
-        raise Invalid(
-            f"no scenario {name!r}; there are: {', '.join(BUILT_IN)}", code="unknown_scenario", field="scenario"
-        )
-    return found

@@ -22,7 +22,7 @@ from shopkeeper.recommend.bound import Binder, Models
 from shopkeeper.recommend.channels import CHANNELS
 from shopkeeper.recommend.eligible import Rows, Shelf
 from shopkeeper.recommend.pipeline import Pipeline, Slate, Wish
-from shopkeeper.recommend.scenarios import BUILT_IN, scenario
+from shopkeeper.recommend.scenariobook import ScenarioBook
 from shopkeeper.telemetry import metrics
 
 MOST = 100
@@ -57,7 +57,9 @@ class RecommendService:
         on_hand: Callable[[], NDArray[np.float32]] | None = None,
         allows: Callable[[int], bool] = lambda _: True,
         space: VectorSpace | None = None,
+        scenarios: ScenarioBook | None = None,
     ) -> None:
+        self.book = ScenarioBook() if scenarios is None else scenarios
         self._allows = allows
         self._catalog = catalog
         self._users = users
@@ -81,13 +83,13 @@ class RecommendService:
     def top(self, user_id: str, n: int, scenario_name: str) -> list[RecItem]:
         """What the user would be shown, without a deadline and without counting as a request. Raises Invalid."""
         user, now = self._known(user_id), self._clock.now()
-        wish = Wish(user, now, n, scenario(scenario_name), deadline_ms=_PATIENT_MS)
+        wish = Wish(user, now, n, self.book.get(scenario_name), deadline_ms=_PATIENT_MS)
         return self._items_of(self._pipeline.run(wish))
 
     def recommend(self, request: RecRequest) -> RecResponse:
         """A slate; a stranger gets what sells. Raises Invalid (scenario, bounds, filters), NotFound (model)."""
         started = time.perf_counter()
-        place = scenario(request.scenario)
+        place = self.book.get(request.scenario)
         if not 1 <= request.n_recommendations <= MOST:
             raise Invalid(
                 f"n_recommendations is {request.n_recommendations}, expected 1 to {MOST}",
@@ -125,7 +127,7 @@ class RecommendService:
 
     def warm(self) -> None:
         """Binds what serves, so that the first visitor does not wait for it."""
-        wish = Wish(-1, self._clock.now(), 1, BUILT_IN["home"], deadline_ms=60_000)
+        wish = Wish(-1, self._clock.now(), 1, self.book.get("home"), deadline_ms=60_000)
         self._pipeline.run(wish)
 
     def similar(self, item_id: str, n: int = 10) -> Similar:
@@ -136,7 +138,7 @@ class RecommendService:
         if not 1 <= n <= MOST:
             raise Invalid(f"n is {n}, expected 1 to {MOST}", code="out_of_bounds", field="n")
         about = np.array([row], dtype=np.int32)
-        wish = Wish(-1, self._clock.now(), n, BUILT_IN["product"], about=about, deadline_ms=self._deadline_ms)
+        wish = Wish(-1, self._clock.now(), n, self.book.get("product"), about=about, deadline_ms=self._deadline_ms)
         slate = self._pipeline.run(wish)
         return Similar(item_id=item_id, items=self._items_of(slate), versions=slate.versions)
 
@@ -148,7 +150,7 @@ class RecommendService:
 
     def scenarios(self) -> list[dict[str, Any]]:
         """All scenarios, in the shape of the API."""
-        return [each.facts() for each in BUILT_IN.values()]
+        return [each.facts() for each in self.book.all()]
 
     def _known(self, user_id: str) -> int:
         """The row of a user, -1 for a stranger and for one who does not agree to personalisation."""
