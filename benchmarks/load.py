@@ -1,22 +1,30 @@
-"""A bounded load generator for loopback: N keep-alive connections, each sends again when the last was answered.
-
-Runs in a process of its own (`measure`), so that it competes with the server for cores but not for an interpreter.
+"""Load on loopback, from a process of its own: closed loop (each connection asks again when it was answered) and open
+loop (requests fall due at random moments, whatever the server does). `load_engine` does it, this sums it up.
 """
 
 from __future__ import annotations
 
-import asyncio
 import multiprocessing
-import time
-from dataclasses import dataclass
-from typing import cast
+from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.load_engine import Plan, Taken, drive
+from benchmarks.load_wires import Http
+from benchmarks.load_wires import post as request
+
+__all__ = ["Load", "Plan", "measure", "offered", "request", "run"]
+
+_WARM = 0.1
 
 
 @dataclass(frozen=True)
 class Load:
-    """Latencies in milliseconds as the client saw them; `errors` counts answers that were not 2xx."""
+    """Latencies in milliseconds as the client saw them; `errors` counts answers that were not 2xx, lost connections
+    and what was never answered, `shed` those of them that were refused with 429 or 503. `hit_rate` is the share of
+    the answers that said so, NaN where none did; `busy` the share of the time that the sender was not waiting.
+    `kinds` holds P50, P99 and the number of requests by kind of payload."""
 
     connections: int
     requests: int
@@ -24,87 +32,54 @@ class Load:
     per_second: float
     p50: float
     p99: float
-
-
-def request(path: str, body: bytes, *, host: str = "127.0.0.1") -> bytes:
-    head = (
-        f"POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-    )
-    return head.encode() + body
+    p999: float = float("nan")
+    shed: int = 0
+    hit_rate: float = float("nan")
+    busy: float = 0.0
+    kinds: dict[int, tuple[float, float, int]] = field(default_factory=dict)
+    samples: list[str] = field(default_factory=list)
 
 
 def measure(port: int, requests: list[bytes], connections: int, seconds: float) -> Load:
-    """Drives `requests` round robin for `seconds` (after a tenth of that as warm-up)."""
+    """Drives `requests` round robin for `seconds` (after a tenth of that as warm-up), in a closed loop."""
+    order = np.arange(len(requests), dtype=np.int32)
+    return run(Plan(port, requests, order, connections, seconds, Http(), warm_s=seconds * _WARM))
+
+
+def offered(rate: float, seconds: float, seed: int = 42) -> NDArray[np.float64]:
+    """Moments of arrival, seconds from the begin, of independent callers: `rate` a second."""
+    gaps = np.random.default_rng(seed).exponential(1 / rate, max(1, int(rate * seconds)))
+    return np.cumsum(gaps)
+
+
+def run(plan: Plan) -> Load:
     context = multiprocessing.get_context("spawn")
     with context.Pool(1) as pool:
-        return pool.apply(_drive, (port, requests, connections, seconds))
+        return summed(plan, pool.apply(drive, (plan,)))
 
 
-def _drive(port: int, requests: list[bytes], connections: int, seconds: float) -> Load:
-    import uvloop
-
-    return uvloop.run(_run(port, requests, connections, seconds))
-
-
-async def _run(port: int, requests: list[bytes], connections: int, seconds: float) -> Load:
-    loop = asyncio.get_running_loop()
-    begin = time.perf_counter() + seconds * 0.1
-    end = begin + seconds
-    clients = [_Client(requests[i:] + requests[:i], begin, end) for i in range(connections)]
-    for client in clients:
-        await loop.create_connection(lambda client=client: client, "127.0.0.1", port)
-    await asyncio.gather(*(client.done for client in clients))
-    taken = np.concatenate([np.array(client.latencies) for client in clients]) * 1000
+def summed(plan: Plan, taken: Taken) -> Load:
+    times = taken.milliseconds
+    said = taken.hits + taken.misses
     return Load(
-        connections=connections,
-        requests=len(taken),
-        errors=sum(client.errors for client in clients),
-        per_second=len(taken) / seconds,
-        p50=float(np.percentile(taken, 50)) if len(taken) else float("nan"),
-        p99=float(np.percentile(taken, 99)) if len(taken) else float("nan"),
+        connections=plan.connections,
+        requests=len(times),
+        errors=sum(n for outcome, n in taken.outcomes.items() if outcome != "ok") + taken.unanswered,
+        per_second=len(times) / plan.seconds,
+        p50=_quantile(times, 0.5),
+        p99=_quantile(times, 0.99),
+        p999=_quantile(times, 0.999),
+        shed=taken.outcomes.get("shed", 0),
+        hit_rate=taken.hits / said if said else float("nan"),
+        busy=taken.busy,
+        kinds={
+            int(kind): (_quantile(times[mine], 0.5), _quantile(times[mine], 0.99), int(mine.sum()))
+            for kind in np.unique(taken.kinds)
+            if (mine := taken.kinds == kind).any()
+        },
+        samples=taken.samples,
     )
 
 
-class _Client(asyncio.Protocol):
-    """One connection. Reads just enough HTTP: the status and Content-Length."""
-
-    def __init__(self, requests: list[bytes], begin: float, end: float) -> None:
-        self.requests, self.begin, self.end = requests, begin, end
-        self.latencies: list[float] = []
-        self.errors = 0
-        self.sent = 0
-        self.buffer = b""
-        self.done: asyncio.Future[None] = asyncio.get_event_loop().create_future()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.Transport, transport)
-        self._send()
-
-    def _send(self) -> None:
-        self.started = time.perf_counter()
-        if self.started >= self.end:
-            self.transport.close()
-            return
-        self.transport.write(self.requests[self.sent % len(self.requests)])
-        self.sent += 1
-
-    def data_received(self, data: bytes) -> None:
-        self.buffer += data
-        head = self.buffer.find(b"\r\n\r\n")
-        if head < 0:
-            return
-        at = self.buffer.lower().find(b"content-length:")
-        length = int(self.buffer[at + 15 : self.buffer.index(b"\r\n", at)])
-        if len(self.buffer) < head + 4 + length:
-            return
-        now = time.perf_counter()
-        if now >= self.begin:
-            self.latencies.append(now - self.started)
-            self.errors += not self.buffer.startswith(b"HTTP/1.1 2")
-        self.buffer = b""
-        self._send()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.errors += exc is not None
-        if not self.done.done():
-            self.done.set_result(None)
+def _quantile(times: NDArray[np.float64], share: float) -> float:
+    return float(np.quantile(times, share)) if len(times) else float("nan")
