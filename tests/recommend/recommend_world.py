@@ -49,6 +49,7 @@ class Shelf:
     """25 products: odd ones cost 10, even ones 2; groups of eight are categories g0, g1, g2."""
 
     def __init__(self) -> None:
+        self.version = 0
         n = small_orders().n_items
         self.ids = list(small_orders().item_ids)
         self.names = [f"Thing {k}" for k in range(n)]

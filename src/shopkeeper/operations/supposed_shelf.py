@@ -15,7 +15,7 @@ class SupposedShelf:
 
     def __init__(self, shelf: Catalog, items: Sequence[tuple[str, str]]) -> None:
         n, ids, kinds = len(shelf), [id for id, _ in items], [kind for _, kind in items]
-        self.moves = shelf.moves
+        self.moves, self.version = shelf.moves, shelf.version
         self.ids = [*shelf.ids[:n], *ids]
         self.names = [*shelf.names[:n], *ids]
         self.category: list[str | None] = [*shelf.category[:n], *([None] * len(ids))]

@@ -16,7 +16,10 @@ from shopkeeper.recommend.scenarios import Scenario
 
 
 class Shelf(Protocol):
-    """The catalogue as columns over item rows: `stores.catalog.Catalog`."""
+    """The catalogue as columns over item rows: `stores.catalog.Catalog`. `version` grows with every change."""
+
+    @property
+    def version(self) -> int: ...
 
     @property
     def ids(self) -> Sequence[str]: ...

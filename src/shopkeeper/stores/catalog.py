@@ -22,8 +22,8 @@ class Catalog:
     """Column k of each array belongs to item row k. Readable from any thread; changes appear after their commit.
 
     `ids`, `names`, `category`, `kind` are lists (n,), `price` float32 (n,) in the shop's currency (NaN: none), `active`
-    bool (n,); `moves` counts how often an item has changed its category. An array that was handed out is never changed:
-    a refresh replaces it. New items come while others read: whatever is as long as `len(catalog)` or `sellable()` once
+    bool (n,); `moves` counts how often an item has changed its category, `version` grows when anything did. An array
+    that was handed out is never changed: a refresh replaces it. New items come while others read: whatever is as long as `len(catalog)` or `sellable()` once
     was, the other columns are at least as long from then on.
     """
 
@@ -33,6 +33,7 @@ class Catalog:
         self._touched: list[int] = []
         self._listeners: tuple[Listener, ...] = ()
         self.moves = 0
+        self.version = 0
         self.ids: list[str] = []
         self.names: list[str] = []
         self.category: list[str | None] = []
@@ -102,6 +103,7 @@ class Catalog:
         self.active = _with(self.active, at, [row.active for row in rows], len(new))
         sellable = [row.active and row.kind == "product" for row in rows]
         self._sellable = _with(self._sellable, at, sellable, len(new))
+        self.version += 1
 
 
 def _with(column: NDArray[Any], at: Sequence[int], values: Sequence[Any], extra: int) -> NDArray[Any]:
