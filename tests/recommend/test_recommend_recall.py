@@ -10,7 +10,7 @@ from shopkeeper.core.clock import DAY
 from shopkeeper.core.errors import Invalid
 from shopkeeper.core.protocols import silent
 from shopkeeper.recommend.candidates import Quota, fuse
-from shopkeeper.recommend.channels import CHANNELS, Again, Recalled, rows_in
+from shopkeeper.recommend.channels import Again, Recalled, rows_in
 from shopkeeper.recommend.history import History
 from shopkeeper.recommend.orders import Orders, freshness
 from shopkeeper.recommend.recall.ease import Ease
@@ -125,9 +125,8 @@ def test_fusing_keeps_quotas_and_shows_only_what_is_allowed(values: list[int], a
     assert len(found) == len(set(found.items.tolist())) <= 4
     assert mask[found.items].all()
     assert (np.diff(found.fused) <= 1e-9).all()
-    ease = found.named[:, CHANNELS.index("ease")]
-    assert ease.sum() <= 3
-    assert not found.named[:, CHANNELS.index("again")].any()
+    assert found.channels == ("ease", "trending")
+    assert found.counts()["ease"] <= 3
     assert ((found.strength >= 0) & (found.strength <= 1)).all()
     assert all(found.channels_of(place) for place in range(len(found)))
 

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from shopkeeper.recommend.channels import CHANNELS, REPLAYED
+from shopkeeper.recommend.channels import REPLAYED
 from shopkeeper.recommend.recall.model import best
-
-# What a ranker gets beside the online features: how strongly each channel speaks, and the fused strength.
-COLUMNS = (*(f"recall_{name}" for name in REPLAYED), "recall_fused")
-_RANK_OFFSET = 20.0
 
 
 @dataclass(frozen=True)
@@ -25,69 +21,113 @@ class Quota:
     weight: float = 1.0
 
 
+# What a ranker gets beside the online features: how strongly each channel speaks, and how well these agree.
+PREFIX = "recall_"
+FUSED = "recall_fused"
+COLUMNS = (*(PREFIX + name for name in REPLAYED), FUSED)
+TOLD = (
+    Quota("again", 100, 2.0),
+    Quota("ease", 120, 1.0),
+    Quota("item_knn", 80, 0.5),
+    Quota("popularity", 60, 0.5),
+    Quota("trending", 60, 0.5),
+)
+"""What `recall_fused` is made of, whatever a scenario asks for: a number means the same wherever a ranker reads it."""
+_TOLD = {each.channel: each for each in TOLD}
+_RANK_OFFSET = 20.0
+
+
 @dataclass(frozen=True)
 class Candidates:
-    """k candidates in fused order. `strength` float32 (k, len(CHANNELS)): a channel's score over its highest;
-    `named` bool of that shape: within the channel's quota; `fused` float32 (k,): sum of weight / (20 + place), and
-    `replayed` float32 (k,) the same of those channels only that a training can ask."""
+    """k candidates in fused order, from c `channels`. `strength` float32 (k, c): a channel's score over its highest;
+    `named` bool (k, c): within the channel's quota; `fused` float32 (k,): sum of weight / (20 + place) over the
+    channels that named it, and `told` float32 (k,): the same by the quotas and weights of TOLD."""
 
     items: NDArray[np.int32]
+    channels: tuple[str, ...]
     strength: NDArray[np.float32]
     named: NDArray[np.bool_]
     fused: NDArray[np.float32]
-    replayed: NDArray[np.float32]
+    told: NDArray[np.float32]
 
     def __len__(self) -> int:
         return len(self.items)
 
-    def columns(self) -> NDArray[np.float32]:
-        """(k, len(COLUMNS)) for a ranker."""
-        return np.column_stack([self.strength[:, : len(REPLAYED)], self.replayed])
+    def columns(self, names: Sequence[str] = COLUMNS) -> NDArray[np.float32]:
+        """(k, len(names)) for a ranker, `names` out of COLUMNS; 0 for a channel that was not asked."""
+        result = np.zeros((len(self), len(names)), dtype=np.float32)
+        for at, name in enumerate(names):
+            if name == FUSED:
+                result[:, at] = self.told
+            elif (channel := name.removeprefix(PREFIX)) in self.channels:
+                result[:, at] = self.strength[:, self.channels.index(channel)]
+        return result
 
     def channels_of(self, place: int) -> list[str]:
         """The channels that named the candidate at a place."""
-        return [name for name, named in zip(CHANNELS, self.named[place].tolist(), strict=True) if named]
+        return [name for name, named in zip(self.channels, self.named[place].tolist(), strict=True) if named]
+
+    def counts(self) -> dict[str, int]:
+        """How many candidates each channel named."""
+        return dict(zip(self.channels, self.named.sum(axis=0).tolist(), strict=True))
 
 
 def fuse(
     scores: Mapping[str, NDArray[np.float32]],
-    quotas: tuple[Quota, ...],
+    quotas: Sequence[Quota],
     allowed: NDArray[np.bool_] | None,
     most: int,
 ) -> Candidates:
     """Fuses channels by reciprocal places. `scores` of a channel and `allowed` are (n_items,).
 
-    A channel that is missing in `scores` names nothing. What is not allowed takes no place of a quota.
+    A channel that is missing in `scores` names nothing. One without a quota names nothing either, yet its strength is
+    told: a ranker may want it. What is not allowed takes no place of a quota.
     """
-    masked = {name: values if allowed is None else np.where(allowed, values, 0) for name, values in scores.items()}
-    lists = {each.channel: best(masked[each.channel], each.quota) for each in quotas if each.channel in masked}
-    found, position = _union(lists.values())
-    fused, replayed = (np.zeros(len(found), dtype=np.float32) for _ in range(2))
-    named = np.zeros((len(found), len(CHANNELS)), dtype=np.bool_)
-    strength = np.zeros((len(found), len(CHANNELS)), dtype=np.float32)
-    for each in quotas:
-        if each.channel not in lists:
-            continue
-        column = CHANNELS.index(each.channel)
-        listed = lists[each.channel]
-        at = position[listed]
-        share = each.weight / (_RANK_OFFSET + 1 + np.arange(len(listed), dtype=np.float32))
-        fused[at] += share
-        if each.channel in REPLAYED:
-            replayed[at] += share
-        named[at, column] = True
-        values = masked[each.channel]
+    by_name = {each.channel: each for each in quotas}
+    channels = tuple(scores)
+    masked = [values if allowed is None else values * allowed for values in scores.values()]
+    lists = [best(values, _depth(name, by_name)) for name, values in zip(channels, masked, strict=True)]
+    quota = [by_name[name].quota if name in by_name else 0 for name in channels]
+    found, position = _union(listed[:n] for listed, n in zip(lists, quota, strict=True))
+    fused, told = (np.zeros(len(found), dtype=np.float32) for _ in range(2))
+    named = np.zeros((len(found), len(channels)), dtype=np.bool_)
+    strength = np.zeros((len(found), len(channels)), dtype=np.float32)
+    for column, (name, listed, values) in enumerate(zip(channels, lists, masked, strict=True)):
+        if quota[column]:
+            at = position[listed[: quota[column]]]
+            fused[at] += by_name[name].weight * _SHARES[: len(at)]
+            named[at, column] = True
+        if name in _TOLD:
+            told_of = listed[: _TOLD[name].quota]
+            at = position[told_of[told_of < len(position)]]
+            shares = _SHARES[: len(told_of)][told_of < len(position)]
+            inside = at >= 0
+            told[at[inside]] += _TOLD[name].weight * shares[inside]
         top = float(values[listed[0]]) if len(listed) else 0.0
         if top > 0:
             strength[:, column] = values[found] / top
     order = np.argsort(-fused, kind="stable")[:most]
-    return Candidates(found[order].astype(np.int32), strength[order], named[order], fused[order], replayed[order])
+    return Candidates(found[order].astype(np.int32), channels, strength[order], named[order], fused[order], told[order])
+
+
+def _depth(name: str, quotas: Mapping[str, Quota]) -> int:
+    """How far down a channel's list is looked at; the first place tells its highest score."""
+    wanted = max(each[name].quota if name in each else 1 for each in (quotas, _TOLD))
+    return min(wanted, len(_SHARES))
 
 
 def _union(lists: Iterable[NDArray[np.int32]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """(distinct items (k,) in order of their row, the place of each item row among them)."""
+    """(distinct items (k,) in order of their row, the place of each item row among them or -1)."""
     arrays = list(lists)
     inside = np.zeros(max((int(each.max(initial=-1)) for each in arrays), default=-1) + 1, dtype=np.bool_)
     for each in arrays:
         inside[each] = True
-    return np.flatnonzero(inside), np.cumsum(inside) - 1
+    found = np.flatnonzero(inside)
+    position = np.full(len(inside), -1, dtype=np.int64)
+    position[found] = np.arange(len(found))
+    return found, position
+
+
+_MOST_PLACES = 10_000
+_SHARES = (1 / (_RANK_OFFSET + 1 + np.arange(_MOST_PLACES))).astype(np.float32)
+"""What a place is worth. No quota reaches further."""

@@ -15,13 +15,15 @@ from shopkeeper.recommend.recall.model import RecallModel
 
 AGAIN_HALF_LIFE_DAYS = 120.0
 TRENDING_DAYS = 7
-MODELS = ("ease", "item_knn", "popularity")
 LIVE = ("again", "trending")
+"""Made of the live state; they need no model."""
 REPLAYED = ("again", "ease", "item_knn", "popularity", "trending")
-"""Channels that a training can ask as of a past moment; a ranker reads their strength."""
+"""Channels that a training can ask as of a past moment; a ranker reads their strength. The others bring candidates and
+nothing else: vectors of today, say, know what came later, so no training may read them."""
 GRAPH = "graph"
-CHANNELS = (*REPLAYED, GRAPH)
-"""Graph vectors of today know what came later, so no training may read them: they bring candidates and nothing else."""
+SPACE = "space:"
+"""`space:NAME`: a space of vectors by its name. `graph` is the one of the graph model."""
+SPACES = {GRAPH: "hgt"}
 
 
 class Channel(Protocol):

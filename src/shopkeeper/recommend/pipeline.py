@@ -22,12 +22,12 @@ from shopkeeper.core.protocols import VectorSpace
 from shopkeeper.core.records import RecFilters
 from shopkeeper.features.base import Ask
 from shopkeeper.features.state import FeatureState
+from shopkeeper.recommend.asking import Asked, Channels, Question
 from shopkeeper.recommend.bound import Binder
 from shopkeeper.recommend.candidates import Candidates, Quota, fuse
-from shopkeeper.recommend.channels import GRAPH, LIVE, Again, Channel, Trending
+from shopkeeper.recommend.channels import Channel, Trending
 from shopkeeper.recommend.eligible import Rows, Shelf, drop, eligible, in_stock, within_scenario
 from shopkeeper.recommend.history import History, given_items, history_of, unwanted
-from shopkeeper.recommend.nearest import Nearest
 from shopkeeper.recommend.reasons import Reason, reasons
 from shopkeeper.recommend.scenarios import Scenario
 
@@ -80,8 +80,8 @@ class Pipeline:
         self._items = items
         self._binder = binder
         self._on_hand = on_hand
-        self._space = space
-        self._live: dict[str, Channel] = {"again": Again(), "trending": Trending(state)}
+        self._trending = Trending(state)
+        self._asking = Channels(state, binder, {} if space is None else {space.name: space})
 
     def run(self, wish: Wish) -> Slate:
         """Raises Invalid for filters that contradict each other; for an asked model NotFound when it does not exist,
@@ -121,31 +121,14 @@ class Pipeline:
         return history, mask
 
     def _channels(self, wish: Wish, run: _Run) -> dict[str, Channel]:
+        question = Question(wish.user, _anchored(wish), wish.context)
         channels: dict[str, Channel] = {}
         for quota in wish.scenario.recall:
-            name = quota.channel
-            if name in LIVE:
-                channels[name] = self._live[name]
-                continue
-            if name == GRAPH:
-                self._graph(wish, channels, run)
-                continue
-            bound = run.attempt(name, partial(self._binder.channel, name))
-            if bound is None:
-                run.fell(name, "no model serves")
-            else:
-                channels[name], version = bound
-                run.versions[name] = version.version
+            asked: Asked | None = run.attempt(quota.channel, partial(self._asking.find, quota.channel, question))
+            if asked is not None:
+                channels[quota.channel] = asked.channel
+                run.versions.update(asked.versions)
         return channels
-
-    def _graph(self, wish: Wish, channels: dict[str, Channel], run: _Run) -> None:
-        """A shop does well without a graph, so its absence is no fallback; a page or a basket is nobody's taste."""
-        version = None if self._space is None else self._space.version
-        if self._space is None or version is None or wish.user < 0 or _anchored(wish):
-            return
-        channels[GRAPH] = Nearest(self._space, wish.user)
-        model, _, number = version.rpartition("/")
-        run.versions[model] = int(number)
 
     def _recalled(
         self, wish: Wish, history: History, mask: NDArray[np.bool_], channels: dict[str, Channel], run: _Run
@@ -168,7 +151,7 @@ class Pipeline:
         self, wish: Wish, history: History, mask: NDArray[np.bool_], scores: dict[str, NDArray[np.float32]]
     ) -> Candidates:
         """Too few candidates: adds what sells these days, then anything that is for sale."""
-        trending = self._live["trending"].scores(history, wish.now, len(mask))
+        trending = self._trending.scores(history, wish.now, len(mask))
         # The least score that still counts: items that nobody bought lately come last, in order of their row.
         scores = {**scores, "trending": trending + np.float32(1e-6)}
         quotas = tuple(q for q in wish.scenario.recall if q.channel != "trending")

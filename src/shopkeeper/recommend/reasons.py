@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shopkeeper.recommend.candidates import Candidates
-from shopkeeper.recommend.channels import CHANNELS, GRAPH, Channel
+from shopkeeper.recommend.channels import GRAPH, Channel
 from shopkeeper.recommend.history import History
 
 OFTEN = 3
@@ -63,9 +63,8 @@ def reasons(
 
 def _strongest(candidates: Candidates, place: int, voters: Mapping[str, int]) -> int:
     """The voter of the neighbour channel that speaks loudest for the candidate, -1: none."""
-    loud = [
-        (float(candidates.strength[place, CHANNELS.index(name)]), voter) for name, voter in voters.items() if voter >= 0
-    ]
+    strength, at = candidates.strength[place], candidates.channels.index
+    loud = [(float(strength[at(name)]), voter) for name, voter in voters.items() if voter >= 0]
     return max(loud)[1] if loud else -1
 
 
@@ -90,10 +89,11 @@ def _reason(
         if history.lines[voter] == 0:
             return Reason("because", f"because you looked at {name}", item)
         return Reason("because", f"because you bought {name}", item)
-    if candidates.named[place, CHANNELS.index(GRAPH)]:
+    channels = candidates.channels_of(place)
+    if GRAPH in channels:
         return Reason("alike", "taken by customers with a taste like yours")
-    if candidates.named[place, CHANNELS.index("trending")]:
+    if "trending" in channels:
         return Reason("popular", "popular this week")
-    if candidates.named[place, CHANNELS.index("popularity")]:
+    if "popularity" in channels:
         return Reason("popular", "popular in this shop")
     return Reason("fits", "fits what you bought")

@@ -19,7 +19,6 @@ from shopkeeper.core.records import Event, Feedback, RecItem, Record, RecRequest
 from shopkeeper.features.state import FeatureState
 from shopkeeper.recommend import feedback as feedbacks
 from shopkeeper.recommend.bound import Binder, Models
-from shopkeeper.recommend.channels import CHANNELS
 from shopkeeper.recommend.eligible import Rows, Shelf
 from shopkeeper.recommend.pipeline import Pipeline, Slate, Wish
 from shopkeeper.recommend.scenariobook import ScenarioBook
@@ -212,7 +211,7 @@ def _debug(slate: Slate) -> dict[str, Any]:
         "candidates": len(slate.candidates),
         "versions": slate.versions,
         "fallbacks": slate.fallbacks,
-        "named": dict(zip(CHANNELS, slate.candidates.named.sum(axis=0).tolist(), strict=True)),
+        "named": slate.candidates.counts(),
     }
 
 

@@ -41,14 +41,13 @@ class RecallModel(Protocol):
 
 def best(scores: NDArray[np.float32], n: int) -> NDArray[np.int32]:
     """Positions of the n highest scores above 0, best first; equal scores by position."""
-    n = min(n, len(scores))
-    if n <= 0:
+    found = np.flatnonzero(scores > 0)
+    if n <= 0 or not len(found):
         return np.empty(0, dtype=np.int32)
-    if n < len(scores):
+    values = scores[found]
+    if n < len(found):
         # Ties at the border are cut by position, so that the same scores always give the same list.
-        border = np.partition(scores, len(scores) - n)[len(scores) - n]
-        found = np.flatnonzero(scores >= border) if border > 0 else np.flatnonzero(scores > 0)
-    else:
-        found = np.flatnonzero(scores > 0)
-    order = np.argsort(-scores[found], kind="stable")[:n]
+        inside = values >= np.partition(values, len(found) - n)[len(found) - n]
+        found, values = found[inside], values[inside]
+    order = np.argsort(-values, kind="stable")[:n]
     return found[order].astype(np.int32)
