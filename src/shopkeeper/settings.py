@@ -87,6 +87,8 @@ class Settings(BaseSettings):
     keep_days: int = _setting(
         "KEEP_DAYS", 30, "Days that a cleanup leaves finished jobs, refused rows and former champions", ge=1
     )
+    keep_slates_h: float = _setting("KEEP_SLATES_H", 24.0, "Hours that the log keeps what was shown", gt=0)
+    keep_slates: int = _setting("KEEP_SLATES", 1_000_000, "Newest slates that the log keeps, of those", ge=1)
     upload_url: str | None = _setting(
         "UPLOAD_URL",
         None,

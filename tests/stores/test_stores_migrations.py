@@ -51,7 +51,7 @@ CONTENTS["0004"] = (
     "INSERT INTO scenarios VALUES (1, 'home', 2, '{}', 5, 'anna')",
     "INSERT INTO feature_versions VALUES (1, 'the first', '{}', 5, 'anna')",
     "INSERT INTO feature_activations VALUES (1, 1, 5, 'anna')",
-    "INSERT INTO slates VALUES ('s', 0, 'home', 1, 5, 1, 0, '[]', '{}')",
+    "INSERT INTO slates VALUES ('s', 0, NULL, 'home', 1, 5, 1, 0, '[]', '{}')",
     "INSERT INTO served_vectors VALUES ('s', 0, 5, 'm', 1, '[]', x'00', x'00')",
 )
 

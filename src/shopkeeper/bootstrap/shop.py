@@ -9,8 +9,10 @@ from contextlib import ExitStack, suppress
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from shopkeeper.bootstrap.featuring import feature_versions
 from shopkeeper.bootstrap.first_models import FIRST_MODELS, FirstModel
 from shopkeeper.bootstrap.furnishing import GRAPH_DATA, Stores, clock_of, furnished, pins_of
+from shopkeeper.core.changes import Changes
 from shopkeeper.core.clock import SECOND, Clock, ReplayClock
 from shopkeeper.core.errors import Busy, Conflict
 from shopkeeper.core.protocols import silent
@@ -67,6 +69,7 @@ from shopkeeper.profiles.segments import Segments
 from shopkeeper.profiles.service import ProfileService
 from shopkeeper.profiles.telecom_defaults import TELECOM
 from shopkeeper.recommend.service import RecommendService
+from shopkeeper.recommend.slatelog import SlateLog
 from shopkeeper.settings import Settings
 from shopkeeper.sources.sample import write_sample
 from shopkeeper.stores.archives import ArchiveLimits
@@ -118,11 +121,13 @@ class Shop:
         self.vocab, self.log, self.catalog = stores.vocab, stores.log, stores.catalog
         self.users, self.items, self.shops, self.stock = stores.users, stores.items, stores.shops, stores.stock
 
+        self.changes = Changes()
         zone = ZoneInfo(self.zone)
         self.features = FeatureState(zone, self.vocab.event_types)
         self.panel = SalesPanel(zone, self.vocab.items, self.vocab.event_types)
 
         self.registry = Registry(db, ArtifactStore(home.artifacts), clock)
+        self.feature_versions = feature_versions(db, clock, self.registry, self.changes)
         self.serving = Serving(self.registry)
         self.traffic = Traffic(db, self.registry, self.serving, clock)
         lanes = LaneLimits(settings.predict_queue_rows, deadline_s=settings.predict_deadline_ms / 1000)
@@ -217,6 +222,9 @@ class Shop:
         self.erasure.subscribe(tracker.forget)
         self.erasure.subscribe(self.graph.forget)
         self.exporting = Exporting(db, home, self.vocab, clock)
+        keep_s = settings.keep_slates_h * 3600
+        self.slatelog = SlateLog(db, self.vocab.users, clock, keep_s=keep_s, most=settings.keep_slates)
+        self.erasure.subscribe(self.slatelog.forget)
         self.recommend = RecommendService(
             features=self.features,
             catalog=self.catalog,
@@ -278,6 +286,7 @@ class Shop:
         if meta.get("schedules.seeded") is None:
             self.schedules.seed(_nightly())
             meta.set("schedules.seeded", "1").result()
+        self.feature_versions.seed()
         self.imports.recover()
         self.erasure.recover()
 
@@ -311,6 +320,7 @@ class Shop:
         self._loop = asyncio.get_running_loop()
         self.following.attach(self._loop)
         self.operations.start()
+        self.slatelog.start()
         await asyncio.to_thread(self.traffic.load)
         self.unpinned = await asyncio.to_thread(pin, self.registry, pins_of(self.settings))
         await asyncio.to_thread(self.serving.sync)
@@ -353,6 +363,7 @@ class Shop:
         await asyncio.to_thread(self.jobs.stop)
         await asyncio.to_thread(self.messenger.stop)
         self.following.detach()
+        await self.slatelog.stop()
         if self._watching is not None:
             await asyncio.to_thread(self.profiles.tracker.save)
         if self._growing is not None:

@@ -58,8 +58,8 @@ class Exporting:
             categories = {"events": events, "record": len(records)}
             size = letters + events * _EVENT_BYTES + len(msgspec.json.encode(records))
             for holding in HOLDINGS:
-                categories[holding.name] = count_of(connection, holding, person.rows)
-                size += sum(len(msgspec.json.encode(line)) for line in lines_of(connection, holding, person.rows))
+                categories[holding.name] = count_of(connection, holding, person)
+                size += sum(len(msgspec.json.encode(line)) for line in lines_of(connection, holding, person))
             users = schema.users.c
             changed = connection.scalar(select(func.max(users.updated_at)).where(users.row.in_(person.rows)))
         times = [time for time in (newest, changed) if time is not None]
@@ -91,7 +91,7 @@ class Exporting:
         for holding in HOLDINGS:
             yield b"," + msgspec.json.encode(holding.name) + b":["
             with self._db.read() as connection:
-                for at, line in enumerate(lines_of(connection, holding, person.rows)):
+                for at, line in enumerate(lines_of(connection, holding, person)):
                     yield (b"," if at else b"") + msgspec.json.encode(line)
             yield b"]"
         yield b',"events":['

@@ -122,7 +122,7 @@ def erase_person(
         shared = update(schema.events).where(_E.anonymous_id.in_(person.anonymous_ids))
         connection.execute(shared.values(anonymous_id=None))
     for holding in HOLDINGS:
-        about = holding.column.in_(person.rows)
+        about = holding.about(person)
         if holding.kept:
             connection.execute(update(holding.table).where(about).values(user_row=None, before=null(), after=null()))
         else:

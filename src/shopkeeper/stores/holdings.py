@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Connection, Table, func, select
+from sqlalchemy import BigInteger, Column, ColumnElement, Connection, Table, func, or_, select
 
 from shopkeeper.core.clock import rfc3339
 from shopkeeper.stores import schema
@@ -17,13 +17,20 @@ PIECE = 2_000
 
 @dataclass(frozen=True)
 class Holding:
-    """`column` is the row of the person that a line is about; `hidden` columns are numbers of this database only."""
+    """`column` is the row of the person that a line is about; `hidden` columns are numbers of this database only.
+    `named`: where an id stands instead, of one who had no row when the line was written."""
 
     name: str
     table: Table
     column: Column[Any]
     hidden: tuple[str, ...]
     kept: bool = False  # erasing strips these lines, their being there is still of use
+    named: Column[Any] | None = None
+
+    def about(self, person: Person) -> ColumnElement[bool]:
+        """Which lines are about a person."""
+        mine = self.column.in_(person.rows)
+        return mine if self.named is None else or_(mine, self.named.in_(person.user_ids))
 
 
 HOLDINGS = (
@@ -32,6 +39,7 @@ HOLDINGS = (
     Holding("identities", schema.identities, schema.identities.c.user_row, ("user_row", "anonymous_row")),
     Holding("merges", schema.merges, schema.merges.c.into_row, ("from_row", "into_row")),
     Holding("segments", schema.segment_spans, schema.segment_spans.c.user_row, ("position", "user_row")),
+    Holding("slates", schema.slates, schema.slates.c.user_row, ("user_row",), named=schema.slates.c.user_id),
     Holding("deliveries", schema.deliveries, schema.deliveries.c.user_row, ("user_row",)),
     Holding("audit", schema.audit, schema.audit.c.user_row, ("position", "user_row"), kept=True),
 )
@@ -93,9 +101,9 @@ def _seen_with(connection: Connection, rows: Sequence[int]) -> list[str]:
     return sorted(mine.difference(connection.scalars(others)))
 
 
-def lines_of(connection: Connection, holding: Holding, rows: Sequence[int]) -> Iterator[dict[str, Any]]:
-    """The lines of a table about these rows, readable: moments as text, no row numbers."""
-    for line in connection.execute(select(holding.table).where(holding.column.in_(rows))):
+def lines_of(connection: Connection, holding: Holding, person: Person) -> Iterator[dict[str, Any]]:
+    """The lines of a table about a person, readable: moments as text, no row numbers."""
+    for line in connection.execute(select(holding.table).where(holding.about(person))):
         yield shown(line._mapping, holding.table, holding.hidden)
 
 
@@ -110,5 +118,5 @@ def shown(line: Any, table: Table, hidden: Sequence[str]) -> dict[str, Any]:
     return out
 
 
-def count_of(connection: Connection, holding: Holding, rows: Sequence[int]) -> int:
-    return connection.scalar(select(func.count()).select_from(holding.table).where(holding.column.in_(rows))) or 0
+def count_of(connection: Connection, holding: Holding, person: Person) -> int:
+    return connection.scalar(select(func.count()).select_from(holding.table).where(holding.about(person))) or 0

@@ -415,6 +415,7 @@ slates = Table(
     metadata,
     Column("slate_id", String(32), primary_key=True),
     Column("user_row", Integer, ForeignKey("users.row")),
+    Column("user_id", String(128)),  # of one whom nobody knew
     Column("scenario", String(64), nullable=False),
     Column("scenario_version", Integer, nullable=False),
     Column("made_at", BigInteger, nullable=False),

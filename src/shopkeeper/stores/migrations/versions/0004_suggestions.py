@@ -44,6 +44,7 @@ def upgrade() -> None:
         "slates",
         sa.Column("slate_id", sa.String(length=32), nullable=False),
         sa.Column("user_row", sa.Integer(), nullable=True),
+        sa.Column("user_id", sa.String(length=128), nullable=True),
         sa.Column("scenario", sa.String(length=64), nullable=False),
         sa.Column("scenario_version", sa.Integer(), nullable=False),
         sa.Column("made_at", sa.BigInteger(), nullable=False),

@@ -1,0 +1,261 @@
+"""What was shown: noted as it is answered, written in batches beside the answers, found again by the id of an answer.
+
+Noting never waits. A bounded number of slates waits for SQL; while it is full, new ones are lost and counted, as a slow
+disk must cost nobody an answer. What waits is found as what is written is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import suppress
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from shopkeeper.core.clock import Clock, moment
+from shopkeeper.core.errors import NotFound, Overloaded, Unavailable
+from shopkeeper.core.records import RecItem, Record
+from shopkeeper.recommend.made import Made, slate_of
+from shopkeeper.stores import slates
+from shopkeeper.stores.slates import SlateRow
+from shopkeeper.stores.sql import Database
+from shopkeeper.stores.vocabulary import UserVocabulary
+from shopkeeper.telemetry import metrics
+
+_LOGGER = logging.getLogger(__name__)
+_GATHER_S = 0.2
+_BATCH = 500
+_PIECE = 2_000
+_LOOK_S = 600.0
+_LONGEST_PAUSE_S = 10.0
+
+
+class ShownItem(Record, kw_only=True):
+    item_id: str
+    score: float
+    channels: list[str]
+
+
+class Shown(Record, kw_only=True):
+    """A slate as it was shown, best item first. `user_id` as it is called now; `served`: answers that it made."""
+
+    request_id: str
+    slate_id: str
+    user_id: str
+    scenario: str
+    scenario_version: int
+    made_at: datetime
+    served: int
+    degraded: bool
+    items: list[ShownItem]
+    versions: dict[str, int]
+
+    def position(self, item_id: str) -> int:
+        """The place of an item, 0 the first. Raises NotFound."""
+        for place, item in enumerate(self.items):
+            if item.item_id == item_id:
+                return place
+        raise NotFound(
+            f"item {item_id[:80]!r} was not in the answer {self.request_id}; give one of those that were, or none",
+            code="not_shown",
+            field="item_id",
+        )
+
+
+class SlateLog:
+    """`note`, `served` and `find` on the loop. `keep_s` seconds and the newest `most` slates are kept; `waiting` is how
+    many may wait to be written."""
+
+    def __init__(
+        self,
+        db: Database,
+        users: UserVocabulary,
+        clock: Clock,
+        *,
+        keep_s: float = 86_400.0,
+        most: int = 1_000_000,
+        waiting: int = 5_000,
+    ) -> None:
+        self._db = db
+        self._users = users
+        self._clock = clock
+        self._keep_s = keep_s
+        self._most = most
+        self._bound = waiting
+        self._pending: dict[str, SlateRow] = {}
+        self._writing: dict[str, SlateRow] = {}
+        self._served: dict[str, int] = {}
+        self._noted = asyncio.Event()
+        self._ending = asyncio.Event()
+        self._running: asyncio.Task[None] | None = None
+        self._next_look = 0.0
+
+    @property
+    def waiting(self) -> int:
+        """Slates that are not written yet."""
+        return len(self._pending) + len(self._writing)
+
+    def note(self, made: Made) -> None:
+        """A slate was computed and is answered for the first time."""
+        if self.waiting >= self._bound:
+            metrics.slates_lost_total.inc()
+            return
+        self._pending[made.slate_id] = _row(made, self._users)
+        self._noted.set()
+
+    def served(self, slate_id: str, times: int = 1) -> None:
+        """A slate was answered again, from a cache."""
+        before = self._served.get(slate_id, 0)
+        if before or len(self._served) < self._bound:
+            self._served[slate_id] = before + times
+            self._noted.set()
+
+    async def find(self, request_id: str) -> Shown:
+        """The slate that an answer was. Raises NotFound for an unknown or a forgotten one."""
+        slate_id = slate_of(request_id)
+        row = self._pending.get(slate_id) or self._writing.get(slate_id)
+        if row is None:
+            row = await asyncio.to_thread(self._read, slate_id)
+        user_id = None if row is None else self._user_of(row)
+        if row is None or user_id is None:
+            hours = self._keep_s / 3600
+            raise NotFound(
+                f"no answer has the id {request_id[:80]!r}; answers are known for {hours:g} hours",
+                code="unknown_request",
+                field="request_id",
+            )
+        return _shown(request_id, row, user_id, self._served.get(slate_id, 0))
+
+    def forget(self, row: int) -> None:
+        """Of an erased person nothing waits any more."""
+        self._pending = {slate_id: one for slate_id, one in self._pending.items() if one.user_row != row}
+        self._writing = {slate_id: one for slate_id, one in self._writing.items() if one.user_row != row}
+
+    # -- writing
+
+    def start(self) -> None:
+        """Begins to write what waits, and to take away what is old. On the loop."""
+        self._ending.clear()
+        self._running = asyncio.create_task(self._run(), name="slate log")
+
+    async def stop(self) -> None:
+        """Writes what waits, once; the database is open still."""
+        running, self._running = self._running, None
+        if running is not None:
+            self._ending.set()
+            self._noted.set()
+            await running
+        await self._try()
+
+    async def _run(self) -> None:
+        pause_s = _GATHER_S
+        while not self._ending.is_set():
+            if not self._pending and not self._served:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_LOOK_S):
+                        await self._noted.wait()
+            self._noted.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause_s):
+                    await self._ending.wait()
+            pause_s = _GATHER_S if await self._try() else min(2 * pause_s, _LONGEST_PAUSE_S)
+
+    async def _try(self) -> bool:
+        """Whether SQL took what waited."""
+        try:
+            while self._pending or self._writing or self._served:
+                await self._write()
+            await self._drop_old()
+        except (Unavailable, Overloaded) as error:
+            _LOGGER.warning("%d slates wait to be logged: %s", self.waiting, error.message)
+            return False
+        except Exception:  # an edge: what cannot be written must not keep what comes after it from being written
+            _LOGGER.exception("%d slates could not be logged", len(self._writing))
+            metrics.slates_lost_total.inc(len(self._writing))
+            self._writing = {}
+        return True
+
+    async def _write(self) -> None:
+        if not self._writing:
+            batch = list(self._pending)[:_BATCH]
+            self._writing = {slate_id: self._pending.pop(slate_id) for slate_id in batch}
+        rows, served = list(self._writing.values()), self._served
+        self._served = {slate_id: count for slate_id, count in served.items() if slate_id in self._pending}
+        counts = {slate_id: count for slate_id, count in served.items() if slate_id not in self._pending}
+
+        def write(connection: Connection) -> int:
+            added = slates.add(connection, rows)
+            slates.count_served(connection, counts)
+            return added
+
+        try:
+            added = await asyncio.wrap_future(self._db.writer.submit(write))
+        except BaseException:
+            for slate_id, count in counts.items():
+                self._served[slate_id] = self._served.get(slate_id, 0) + count
+            raise
+        self._writing = {}
+        metrics.slates_logged_total.inc(added)
+
+    async def _drop_old(self) -> None:
+        """From time to time, in pieces: a million rows must not keep events from being written."""
+        now = asyncio.get_running_loop().time()
+        if now < self._next_look:
+            return
+        self._next_look = now + _LOOK_S
+        since_ms = int(self._clock.wall() // 1000 - self._keep_s * 1000)
+        cut = await asyncio.to_thread(self._oldest_kept, since_ms)
+        while await asyncio.wrap_future(self._db.writer.submit(lambda one: slates.drop_before(one, cut, _PIECE))):
+            pass
+
+    def _oldest_kept(self, since_ms: int) -> str:
+        with self._db.read() as connection:
+            return slates.oldest_kept(connection, since_ms, self._most)
+
+    def _read(self, slate_id: str) -> SlateRow | None:
+        with self._db.read() as connection:
+            return slates.read(connection, slate_id)
+
+    def _user_of(self, row: SlateRow) -> str | None:
+        """What the user is called now, merged or not; None for an erased one."""
+        if row.user_row is None:
+            return row.user_id
+        present = self._users.row(self._users.id(row.user_row))
+        return None if present is None else self._users.id(present)
+
+
+def _row(made: Made, users: UserVocabulary) -> SlateRow:
+    """One who may not be known here is answered as a stranger, and still has a row by which the slate is found."""
+    row = made.user if made.user >= 0 else users.row(made.user_id)
+    return SlateRow(
+        slate_id=made.slate_id,
+        user_row=row,
+        user_id=made.user_id if row is None else None,
+        scenario=made.scenario,
+        scenario_version=made.scenario_version,
+        made_at=made.made_at,
+        served=1,
+        degraded=made.degraded,
+        items=[_noted(item) for item in made.items],
+        versions=made.versions,
+    )
+
+
+def _noted(item: RecItem) -> list[object]:
+    return [item.item_id, round(item.score, 6), item.metadata.get("channels", [])]
+
+
+def _shown(request_id: str, row: SlateRow, user_id: str, more: int) -> Shown:
+    return Shown(
+        request_id=request_id,
+        slate_id=row.slate_id,
+        user_id=user_id,
+        scenario=row.scenario,
+        scenario_version=row.scenario_version,
+        made_at=moment(row.made_at),
+        served=row.served + more,
+        degraded=row.degraded,
+        items=[ShownItem(item_id=id, score=score, channels=channels) for id, score, channels in row.items],
+        versions=row.versions,
+    )
