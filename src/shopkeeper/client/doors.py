@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from shopkeeper.client.archives import ArchiveDoors
+from shopkeeper.client.features import FeatureDoors
 from shopkeeper.client.identities import IdentityDoors
 from shopkeeper.client.models import ModelDoors
 from shopkeeper.client.operations import OperationDoors
@@ -54,6 +55,7 @@ class ShopkeeperClient(
     ScheduleDoors,
     WebhookDoors,
     RuleDoors,
+    FeatureDoors,
     SegmentDoors,
     IdentityDoors,
     PrivacyDoors,
@@ -204,11 +206,6 @@ class ShopkeeperClient(
 
     def feedback(self, feedback: Feedback) -> None:
         self.send_request("POST", f"{_V1}/personalization/feedback", feedback)
-
-    def realtime_features(self, user_id: str) -> dict[str, Any]:
-        return self.get(f"{_V1}/features/realtime/{escaped(user_id)}", dict[str, Any])
-
-    # -- stock
 
     def forecast(
         self,

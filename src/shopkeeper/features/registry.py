@@ -7,6 +7,7 @@ from functools import cache
 from shopkeeper import plugins
 from shopkeeper.core.errors import NotFound
 from shopkeeper.features.base import Feature
+from shopkeeper.features.crosses import SIGN, Cross
 
 
 @cache
@@ -15,9 +16,24 @@ def registered() -> dict[str, Feature]:
     return plugins.load_all("feature")
 
 
+@cache
+def standard() -> dict[str, Feature]:
+    """Those that a set has when none are named: all but the ones that say `standard = False`."""
+    return {name: each for name, each in registered().items() if getattr(each, "standard", True)}
+
+
 def feature(name: str) -> Feature:
-    """Raises NotFound with what there is."""
+    """A registered feature, or the cross `a*b` of two. Raises NotFound with what there is."""
+    first, sign, second = name.partition(SIGN)
+    if sign:
+        return Cross(_registered(first), _registered(second))
+    return _registered(name)
+
+
+def _registered(name: str) -> Feature:
     found = registered().get(name)
     if found is None:
-        raise NotFound(f"no feature {name!r}; there are: {', '.join(registered()) or 'none'}", code="unknown_feature")
+        raise NotFound(
+            f"no feature {name[:80]!r}; there are: {', '.join(registered()) or 'none'}", code="unknown_feature"
+        )
     return found

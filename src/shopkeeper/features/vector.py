@@ -7,19 +7,21 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from shopkeeper.core.errors import Invalid
 from shopkeeper.features.base import Ask, Feature
-from shopkeeper.features.registry import feature, registered
+from shopkeeper.features.crosses import MOST, SIGN
+from shopkeeper.features.registry import feature, standard
 
 
 class FeatureSet:
-    """Features by name, in a fixed order; None: all registered ones, sorted by name.
+    """Features by name, in a fixed order; None: the standard ones, sorted by name. A cross is named `a*b`.
 
     `defaults` are those stored with a model version (else the feature's own). `missing` counts values that were not
-    finite and took the default. Raises NotFound for an unknown name.
+    finite and took the default. Raises NotFound for an unknown name, Invalid for more than 50 crosses.
     """
 
     def __init__(self, names: Sequence[str] | None = None, *, defaults: Mapping[str, float] | None = None) -> None:
-        self._take([feature(name) for name in (registered() if names is None else names)], defaults or {})
+        self._take([feature(name) for name in (standard() if names is None else names)], defaults or {})
 
     @classmethod
     def of(cls, features: Iterable[Feature], *, defaults: Mapping[str, float] | None = None) -> FeatureSet:
@@ -31,6 +33,8 @@ class FeatureSet:
     def _take(self, features: Iterable[Feature], given: Mapping[str, float]) -> None:
         self.features = tuple(features)
         self.names = tuple(each.name for each in self.features)
+        if (crosses := sum(SIGN in name for name in self.names)) > MOST:
+            raise Invalid(f"{crosses} crosses, expected at most {MOST}", code="too_many_crosses", field="features")
         self.defaults = np.array([given.get(each.name, each.default) for each in self.features], dtype=np.float32)
         self.missing = 0
 

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from shopkeeper.core.clock import rfc3339
 from shopkeeper.core.protocols import Metrics, Report, TrainingContext, TrainingData
 from shopkeeper.core.records import Gate
+from shopkeeper.features.versions import active_names
 from shopkeeper.learning.tabular import Schema
 from shopkeeper.quality import classification, gate
 from shopkeeper.quality.ranking import grouped_ndcg
@@ -40,6 +42,8 @@ class RankingFamily:
 
     def _shop(self, context: TrainingContext, params: RankingParams, report: Report) -> TrainingData:
         shop = read_shop(context, report)
+        if not params.features:
+            params = msgspec.structs.replace(params, features=list(active_names(context.sql_url)))
         train, held, split = ranking_rows(shop, ZoneInfo(context.zone), params, context.seed, report)
         facts = {
             "rows": len(train),

@@ -22,7 +22,11 @@ class RankingParams(Params, kw_only=True):
         int, msgspec.Meta(ge=1, le=1000, description="Candidates not bought that are kept for each visit")
     ] = 60
     features: Annotated[
-        list[str], msgspec.Meta(max_length=500, description="Online features by name; empty: all registered")
+        list[str],
+        msgspec.Meta(
+            max_length=500,
+            description="Online features by name, a cross as a*b; empty: those of the version that counts",
+        ),
     ] = msgspec.field(default_factory=list)
     normalize: Annotated[
         bool,
