@@ -94,7 +94,7 @@ class Fastlane:
     async def _recommend(self, call: Call) -> Answer:
         request = decode(call.body, RecRequest)
         check_request(request)
-        return Answer(200, _json(self.shop.recommend.recommend(request)))
+        return Answer(200, _json((await self.shop.recommend.make(request)).response()))
 
     async def _feedback(self, call: Call) -> Answer:
         feedback = decode(call.body, Feedback)

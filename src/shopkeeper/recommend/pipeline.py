@@ -6,10 +6,7 @@ left, is left out and named in `fallbacks`; a slate always comes, from the live 
 
 from __future__ import annotations
 
-import logging
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -17,21 +14,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shopkeeper.core.errors import ShopkeeperError
+from shopkeeper.core.clock import SystemClock
 from shopkeeper.core.protocols import VectorSpace
 from shopkeeper.core.records import RecFilters
 from shopkeeper.features.base import Ask
 from shopkeeper.features.state import FeatureState
 from shopkeeper.recommend.asking import Asked, Channels, Question
+from shopkeeper.recommend.attempts import Run
 from shopkeeper.recommend.bound import Binder
 from shopkeeper.recommend.candidates import Candidates, Quota, fuse
 from shopkeeper.recommend.channels import Channel, Trending
 from shopkeeper.recommend.eligible import Rows, Shelf, drop, eligible, in_stock, within_scenario
 from shopkeeper.recommend.history import History, given_items, history_of, unwanted
+from shopkeeper.recommend.made import Seen
 from shopkeeper.recommend.reasons import Reason, reasons
 from shopkeeper.recommend.scenarios import Scenario
-
-log = logging.getLogger(__name__)
+from shopkeeper.recommend.scoring import Desk, Scoring
 
 
 @dataclass(frozen=True)
@@ -61,6 +59,26 @@ class Slate:
     versions: dict[str, int]
     stages: dict[str, float]
     fallbacks: list[str]
+    seen: Seen | None = None
+
+
+@dataclass
+class Draft:
+    """A slate that is not ranked yet. `desk` None: no ranker orders it. `rows` (k, f) is what that one sees."""
+
+    wish: Wish
+    run: Run
+    history: History
+    channels: dict[str, Channel]
+    candidates: Candidates
+    desk: Desk | None = None
+    seen: Seen | None = None
+    scores: NDArray[np.float32] | None = None
+
+    @property
+    def waits(self) -> bool:
+        """Must its ranker be waited for?"""
+        return self.desk is not None and self.seen is not None and not self.desk.quick(self.seen.vectors)
 
 
 class Pipeline:
@@ -74,7 +92,9 @@ class Pipeline:
         binder: Binder,
         on_hand: Callable[[], NDArray[np.float32]] | None = None,
         space: VectorSpace | None = None,
+        scoring: Scoring | None = None,
     ) -> None:
+        self._scoring = Scoring(SystemClock()) if scoring is None else scoring
         self._state = state
         self._shelf = shelf
         self._items = items
@@ -83,27 +103,65 @@ class Pipeline:
         self._trending = Trending(state)
         self._asking = Channels(state, binder, {} if space is None else {space.name: space})
 
-    def run(self, wish: Wish) -> Slate:
-        """Raises Invalid for filters that contradict each other; for an asked model NotFound when it does not exist,
-        Invalid when it does not rank, Unavailable when it cannot be loaded."""
-        run = _Run(wish)
+    def run(self, wish: Wish, since: float | None = None) -> Slate:
+        """The whole way at once; a slow ranker is waited for. Raises as `draft`."""
+        draft = self.draft(wish, since)
+        if draft.waits:
+            self._rank(draft, lambda desk, rows: desk.waited_for(rows, draft.run.left_s()))
+        return self.finish(draft)
+
+    def draft(self, wish: Wish, since: float | None = None) -> Draft:
+        """All before the ranker. `since` (time.perf_counter): when the request came.
+
+        Raises Invalid for filters that contradict each other; for an asked model NotFound when it does not exist,
+        Invalid when it does not rank, Unavailable when it cannot be loaded.
+        """
+        run = Run(wish.deadline_ms, wish.scenario.deadlines, since)
         with run.stage("filter"):
             history, mask = self._filtered(wish)
         with run.stage("recall"):
             channels = self._channels(wish, run)
             candidates = self._recalled(wish, history, mask, channels, run)
+        draft = Draft(wish, run, history, channels, candidates)
         with run.stage("rank"):
-            probability = self._ranked(wish, candidates, run)
-            strength = candidates.fused if probability is None else probability
-            places = np.argsort(-strength, kind="stable")[: wish.n]
+            self._brief(draft)
+            if not draft.waits:
+                self._rank(draft, lambda desk, rows: desk.at_once(rows))
+        return draft
+
+    async def rank(self, draft: Draft) -> None:
+        """Waits for the ranker of a draft that `waits`, as long as there is time."""
+        desk, seen, run = draft.desk, draft.seen, draft.run
+        if desk is None or seen is None:
+            return
+        with run.stage("rank"):
+            try:
+                draft.scores = await desk.aside(seen.vectors, run.left_s())
+            except Exception as error:  # noqa: BLE001  a stranger's model may raise anything, and a slate must still come
+                run.failed("rank", error)
+
+    def finish(self, draft: Draft) -> Slate:
+        """All after the ranker; a draft without its scores keeps the order of recall."""
+        wish, run, candidates, seen = draft.wish, draft.run, draft.candidates, draft.seen
+        probability = draft.scores
+        if probability is not None and seen is not None:
+            run.versions[seen.model] = seen.version
+        strength = candidates.fused if probability is None else probability
+        places = np.argsort(-strength, kind="stable")[: wish.n]
         with run.stage("explain"):
             told = run.attempt(
                 "explain",
-                lambda: reasons(candidates, places, history, channels, self._shelf.names, anchored=_anchored(wish)),
+                lambda: reasons(
+                    candidates, places, draft.history, draft.channels, self._shelf.names, anchored=_anchored(wish)
+                ),
             )
         if told is None:
             told = [Reason("fits", "fits what you bought")] * len(places)
-        return Slate(candidates, places, probability, told, run.versions, run.stages, run.fallbacks)
+        if probability is None or seen is None:
+            shown = None
+        else:
+            shown = Seen(seen.model, seen.version, seen.names, seen.vectors[places])
+        return Slate(candidates, places, probability, told, run.versions, run.stages, run.fallbacks, shown)
 
     def _filtered(self, wish: Wish) -> tuple[History, NDArray[np.bool_]]:
         mask = eligible(self._shelf, wish.filters, self._items)
@@ -120,7 +178,7 @@ class Pipeline:
             mask &= only
         return history, mask
 
-    def _channels(self, wish: Wish, run: _Run) -> dict[str, Channel]:
+    def _channels(self, wish: Wish, run: Run) -> dict[str, Channel]:
         question = Question(wish.user, _anchored(wish), wish.context)
         channels: dict[str, Channel] = {}
         for quota in wish.scenario.recall:
@@ -131,7 +189,7 @@ class Pipeline:
         return channels
 
     def _recalled(
-        self, wish: Wish, history: History, mask: NDArray[np.bool_], channels: dict[str, Channel], run: _Run
+        self, wish: Wish, history: History, mask: NDArray[np.bool_], channels: dict[str, Channel], run: Run
     ) -> Candidates:
         n_items = len(mask)
         scores: dict[str, NDArray[np.float32]] = {}
@@ -157,64 +215,33 @@ class Pipeline:
         quotas = tuple(q for q in wish.scenario.recall if q.channel != "trending")
         return fuse(scores, (*quotas, Quota("trending", max(wish.n, 60), 0.05)), mask, wish.scenario.candidates)
 
-    def _ranked(self, wish: Wish, candidates: Candidates, run: _Run) -> NDArray[np.float32] | None:
+    def _brief(self, draft: Draft) -> None:
+        """Finds the ranker, and lays out what it sees."""
+        wish, run, candidates = draft.wish, draft.run, draft.candidates
         name = wish.ranker or wish.scenario.ranker
         if name is None or not len(candidates):
-            return None
+            return
         if run.late():
             run.fell("rank", "no time left")
-            return None
-        explicit = wish.ranker is not None
-        if explicit:
+            return
+        if wish.ranker is not None:
             bound = self._binder.ranker(name, explicit=True)
         else:
             bound = run.attempt("rank", partial(self._binder.ranker, name))
         if bound is None:
             run.fell("rank", "no model serves")
-            return None
+            return
         ranker, version = bound
         ask = Ask.live(wish.user, wish.now, candidates.items, self._state, wish.context)
-        scored: NDArray[np.float32] | None = run.attempt("rank", lambda: _finite(ranker.score(ask, candidates)))
-        if scored is not None:
-            run.versions[version.model] = version.version
-        return scored
+        rows = run.attempt("rank", partial(ranker.rows, ask, candidates))
+        if rows is not None:
+            draft.desk = self._scoring.desk(ranker)
+            draft.seen = Seen(version.model, version.version, ranker.model.feature_names, rows)
 
-
-class _Run:
-    """The clock and the record of one request."""
-
-    def __init__(self, wish: Wish) -> None:
-        self._started = time.perf_counter()
-        self._deadline = self._started + wish.deadline_ms / 1000
-        self.stages: dict[str, float] = {}
-        self.fallbacks: list[str] = []
-        self.versions: dict[str, int] = {}
-        self._fallen: set[str] = set()
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        begun = time.perf_counter()
-        yield
-        self.stages[name] = round((time.perf_counter() - begun) * 1000, 3)
-
-    def late(self) -> bool:
-        return time.perf_counter() >= self._deadline
-
-    def fell(self, stage: str, why: str) -> None:
-        if stage not in self._fallen:
-            self._fallen.add(stage)
-            self.fallbacks.append(f"{stage}: {why}")
-
-    def attempt(self, stage: str, work: Callable[[], Any]) -> Any:
-        """The result of `work`, or None when it raised: then the slate goes on without it."""
-        try:
-            return work()
-        except ShopkeeperError as error:
-            self.fell(stage, error.message)
-        except Exception as error:  # a stranger's model may raise anything, and a slate must still come
-            log.warning("stage %s of a slate failed", stage, exc_info=True)
-            self.fell(stage, f"failed with {type(error).__name__}")
-        return None
+    def _rank(self, draft: Draft, score: Callable[[Desk, NDArray[np.float32]], NDArray[np.float32]]) -> None:
+        desk, seen = draft.desk, draft.seen
+        if desk is not None and seen is not None:
+            draft.scores = draft.run.attempt("rank", lambda: score(desk, seen.vectors))
 
 
 def _anchored(wish: Wish) -> bool:
@@ -223,7 +250,3 @@ def _anchored(wish: Wish) -> bool:
 
 def _only_again(wish: Wish) -> bool:
     return all(quota.channel == "again" for quota in wish.scenario.recall)
-
-
-def _finite(scores: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.where(np.isfinite(scores), scores, np.float32(0))

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from shopkeeper.core.clock import Clock, moment
+from shopkeeper.core.clock import Clock
 from shopkeeper.core.errors import Invalid, NotFound
 from shopkeeper.core.ids import ulid
 from shopkeeper.core.protocols import VectorSpace
 from shopkeeper.core.records import Event, Feedback, RecItem, Record, RecRequest, RecResponse
 from shopkeeper.features.state import FeatureState
+from shopkeeper.lifecycle.addresses import parse_address
 from shopkeeper.recommend import feedback as feedbacks
+from shopkeeper.recommend.admission import Admission
 from shopkeeper.recommend.bound import Binder, Models
 from shopkeeper.recommend.eligible import Rows, Shelf
+from shopkeeper.recommend.made import Made
 from shopkeeper.recommend.pipeline import Pipeline, Slate, Wish
 from shopkeeper.recommend.scenariobook import ScenarioBook
+from shopkeeper.recommend.scenarios import Scenario
+from shopkeeper.recommend.scoring import Scoring
 from shopkeeper.telemetry import metrics
 
 MOST = 100
@@ -68,15 +75,17 @@ class RecommendService:
         self._models = models
         self._on_hand = on_hand
         self._space = space
+        self._admission = Admission()
+        self._scoring = Scoring(clock)
         self._binder = Binder(models, catalog.ids)
-        self._pipeline = Pipeline(features, catalog, items, self._binder, on_hand, space)
+        self._pipeline = Pipeline(features, catalog, items, self._binder, on_hand, space, self._scoring)
 
     def supposing(self, features: FeatureState, catalog: Shelf, space: VectorSpace | None) -> RecommendService:
         """The same service over another state, other items and another space, for a question that nobody keeps."""
         other = copy.copy(self)
         binder = self._binder if catalog is self._catalog else Binder(self._models, catalog.ids)
         other._catalog, other._binder, other._space = catalog, binder, space
-        other._pipeline = Pipeline(features, catalog, self._items, binder, self._on_hand, space)
+        other._pipeline = Pipeline(features, catalog, self._items, binder, self._on_hand, space, self._scoring)
         return other
 
     def top(self, user_id: str, n: int, scenario_name: str) -> list[RecItem]:
@@ -86,43 +95,35 @@ class RecommendService:
         return self._items_of(self._pipeline.run(wish))
 
     def recommend(self, request: RecRequest) -> RecResponse:
-        """A slate; a stranger gets what sells. Raises Invalid (scenario, bounds, filters), NotFound (model)."""
+        """A slate, all at once, for who asks one at a time; a stranger gets what sells.
+
+        Raises Invalid (scenario, bounds, filters), NotFound (model).
+        """
         started = time.perf_counter()
-        place = self.book.get(request.scenario)
-        if not 1 <= request.n_recommendations <= MOST:
-            raise Invalid(
-                f"n_recommendations is {request.n_recommendations}, expected 1 to {MOST}",
-                code="out_of_bounds",
-                field="n_recommendations",
-            )
-        wish = Wish(
-            user=self._known(request.user_id),
-            now=self._clock.now(),
-            n=request.n_recommendations,
-            scenario=place,
-            filters=request.filters,
-            about=self._about(request.context),
-            context=request.context,
-            ranker=request.model,
-            deadline_ms=request.deadline_ms or self._deadline_ms,
-        )
-        slate = self._pipeline.run(wish)
-        taken = time.perf_counter() - started
-        _count(place.name, taken, slate)
-        return RecResponse(
-            request_id=ulid(),
-            user_id=request.user_id,
-            recommendations=self._items_of(slate),
-            latency_ms=round(taken * 1000, 3),
-            model_version=_ranked_by(slate),
-            scenario=place.name,
-            cache_hit=False,
-            timestamp=moment(wish.now),
-            degraded=bool(slate.fallbacks),
-            explanation=f"without {'; '.join(slate.fallbacks)}" if slate.fallbacks else None,
-            stages=slate.stages,
-            debug_info=_debug(slate) if request.debug else None,
-        )
+        asked = self._asked(request)
+        wish = self._wish(asked)
+        return self._made(asked, wish, self._pipeline.run(wish, started), started).response()
+
+    async def make(self, request: RecRequest, *, whose: Hashable = None) -> Made:
+        """The same among many. `whose`: the socket or batch that asks; such take turns. None: one who asks once.
+
+        Raises as `recommend`, and Overloaded when its turn would not come within the deadline.
+        """
+        started = time.perf_counter()
+        asked = self._asked(request)
+        if request.model is not None:
+            await self._loaded(request.model)
+        await self._admission.turn(asked.deadline_ms / 1000 - (time.perf_counter() - started), whose)
+        begun = time.perf_counter()
+        try:
+            wish = self._wish(asked)  # not before its turn: the moment and the consent that count are those of now
+            draft = self._pipeline.draft(wish, started)
+            if not draft.waits:
+                return self._made(asked, wish, self._pipeline.finish(draft), started)
+        finally:
+            self._admission.done(time.perf_counter() - begun)
+        await self._pipeline.rank(draft)
+        return self._made(asked, wish, self._pipeline.finish(draft), started)
 
     def warm(self) -> None:
         """Binds what serves, so that the first visitor does not wait for it."""
@@ -150,6 +151,62 @@ class RecommendService:
     def scenarios(self) -> list[dict[str, Any]]:
         """All scenarios, in the shape of the API."""
         return [each.facts() for each in self.book.all()]
+
+    def _asked(self, request: RecRequest) -> _Asked:
+        """Raises Invalid."""
+        place = self.book.get(request.scenario)
+        if not 1 <= request.n_recommendations <= MOST:
+            raise Invalid(
+                f"n_recommendations is {request.n_recommendations}, expected 1 to {MOST}",
+                code="out_of_bounds",
+                field="n_recommendations",
+            )
+        deadline = request.deadline_ms or place.deadlines.get("total", self._deadline_ms)
+        return _Asked(request, place, self._about(request.context), deadline)
+
+    def _wish(self, asked: _Asked) -> Wish:
+        request = asked.request
+        return Wish(
+            user=self._known(request.user_id),
+            now=self._clock.now(),
+            n=request.n_recommendations,
+            scenario=asked.scenario,
+            filters=request.filters,
+            about=asked.about,
+            context=request.context,
+            ranker=request.model,
+            deadline_ms=asked.deadline_ms,
+        )
+
+    async def _loaded(self, name: str) -> None:
+        """Reads an asked version from disk, where it is not in memory, while others go on. Raises as `Models.get`."""
+        model, ref = parse_address(name)
+        if self._models.peek(model, ref) is None:
+            await asyncio.to_thread(self._models.get, model, ref)
+
+    def _made(self, asked: _Asked, wish: Wish, slate: Slate, started: float) -> Made:
+        taken = time.perf_counter() - started
+        place, fallbacks = asked.scenario, slate.fallbacks
+        _count(place.name, taken, slate)
+        return Made(
+            slate_id=ulid(),
+            user_id=asked.request.user_id,
+            user=wish.user,
+            scenario=place.name,
+            scenario_version=place.version,
+            items=tuple(self._items_of(slate)),
+            rows=slate.candidates.items[slate.places],
+            made_at=wish.now,
+            ttl_s=place.ttl_s,
+            taken_ms=round(taken * 1000, 3),
+            model_version=_ranked_by(slate),
+            versions=slate.versions,
+            stages=slate.stages,
+            degraded=bool(fallbacks),
+            explanation=f"without {'; '.join(fallbacks)}" if fallbacks else None,
+            debug_info=_debug(slate) if asked.request.debug else None,
+            seen=slate.seen,
+        )
 
     def _known(self, user_id: str) -> int:
         """The row of a user, -1 for a stranger and for one who does not agree to personalisation."""
@@ -193,6 +250,16 @@ class RecommendService:
                 )
             )
         return result
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A request that was found to be in order. `about`: rows of the page or basket."""
+
+    request: RecRequest
+    scenario: Scenario
+    about: NDArray[np.int32]
+    deadline_ms: float
 
 
 def _price(shelf: Shelf, row: int) -> float | None:

@@ -1,0 +1,169 @@
+"""Rankers at work: within their time, and left alone for a while when they fail.
+
+A ranker that declares how many rows it scores in a moment (`loop_rows`) works where it is asked. Any other works on a
+thread of its own, so that one that hangs costs a slate its ranking and nobody their slate.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import threading
+import weakref
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as TookTooLong
+from queue import SimpleQueue
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shopkeeper.core.breaker import Breaker
+from shopkeeper.core.clock import Clock
+from shopkeeper.core.errors import Unavailable
+from shopkeeper.recommend.bound import BoundRanker
+from shopkeeper.recommend.ranking.model import Ranker
+
+Scores: TypeAlias = NDArray[np.float32]
+
+MOST_QUEUED = 32
+MOST_LOST = 3
+"""So many threads of a ranker may hang; then it is not tried any more."""
+
+
+class Scoring:
+    """A desk for each ranker in use. Belongs to the thread that owns the feature state."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._desks: weakref.WeakKeyDictionary[BoundRanker, Desk] = weakref.WeakKeyDictionary()
+
+    def desk(self, ranker: BoundRanker) -> Desk:
+        found = self._desks.get(ranker)
+        if found is None:
+            found = self._desks[ranker] = Desk(ranker, self._clock)
+        return found
+
+
+class Desk:
+    """One ranker. All three ways to score give (k,) finite numbers for `rows` (k, f), or raise what went wrong and
+    count it: after too many failures the ranker is left alone for a while."""
+
+    def __init__(self, ranker: BoundRanker, clock: Clock) -> None:
+        self._model = ranker.model
+        self._loop_rows = int(getattr(ranker.model, "loop_rows", 0))
+        self._worker: _Worker | None = None
+        self._lost = 0
+        self.breaker = Breaker(clock)
+
+    def quick(self, rows: Scores) -> bool:
+        """May it be asked by `at_once`?"""
+        return len(rows) <= self._loop_rows
+
+    def at_once(self, rows: Scores) -> Scores:
+        """Here and now, however long it takes."""
+        self._check()
+        return self._noted(lambda: _checked(self._model.score(rows), len(rows)))
+
+    async def aside(self, rows: Scores, seconds: float) -> Scores:
+        """On the ranker's thread. Raises Unavailable (`deadline`) after `seconds`, too."""
+        work = self._handed(rows)
+        try:
+            async with asyncio.timeout(seconds):
+                scores = await asyncio.wrap_future(work)
+        except TimeoutError:
+            self.breaker.note(False)
+            raise Unavailable(_LATE, code="deadline") from None
+        except Exception:
+            self.breaker.note(False)
+            raise
+        return self._noted(lambda: _checked(scores, len(rows)))
+
+    def waited_for(self, rows: Scores, seconds: float) -> Scores:
+        """The same for a caller that may stand still so long."""
+        work = self._handed(rows)
+        try:
+            scores = work.result(seconds)
+        except TookTooLong:
+            work.cancel()
+            self.breaker.note(False)
+            raise Unavailable(_LATE, code="deadline") from None
+        except Exception:
+            self.breaker.note(False)
+            raise
+        return self._noted(lambda: _checked(scores, len(rows)))
+
+    def _noted(self, work: Callable[[], Scores]) -> Scores:
+        try:
+            scores = work()
+        except Exception:
+            self.breaker.note(False)
+            raise
+        self.breaker.note(True)
+        return scores
+
+    def _check(self) -> None:
+        if not self.breaker.allows():
+            again = math.ceil(self.breaker.retry_after_s)
+            raise Unavailable(f"the ranker failed too often; it is tried again in {again} s", code="breaker_open")
+
+    def _handed(self, rows: Scores) -> Future[Scores]:
+        self._check()
+        if self._worker is not None and self._worker.queued() and self.breaker.state != "closed":
+            # It hangs since the breaker opened. Behind that work nobody would ever learn that the ranker works again.
+            self._worker, self._lost = None, self._lost + 1
+        if self._lost > MOST_LOST:
+            raise Unavailable(f"the ranker never came back from its work, {self._lost} times now", code="hangs")
+        if self._worker is None:
+            self._worker = _Worker(self._model)
+        if self._worker.queued() >= MOST_QUEUED:
+            self.breaker.note(False)
+            raise Unavailable(f"the ranker has {MOST_QUEUED} slates to rank already", code="queue_full")
+        return self._worker.take(rows)
+
+
+class _Worker:
+    """One thread that scores what it is handed, in order. It keeps neither the process nor a dropped ranker alive."""
+
+    def __init__(self, model: Ranker) -> None:
+        self._taken: deque[Future[Scores]] = deque()
+        self._queue: SimpleQueue[tuple[Future[Scores], Scores] | None] = SimpleQueue()
+        threading.Thread(target=_work, args=(self._queue, model), name="ranker", daemon=True).start()
+        weakref.finalize(self, self._queue.put, None)
+
+    def queued(self) -> int:
+        """How many somebody waits for or the thread is busy with; the oldest of them first."""
+        while self._taken and self._taken[0].done():
+            self._taken.popleft()
+        return len(self._taken)
+
+    def take(self, rows: Scores) -> Future[Scores]:
+        work: Future[Scores] = Future()
+        self._taken.append(work)
+        self._queue.put((work, rows))
+        return work
+
+
+def _work(queue: SimpleQueue[tuple[Future[Scores], Scores] | None], model: Ranker) -> None:
+    while (handed := queue.get()) is not None:
+        work, rows = handed
+        if not work.set_running_or_notify_cancel():
+            continue
+        try:
+            work.set_result(model.score(rows))
+        except BaseException as error:  # noqa: BLE001  whoever waits for it is told
+            work.set_exception(error)
+
+
+def _checked(scores: Scores, size: int) -> Scores:
+    found = np.asarray(scores, dtype=np.float32)
+    if found.shape != (size,):
+        raise Unavailable(f"the ranker gave numbers of shape {found.shape} for {size} items", code="bad_output")
+    if not np.isfinite(found).all():
+        raise Unavailable("the ranker gave numbers that are not finite", code="bad_output")
+    return found
+
+
+_LATE = "the ranker did not answer in time"
