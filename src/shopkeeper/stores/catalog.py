@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -22,9 +22,10 @@ class Catalog:
     """Column k of each array belongs to item row k. Readable from any thread; changes appear after their commit.
 
     `ids`, `names`, `category`, `kind` are lists (n,), `price` float32 (n,) in the shop's currency (NaN: none), `active`
-    bool (n,); `moves` counts how often an item has changed its category, `version` grows when anything did. An array
-    that was handed out is never changed: a refresh replaces it. New items come while others read: whatever is as long as `len(catalog)` or `sellable()` once
-    was, the other columns are at least as long from then on.
+    bool (n,), `attributes` the further fields of the records, `born` int64 (n,) us of the wall clock when a record was
+    made; `moves` counts how often an item has changed its category, `version` grows when anything did. An array that
+    was handed out is never changed: a refresh replaces it. New items come while others read: whatever is as long as
+    `len(catalog)` or `sellable()` once was, the other columns are at least as long from then on.
     """
 
     def __init__(self, db: Database, vocabularies: Vocabularies) -> None:
@@ -38,6 +39,8 @@ class Catalog:
         self.names: list[str] = []
         self.category: list[str | None] = []
         self.kind: list[str] = []
+        self.attributes: list[Mapping[str, Any]] = []
+        self.born: NDArray[np.int64] = np.empty(0, dtype=np.int64)
         self.price: NDArray[np.float32] = np.empty(0, dtype=np.float32)
         self.active: NDArray[np.bool_] = np.empty(0, dtype=np.bool_)
         self._sellable: NDArray[np.bool_] = np.empty(0, dtype=np.bool_)
@@ -78,7 +81,9 @@ class Catalog:
         self._listeners = (*self._listeners, listener)
 
     def _load(self, where: ColumnElement[bool]) -> None:
-        columns = select(_C.row, _C.item_id, _C.name, _C.category, _C.kind, _C.price, _C.active)
+        columns = select(
+            _C.row, _C.item_id, _C.name, _C.category, _C.kind, _C.price, _C.active, _C.attributes, _C.created_at
+        )
         with self._db.read() as connection:
             rows: Any = connection.execute(columns.where(where).order_by(_C.row)).all()
         if rows:
@@ -94,12 +99,15 @@ class Catalog:
             self.names[row.row] = row.name
             self.category[row.row] = row.category
             self.kind[row.row] = row.kind
+            self.attributes[row.row] = row.attributes
         self.ids.extend([row.item_id for row in new])
         self.names.extend([row.name for row in new])
         self.category.extend([row.category for row in new])
         self.kind.extend([row.kind for row in new])
+        self.attributes.extend([row.attributes for row in new])
         at = [row.row for row in rows]
         self.price = _with(self.price, at, [np.nan if row.price is None else row.price for row in rows], len(new))
+        self.born = _with(self.born, at, [row.created_at for row in rows], len(new))
         self.active = _with(self.active, at, [row.active for row in rows], len(new))
         sellable = [row.active and row.kind == "product" for row in rows]
         self._sellable = _with(self._sellable, at, sellable, len(new))
