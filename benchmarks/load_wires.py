@@ -49,10 +49,10 @@ class Http:
 
 
 class Frames:
-    """A WebSocket at `path`; `hello` is said first and answered once. An answer of the type error is an error."""
+    """WebSockets at `path`, each says one of `hellos` first, in turn. An answer of the type error is an error."""
 
-    def __init__(self, path: str, hello: bytes) -> None:
-        self._path, self._hello = path, hello
+    def __init__(self, path: str, hellos: list[bytes]) -> None:
+        self._path, self._hellos, self._opened = path, hellos, 0
 
     def open(self, connection: socket.socket) -> None:
         key = b64encode(os.urandom(16)).decode()
@@ -65,7 +65,8 @@ class Frames:
             data += _more(connection)
         if not data.startswith(b"HTTP/1.1 101"):
             raise OSError(f"no WebSocket at {self._path}: {data[:200]!r}")
-        connection.sendall(text_frame(self._hello))
+        connection.sendall(text_frame(self._hellos[self._opened % len(self._hellos)]))
+        self._opened += 1
         data = data[data.index(_END) + 4 :]
         while not self.whole(data):
             data += _more(connection)
