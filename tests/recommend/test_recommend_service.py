@@ -33,7 +33,7 @@ def test_home_shows_what_the_user_buys_again(world: World) -> None:
     assert groups(answer) == ["g0"] * 4
     assert not answer.degraded
     assert answer.model_version == "home_ranker:1"
-    assert set(answer.stages) == {"filter", "recall", "rank", "explain"}
+    assert set(answer.stages) == {"filter", "recall", "rank", "rerank", "explain"}
     assert all("you b" in item.explanation for item in answer.recommendations)
 
 

@@ -50,24 +50,16 @@ class Rows(Protocol):
     def row(self, id: str, /) -> int | None: ...
 
 
-def eligible(shelf: Shelf, filters: RecFilters | None, items: Rows) -> NDArray[np.bool_]:
-    """bool (n_items,): for sale, of the wanted kinds and categories, within the price bounds, not excluded.
-
-    `filters.kinds` widens to active items of those kinds; without it only products are for sale. An item without a
-    price passes no price bound. Raises Invalid when price_min is above price_max.
+def narrow(mask: NDArray[np.bool_], shelf: Shelf, filters: RecFilters, items: Rows) -> None:
+    """Takes out of a mask (n_items,) what is not of the wanted kinds and categories, not within the price bounds, or
+    excluded. An item without a price passes no price bound. Raises Invalid when price_min is above price_max.
     """
-    if filters is None:
-        return shelf.sellable().copy()
-    if filters.kinds is None:
-        mask = shelf.sellable().copy()
-    else:
-        active = shelf.active  # read once: the shelf may grow meanwhile
-        mask = active & _among(shelf.kind, filters.kinds, len(active))
+    if filters.kinds is not None:
+        mask &= _among(shelf.kind, filters.kinds, len(mask))
     if filters.categories is not None:
         mask &= _among(shelf.category, filters.categories, len(mask))
     _bound_price(mask, shelf.price[: len(mask)], filters)
     drop(mask, [row for id in filters.exclude_items if (row := items.row(id)) is not None])
-    return mask
 
 
 def in_stock(mask: NDArray[np.bool_], on_hand: NDArray[np.float32]) -> None:

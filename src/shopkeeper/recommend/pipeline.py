@@ -1,4 +1,4 @@
-"""From a question to a slate: filter -> recall -> rank -> explain, each stage timed and each with a fallback.
+"""From a question to a slate: filter -> recall -> rank -> rerank -> explain, each stage timed and each with a fallback.
 
 What may not appear is masked first, so that it takes no channel's places. A stage that raises, or for which no time is
 left, is left out and named in `fallbacks`; a slate always comes, from the live windows alone if need be.
@@ -24,17 +24,20 @@ from shopkeeper.recommend.attempts import Run
 from shopkeeper.recommend.bound import Binder
 from shopkeeper.recommend.candidates import Candidates, Quota, fuse
 from shopkeeper.recommend.channels import Channel, Trending
-from shopkeeper.recommend.eligible import Rows, Shelf, drop, eligible, in_stock, within_scenario
+from shopkeeper.recommend.eligible import Rows, Shelf, drop, narrow, within_scenario
 from shopkeeper.recommend.history import History, given_items, history_of, unwanted
 from shopkeeper.recommend.made import Seen
 from shopkeeper.recommend.reasons import Reason, reasons
+from shopkeeper.recommend.rerank import Ranked
 from shopkeeper.recommend.scenarios import Scenario
 from shopkeeper.recommend.scoring import Desk, Scoring
+from shopkeeper.recommend.shaping import Shaping
 
 
 @dataclass(frozen=True)
 class Wish:
-    """What is asked: `user` row (-1: nobody known), `now` us, `n` items; `about` rows of the page or basket."""
+    """What is asked: `user` row (-1: nobody known), `now` us, `n` items; `about` rows of the page or basket;
+    `diversity` instead of the scenario's; `tell` what the value of each item is made of."""
 
     user: int
     now: int
@@ -44,6 +47,8 @@ class Wish:
     about: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, dtype=np.int32))
     context: dict[str, Any] = field(default_factory=dict)
     ranker: str | None = None
+    diversity: float | None = None
+    tell: bool = False
     deadline_ms: float = 100.0
 
 
@@ -60,6 +65,7 @@ class Slate:
     stages: dict[str, float]
     fallbacks: list[str]
     seen: Seen | None = None
+    told: list[dict[str, Any]] | None = None
 
 
 @dataclass
@@ -90,7 +96,7 @@ class Pipeline:
         shelf: Shelf,
         items: Rows,
         binder: Binder,
-        on_hand: Callable[[], NDArray[np.float32]] | None = None,
+        shaping: Shaping | None = None,
         space: VectorSpace | None = None,
         scoring: Scoring | None = None,
     ) -> None:
@@ -99,7 +105,7 @@ class Pipeline:
         self._shelf = shelf
         self._items = items
         self._binder = binder
-        self._on_hand = on_hand
+        self._shaping = Shaping(state, shelf, items, space=space) if shaping is None else shaping
         self._trending = Trending(state)
         self._asking = Channels(state, binder, {} if space is None else {space.name: space})
 
@@ -147,7 +153,9 @@ class Pipeline:
         if probability is not None and seen is not None:
             run.versions[seen.model] = seen.version
         strength = candidates.fused if probability is None else probability
-        places = np.argsort(-strength, kind="stable")[: wish.n]
+        with run.stage("rerank"):
+            ranked = self._reranked(wish, candidates, strength, run)
+        places = ranked.places
         with run.stage("explain"):
             told = run.attempt(
                 "explain",
@@ -161,14 +169,17 @@ class Pipeline:
             shown = None
         else:
             shown = Seen(seen.model, seen.version, seen.names, seen.vectors[places])
-        return Slate(candidates, places, probability, told, run.versions, run.stages, run.fallbacks, shown)
+        return Slate(candidates, places, probability, told, run.versions, run.stages, run.fallbacks, shown, ranked.told)
 
     def _filtered(self, wish: Wish) -> tuple[History, NDArray[np.bool_]]:
-        mask = eligible(self._shelf, wish.filters, self._items)
-        if self._on_hand is not None:
-            in_stock(mask, self._on_hand())
+        allowed, filters, scenario = self._shaping.filters, wish.filters, wish.scenario
+        of_kinds = filters is not None and filters.kinds is not None
+        mask = allowed.base(scenario, wish.now, of_kinds=of_kinds).copy()
+        if filters is not None:
+            narrow(mask, self._shelf, filters, self._items)
+        allowed.personal(mask, scenario, wish.user, wish.now)
         history = history_of(self._state, wish.user, wish.now)
-        within_scenario(mask, wish.scenario, history, unwanted(self._state, wish.user, wish.now))
+        within_scenario(mask, scenario, history, unwanted(self._state, wish.user, wish.now))
         if _anchored(wish):
             drop(mask, wish.about)
             return given_items(wish.about), mask
@@ -214,6 +225,27 @@ class Pipeline:
         scores = {**scores, "trending": trending + np.float32(1e-6)}
         quotas = tuple(q for q in wish.scenario.recall if q.channel != "trending")
         return fuse(scores, (*quotas, Quota("trending", max(wish.n, 60), 0.05)), mask, wish.scenario.candidates)
+
+    def _reranked(self, wish: Wish, candidates: Candidates, strength: NDArray[np.float32], run: Run) -> Ranked:
+        if not run.late():
+            done: Ranked | None = run.attempt(
+                "rerank",
+                lambda: self._shaping.reranker.rerank(
+                    wish.scenario,
+                    candidates.items,
+                    strength,
+                    wish.n,
+                    user=wish.user,
+                    now=wish.now,
+                    diversity=wish.diversity,
+                    tell=wish.tell,
+                ),
+            )
+            if done is not None:
+                return done
+        else:
+            run.fell("rerank", "no time left")
+        return Ranked(np.argsort(-strength, kind="stable")[: wish.n])
 
     def _brief(self, draft: Draft) -> None:
         """Finds the ranker, and lays out what it sees."""

@@ -29,6 +29,7 @@ from shopkeeper.recommend.pipeline import Pipeline, Slate, Wish
 from shopkeeper.recommend.scenariobook import ScenarioBook
 from shopkeeper.recommend.scenarios import Scenario
 from shopkeeper.recommend.scoring import Scoring
+from shopkeeper.recommend.shaping import Shaping
 from shopkeeper.telemetry import metrics
 
 MOST = 100
@@ -64,6 +65,7 @@ class RecommendService:
         allows: Callable[[int], bool] = lambda _: True,
         space: VectorSpace | None = None,
         scenarios: ScenarioBook | None = None,
+        shaping: Shaping | None = None,
     ) -> None:
         self.book = ScenarioBook() if scenarios is None else scenarios
         self._allows = allows
@@ -73,19 +75,20 @@ class RecommendService:
         self._clock = clock
         self._deadline_ms = deadline_ms
         self._models = models
-        self._on_hand = on_hand
+        self._shaping = shaping or Shaping(features, catalog, items, on_hand=on_hand, space=space)
         self._space = space
         self._admission = Admission()
         self._scoring = Scoring(clock)
         self._binder = Binder(models, catalog.ids)
-        self._pipeline = Pipeline(features, catalog, items, self._binder, on_hand, space, self._scoring)
+        self._pipeline = Pipeline(features, catalog, items, self._binder, self._shaping, space, self._scoring)
 
     def supposing(self, features: FeatureState, catalog: Shelf, space: VectorSpace | None) -> RecommendService:
         """The same service over another state, other items and another space, for a question that nobody keeps."""
         other = copy.copy(self)
         binder = self._binder if catalog is self._catalog else Binder(self._models, catalog.ids)
         other._catalog, other._binder, other._space = catalog, binder, space
-        other._pipeline = Pipeline(features, catalog, self._items, binder, self._on_hand, space, self._scoring)
+        other._shaping = shaping = self._shaping.over(features, catalog, space)
+        other._pipeline = Pipeline(features, catalog, self._items, binder, shaping, space, self._scoring)
         return other
 
     def top(self, user_id: str, n: int, scenario_name: str) -> list[RecItem]:
@@ -175,6 +178,8 @@ class RecommendService:
             about=asked.about,
             context=request.context,
             ranker=request.model,
+            diversity=request.diversity_weight,
+            tell=request.debug,
             deadline_ms=asked.deadline_ms,
         )
 
@@ -279,6 +284,7 @@ def _debug(slate: Slate) -> dict[str, Any]:
         "versions": slate.versions,
         "fallbacks": slate.fallbacks,
         "named": slate.candidates.counts(),
+        "items": slate.told,
     }
 
 
