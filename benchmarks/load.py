@@ -5,7 +5,10 @@ loop (requests fall due at random moments, whatever the server does). `load_engi
 from __future__ import annotations
 
 import multiprocessing
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from multiprocessing.synchronize import Event
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +17,7 @@ from benchmarks.load_engine import Plan, Taken, drive
 from benchmarks.load_wires import Http
 from benchmarks.load_wires import post as request
 
-__all__ = ["Load", "Plan", "measure", "offered", "request", "run"]
+__all__ = ["Load", "Plan", "beside", "measure", "offered", "request", "run"]
 
 _WARM = 0.1
 
@@ -58,6 +61,32 @@ def run(plan: Plan) -> Load:
         return summed(plan, pool.apply(drive, (plan,)))
 
 
+@contextmanager
+def beside(plan: Plan) -> Iterator[list[Load]]:
+    """Runs an open loop while the block runs; the list holds what it saw after the block."""
+    context = multiprocessing.get_context("spawn")
+    stop, found = context.Event(), list[Load]()
+    with context.Pool(1, initializer=_remember, initargs=(stop,)) as pool:
+        running = pool.apply_async(_drive_until, (plan,))
+        try:
+            yield found
+        finally:
+            stop.set()
+            found.append(summed(plan, running.get(plan.seconds + 60)))
+
+
+_stop: Event
+
+
+def _remember(stop: Event) -> None:
+    global _stop
+    _stop = stop
+
+
+def _drive_until(plan: Plan) -> Taken:
+    return drive(plan, _stop.is_set)
+
+
 def summed(plan: Plan, taken: Taken) -> Load:
     times = taken.milliseconds
     said = taken.hits + taken.misses
@@ -65,7 +94,7 @@ def summed(plan: Plan, taken: Taken) -> Load:
         connections=plan.connections,
         requests=len(times),
         errors=sum(n for outcome, n in taken.outcomes.items() if outcome != "ok") + taken.unanswered,
-        per_second=len(times) / plan.seconds,
+        per_second=len(times) / taken.seconds,
         p50=_quantile(times, 0.5),
         p99=_quantile(times, 0.99),
         p999=_quantile(times, 0.999),

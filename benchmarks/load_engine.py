@@ -11,6 +11,7 @@ import select
 import socket
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -57,7 +58,8 @@ class Plan:
 @dataclass
 class Taken:
     """`milliseconds` float64 (m,) of every answer after the warm-up and `kinds` int8 (m,); `hits`, `misses` by the
-    plan's mark; `unanswered` were due and never answered; `busy` is the share of the time that the sender worked."""
+    plan's mark; `unanswered` were due and never answered; `busy` is the share of the time that the sender worked;
+    `seconds` are those that were measured."""
 
     milliseconds: NDArray[np.float64]
     kinds: NDArray[np.int8]
@@ -66,12 +68,14 @@ class Taken:
     misses: int
     unanswered: int
     busy: float
+    seconds: float
     samples: list[str] = field(default_factory=list)
 
 
 class _Run:
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
+    def __init__(self, plan: Plan, stopped: Callable[[], bool]) -> None:
+        self.plan, self.stopped = plan, stopped
+        self.seconds = plan.seconds
         self.poll = select.epoll()
         self.sockets: dict[int, socket.socket] = {}
         self.buffers: dict[int, bytes] = {}
@@ -174,7 +178,7 @@ class _Run:
         origin = time.perf_counter()
         begin = origin + self.plan.warm_s
         moments = (due + origin).tolist()
-        idle, last = list(self.sockets), moments[-1]
+        idle, last, looked = list(self.sockets), moments[-1], origin
         while (now := time.perf_counter()) < last + _PATIENCE_S and (self.next < len(moments) or self.asked):
             while idle and self.next < len(moments) and moments[self.next] <= now:
                 self.send(idle.pop(), moments[self.next])
@@ -187,13 +191,18 @@ class _Run:
                 free = self.answered(at, begin)
                 if free >= 0:
                     idle.append(free)
+            if now - looked > _SLEEP_S and self.next < len(moments):
+                looked = now
+                if self.stopped():
+                    del moments[self.next :]
+                    last, self.seconds = now, now - begin
         return time.perf_counter() - origin
 
     def taken(self, whole_s: float) -> Taken:
         plan = self.plan
         kinds = np.zeros(len(plan.payloads), dtype=np.int8) if plan.kinds is None else plan.kinds
         sent = plan.order[np.array(self.numbers, dtype=np.int64) % len(plan.order)]
-        never = 0 if plan.due is None else len(plan.due) - self.next
+        never = 0 if plan.due is None or self.seconds < plan.seconds else len(plan.due) - self.next
         return Taken(
             milliseconds=np.array(self.latencies) * 1000,
             kinds=kinds[sent],
@@ -202,6 +211,7 @@ class _Run:
             misses=self.misses,
             unanswered=never + len(self.asked),
             busy=1 - self.slept / max(whole_s, 1e-9),
+            seconds=self.seconds,
             samples=self.samples,
         )
 
@@ -211,9 +221,9 @@ class _Run:
         self.poll.close()
 
 
-def drive(plan: Plan) -> Taken:
-    """Runs a plan in this process. Raises OSError when nobody listens."""
-    run = _Run(plan)
+def drive(plan: Plan, stopped: Callable[[], bool] = lambda: False) -> Taken:
+    """Runs a plan in this process; an open loop ends early when `stopped`. Raises OSError when nobody listens."""
+    run = _Run(plan, stopped)
     try:
         run.connect()
         whole = run.closed() if plan.due is None else run.open(plan.due)

@@ -30,6 +30,8 @@ _MOST = 60_000
 
 def main() -> None:
     begun, loads = time.perf_counter(), [os.getloadavg()[0]]
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # the server and the sender begin with the same
     with tempfile.TemporaryDirectory(prefix="shopkeeper-bench-") as name:
         home = shops.trained(Path(name))
         with shops.serving(home, Path(name)) as server:
@@ -106,9 +108,7 @@ def _question(page: str | None = None) -> bytes:
 
 
 def _waiting(server: shops.Server, users: list[str]) -> list[list[Any]]:
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    count = min(_IDLE, hard - 500)
+    count = min(_IDLE, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 500)
     asked = Asker(users, ["-"]).hits(500).payloads
     measure(server.port, asked, 64, _SECONDS)
     alone = measure(server.port, asked, 64, _SECONDS)

@@ -1,0 +1,111 @@
+"""An hour under load: what grows. `python -m benchmarks.soak 10` takes ten minutes instead and says so."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks import record, shops
+from benchmarks.load import Load, Plan, offered, run
+from benchmarks.load_mix import MARK, Asker
+from benchmarks.load_wires import Http
+
+_MINUTES = 60
+_WARM_SHARE = 1 / 6
+_OFFERED, _FEEDBACK = 500, 0.05
+_MINUTE_S = 60.0
+_ROWS = 12
+
+
+def main() -> None:
+    minutes = int(sys.argv[1]) if len(sys.argv) > 1 else _MINUTES
+    loads = [os.getloadavg()[0]]
+    with tempfile.TemporaryDirectory(prefix="shopkeeper-bench-") as name:
+        home = shops.trained(Path(name))
+        with shops.serving(home, Path(name)) as server:
+            asker = Asker(shops.ids(server.url, "users", "user_id"), shops.ids(server.url, "items", "item_id"))
+            shops.settle(server)
+            seen = [_state(server, home)]
+            told: list[Load] = []
+            for minute in range(minutes):
+                told.append(_minute(server.port, asker, minute))
+                seen.append(_state(server, home))
+                print(minute + 1, round(told[-1].per_second), round(told[-1].p99, 1), *seen[-1], flush=True)
+    loads.append(os.getloadavg()[0])
+    warm = max(1, round(minutes * _WARM_SHARE))
+    record.write(
+        "soak",
+        f"{minutes} minutes under load",
+        "`shopkeeper up` with the bundled shop and its first models, one process, the live stream off; the sender on "
+        f"the same two cores. {_OFFERED} requests a second fall due (open loop), customers by Zipf's law, scenario "
+        f"home, {_FEEDBACK:.0%} of them feedback, which the shop keeps for good. Once a minute: the memory that is the "
+        "server's alone, its threads and open files, the size of its database. Growth: the slope of a line through "
+        f"the memory of all minutes after the first {warm}, over one hour, as a share of the memory then."
+        + (
+            "" if minutes >= _MINUTES else f" **This run took {minutes} minutes and not the hour that it is made for.**"
+        ),
+        [
+            {
+                "title": "In all, after the warm-up",
+                "columns": ["requests", "errors", "hit rate", "P50 ms", "P99 ms, worst minute", "growth an hour"],
+                "rows": [_whole(told[warm:] or told, [one[0] for one in seen[warm:]])],
+            },
+            {
+                "title": "By minute",
+                "columns": [
+                    "minute",
+                    "answers/s",
+                    "P50 ms",
+                    "P99 ms",
+                    "errors",
+                    "memory MB",
+                    "threads",
+                    "open files",
+                    "database MB",
+                ],
+                "rows": [
+                    [at + 1, told[at].per_second, told[at].p50, told[at].p99, told[at].errors, *seen[at + 1]]
+                    for at in sorted({round(each) for each in np.linspace(0, minutes - 1, min(_ROWS, minutes))})
+                ],
+            },
+        ],
+        [f"Load average over one minute: {loads[0]:.1f} at the start, {loads[-1]:.1f} at the end."],
+    )
+
+
+def _minute(port: int, asker: Asker, seed: int) -> Load:
+    began = time.monotonic()
+    mix = asker.zipf(round(_OFFERED * _MINUTE_S), feedback=_FEEDBACK)
+    due = offered(_OFFERED, _MINUTE_S, seed)
+    load = run(Plan(port, mix.payloads, mix.order, 128, _MINUTE_S, Http(), 0.0, due, mix.kinds, MARK))
+    time.sleep(max(0.0, _MINUTE_S - (time.monotonic() - began)))
+    return load
+
+
+def _state(server: shops.Server, home: Path) -> tuple[float, int, int, float]:
+    """MB of its own, threads, open files, MB of the database with its journal."""
+    process = server.process
+    size = sum(path.stat().st_size for path in home.glob("shop.db*")) / 1e6
+    return shops.private_mb(process), process.num_threads(), process.num_fds(), size
+
+
+def _whole(told: list[Load], memory: list[float]) -> list[Any]:
+    slope = np.polyfit(np.arange(len(memory)), memory, 1)[0] if len(memory) > 1 else float("nan")
+    return [
+        sum(load.requests for load in told),
+        sum(load.errors for load in told),
+        float(np.mean([load.hit_rate for load in told])),
+        float(np.median([load.p50 for load in told])),
+        max(load.p99 for load in told),
+        f"{slope * 60 / memory[0]:+.2%}",
+    ]
+
+
+if __name__ == "__main__":
+    main()
