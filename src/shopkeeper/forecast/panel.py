@@ -129,6 +129,12 @@ class SalesPanel:
         grouped = frame.group_by("unique_id", "ds").agg(pl.col("y").sum()).sort("unique_id", "ds")
         return grouped.with_columns(pl.col("ds").cast(pl.Date))
 
+    def daily_pieces(self, last_day: int, days: int) -> NDArray[np.float32]:
+        """Mean pieces a day by item row in the `days` that end with `last_day`, all stores together."""
+        item, day, sums = self._columns(None, last_day - days + 1)
+        kept = day <= last_day
+        return (np.bincount(item[kept], sums[kept, 0]) / days).astype(np.float32)
+
     def _row(self, item_id: str) -> int:
         row = self._items.row(item_id)
         if row is None:

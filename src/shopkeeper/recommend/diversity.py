@@ -50,26 +50,31 @@ def diversified(
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """(the chosen places, best first; how much alike each was to those before it). `value` (k,) from 0 to 1, `category`
     codes (k,), -1: none; `weight` from 0, only the value counts, to 1, only the difference."""
-    k = len(value)
-    n = min(n, k)
+    n = min(n, len(value))
     places = np.empty(n, dtype=np.int64)
     likeness = np.zeros(n)
-    alike = np.zeros(k)
-    nearest = None if unit is None else np.zeros(k, dtype=np.float32)
-    same = np.zeros(k)
+    if unit is None:
+        near, of_category = None, weight
+    else:
+        # The weight is in the vectors: their products are what is taken off.
+        near, of_category = unit * np.float32(np.sqrt(weight / 2)), weight / 2
+    nearest = np.zeros(len(value), dtype=np.float32)
     left = (1.0 - weight) * value
+    base = left.copy()  # less what is of the same category
+    codes = category.tolist()
+    met: dict[int, float] = {}
     for at in range(n):
-        place = int(np.argmax(left - weight * alike))
-        places[at], likeness[at] = place, alike[place]
-        left[place] = -np.inf
-        if category[place] >= 0:
-            members = category == category[place]
-            same[members] = (1.0 + same[members]) / 2
-        if unit is None or nearest is None:
-            alike = same
-        else:
-            np.maximum(nearest, unit @ unit[place], out=nearest)
-            alike = (same + nearest) / 2
+        score = base if near is None else base - nearest
+        place = places[at] = int(score.argmax())
+        if weight > 0:
+            likeness[at] = (left[place] - score[place]) / weight
+        base[place] = -np.inf
+        code = codes[place]
+        if code >= 0:
+            step = met[code] = met.get(code, of_category) / 2
+            base -= (category == code) * step
+        if near is not None:
+            np.maximum(nearest, near @ near[place], out=nearest)
     return places, likeness
 
 

@@ -18,9 +18,9 @@ from shopkeeper.features.state import FeatureState
 from shopkeeper.recommend.cover import Cover
 from shopkeeper.recommend.eligible import Shelf
 from shopkeeper.rules.columns import Column, Columns
-from shopkeeper.rules.schema import Field, Schema
-from shopkeeper.rules.tree import Type
+from shopkeeper.rules.schema import Field, Schema, writable
 from shopkeeper.rules.vectors import MapColumn, TextColumn
+from shopkeeper.stores.item_attributes import Kind
 
 NEW_DAYS = 30.0
 
@@ -52,8 +52,8 @@ class Attributes(Protocol):
     @property
     def version(self) -> int: ...
 
-    def types(self) -> Mapping[str, Type]:
-        """The attributes that can be fields: number, text or bool."""
+    def types(self) -> Mapping[str, Kind]:
+        """The attributes that there are: number, text or bool."""
         ...
 
     def column(self, name: str, n: int) -> list[Any]:
@@ -87,7 +87,8 @@ class ItemColumns:
         version = -1 if self._attributes is None else self._attributes.version
         if self._schema is None or self._schema[0] != version:
             types = {} if self._attributes is None else self._attributes.types()
-            further = [Field(name, kind, "", "attribute") for name, kind in types.items() if name not in _STANDARD]
+            named = (name for name in types if name not in _STANDARD and writable(name))
+            further = [Field(name, types[name], "", "attribute") for name in named]
             found = Schema([*FIELDS, *further])
             if self._schema is not None and self._schema[1].types == found.types:
                 found = self._schema[1]

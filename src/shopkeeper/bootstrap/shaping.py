@@ -1,0 +1,110 @@
+"""The parts of a shop that shape its slates: scenarios, filters, the last order, what users said that they want."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from shopkeeper import plugins
+from shopkeeper.core.changes import Change, Changes
+from shopkeeper.core.clock import Clock
+from shopkeeper.core.protocols import VectorSpace
+from shopkeeper.features.state import FeatureState
+from shopkeeper.forecast.pace import SellingPace
+from shopkeeper.forecast.panel import SalesPanel
+from shopkeeper.lifecycle.registry import Registry
+from shopkeeper.operations.erasure import Erasure
+from shopkeeper.operations.identities import Identities
+from shopkeeper.recommend.scenariobook import ScenarioBook
+from shopkeeper.recommend.scenariocheck import Known
+from shopkeeper.recommend.scenarios import RANKER
+from shopkeeper.recommend.shaping import Shaping
+from shopkeeper.recommend.shown import LatelyShown
+from shopkeeper.recommend.tastes import Tastes
+from shopkeeper.stores.catalog import Catalog
+from shopkeeper.stores.item_attributes import ItemAttributes
+from shopkeeper.stores.preferences import PreferenceStore
+from shopkeeper.stores.scenarios import ScenarioStore
+from shopkeeper.stores.sql import Database
+from shopkeeper.stores.stock import StockStore
+from shopkeeper.stores.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True)
+class Shaped:
+    """`book` of scenarios; `shaping` filters and orders; `tastes` and `shown` are what is known of users beside it."""
+
+    book: ScenarioBook
+    shaping: Shaping
+    tastes: Tastes
+    shown: LatelyShown
+    attributes: ItemAttributes
+    preferences: PreferenceStore
+
+    def load(self) -> None:
+        """What users stated, and what items say of themselves. Before the first request; not for the loop's thread."""
+        self.tastes.load(self.preferences.all())
+        self.attributes.load()
+
+    def follow(self, identities: Identities, erasure: Erasure) -> None:
+        """Two users who turn out to be one have one taste; nothing is kept of an erased one."""
+
+        def merged(source: int, target: int) -> None:
+            self._forget(source)
+            self.tastes.put(target, self.preferences.of(target).fields)
+
+        self.preferences.subscribe(self._stated)
+        identities.subscribe(merged)
+        erasure.subscribe(self._forget)
+
+    def _stated(self, rows: list[int]) -> None:
+        """On the writer's thread."""
+        for row in rows:
+            self.tastes.put(row, self.preferences.of(row).fields)
+
+    def _forget(self, row: int) -> None:
+        self.tastes.put(row, {})
+        self.shown.forget(row)
+
+
+def shaped(
+    db: Database,
+    clock: Clock,
+    changes: Changes,
+    *,
+    features: FeatureState,
+    catalog: Catalog,
+    items: Vocabulary,
+    stock: StockStore,
+    panel: SalesPanel,
+    registry: Registry,
+    preferences: PreferenceStore,
+    space: VectorSpace | None,
+) -> Shaped:
+    tastes = Tastes(lambda row: changes.tell(Change("user", rows=(row,))))
+    shown = LatelyShown()
+    attributes = ItemAttributes(catalog)
+    shaping = Shaping(
+        features,
+        catalog,
+        items,
+        on_hand=stock.on_hand,
+        daily=SellingPace(panel, clock),
+        attributes=attributes,
+        space=space,
+        tastes=tastes,
+        shown=shown,
+    )
+    known = Known(
+        recall=lambda: _recall(registry),
+        rankers=lambda: {RANKER, *(info.name for info in registry.models(task="ranking"))},
+        schema=shaping.columns.schema,
+    )
+    book = ScenarioBook(ScenarioStore(db, clock), known, lambda name: changes.tell(Change("scenario", names=(name,))))
+    return Shaped(book, shaping, tastes, shown, attributes, preferences)
+
+
+def _recall(registry: Registry) -> Collection[str]:
+    """Models that there are, and those that are made under their algorithm's name before they are."""
+    made = (info.name for info in registry.models(task="recall"))
+    return {*made, *(name for name, one in plugins.load_all("algorithm").items() if one.family == "recall")}

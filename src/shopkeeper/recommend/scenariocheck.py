@@ -1,0 +1,157 @@
+"""Is a scenario one that this shop can answer? What is wrong is told with the place where it stands."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from shopkeeper.core.errors import Invalid
+from shopkeeper.core.ids import check_name
+from shopkeeper.recommend.asking import check_channel
+from shopkeeper.recommend.itemrules import problem_of
+from shopkeeper.recommend.objectives import OBJECTIVES, RELEVANCE
+from shopkeeper.recommend.scenarios import NAMED, STAGES, Scenario, is_named
+from shopkeeper.rules.schema import Schema, writable
+
+POLICIES = ("epsilon_greedy", "ucb", "thompson", "linear")
+MOST_CHANNELS = 20
+MOST_QUOTA = 1000
+MOST_CANDIDATES = 2000
+MOST_RULES = 32
+MOST_FACTOR = 100.0
+MOST_WEIGHT = 100.0
+MOST_TTL_S = 86_400.0
+_HELP = 1000
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a scenario may name: recall models and rankers (models or `model@ref`), and the fields of items."""
+
+    recall: Callable[[], Collection[str]]
+    rankers: Callable[[], Collection[str]]
+    schema: Callable[[], Schema]
+
+
+def check_scenario(scenario: Scenario, known: Known) -> None:
+    """Raises Invalid, the field in it: `recall[1].channel`, `filters[0]` (then "at N:" within the rule) ..."""
+    check_name(scenario.name)
+    if len(scenario.help) > _HELP:
+        raise _wrong("help", f"has {len(scenario.help)} characters, at most {_HELP} are kept")
+    _check_recall(scenario, known.recall())
+    _bounded("candidates", scenario.candidates, 1, MOST_CANDIDATES)
+    schema = known.schema()
+    _check_filters(scenario.filters, schema)
+    _check_ranker(scenario.ranker, known.rankers())
+    _check_objectives(scenario.objectives)
+    _bounded("diversity", scenario.diversity, 0, 1)
+    _few("boosts", scenario.boosts, MOST_RULES)
+    for at, boost in enumerate(scenario.boosts):
+        _check_rule(f"boosts[{at}].rule", boost.rule, schema)
+        _bounded(f"boosts[{at}].factor", boost.factor, 0, MOST_FACTOR)
+    _check_explore(scenario.explore)
+    for stage, ms in scenario.deadlines.items():
+        _among("deadlines", stage, STAGES)
+        _bounded(f"deadlines.{stage}", ms, 1, 5000)
+    _bounded("ttl_s", scenario.ttl_s, 0, MOST_TTL_S)
+
+
+def problems_of(scenario: Scenario, schema: Schema) -> list[str]:
+    """Rules that cannot run with the fields of now, each with its place; they hold for nothing."""
+    found = []
+    for at, text in enumerate(scenario.filters):
+        if not is_named(text) and (why := problem_of(text, schema)) is not None:
+            found.append(f"filters[{at}]: {why}")
+    for at, boost in enumerate(scenario.boosts):
+        if (why := problem_of(boost.rule, schema)) is not None:
+            found.append(f"boosts[{at}].rule: {why}")
+    return found
+
+
+def _check_recall(scenario: Scenario, models: Collection[str]) -> None:
+    if not scenario.recall:
+        raise _wrong("recall", "is empty; name one channel at least")
+    _few("recall", scenario.recall, MOST_CHANNELS)
+    met: dict[str, int] = {}
+    for at, each in enumerate(scenario.recall):
+        place = f"recall[{at}]"
+        try:
+            check_channel(each.channel, models)
+        except Invalid as error:
+            raise _wrong(f"{place}.channel", error.message, code="unknown_channel") from None
+        if each.channel in met:
+            raise _wrong(f"{place}.channel", f"{each.channel!r} is named by recall[{met[each.channel]}] already")
+        met[each.channel] = at
+        _bounded(f"{place}.quota", each.quota, 1, MOST_QUOTA)
+        _bounded(f"{place}.weight", each.weight, 0, MOST_WEIGHT)
+
+
+def _check_filters(filters: Sequence[str], schema: Schema) -> None:
+    _few("filters", filters, MOST_RULES)
+    for at, text in enumerate(filters):
+        if is_named(text):
+            continue
+        if writable(text) and text not in schema.types:
+            told = f"no filter {text!r}; there are: {', '.join(NAMED)}, or a rule over the fields of items"
+            raise _wrong(f"filters[{at}]", told, code="unknown_filter")
+        _check_rule(f"filters[{at}]", text, schema)
+
+
+def _check_rule(field: str, text: str, schema: Schema) -> None:
+    why = problem_of(text, schema)
+    if why is not None:
+        raise _wrong(field, why, code="bad_rule")
+
+
+def _check_ranker(ranker: str | None, rankers: Collection[str]) -> None:
+    if ranker is None:
+        return
+    if ranker.replace("@", "/", 1).partition("/")[0] not in rankers:
+        told = f"no ranker {ranker[:80]!r}; there are: {', '.join(sorted(rankers))}, or null for none"
+        raise _wrong("ranker", told, code="unknown_ranker")
+
+
+def _check_objectives(objectives: Mapping[str, float]) -> None:
+    for name, weight in objectives.items():
+        _among("objectives", name, tuple(OBJECTIVES))
+        _bounded(f"objectives.{name}", weight, 0 if name == RELEVANCE else -MOST_WEIGHT, MOST_WEIGHT)
+    if objectives and not any(objectives.values()):
+        raise _wrong("objectives", "all weigh 0; give one of them a weight, or leave them all out")
+
+
+def _check_explore(explore: Mapping[str, Any]) -> None:
+    if not explore:
+        return
+    for name in explore:
+        _among("explore", name, ("policy", "share", "slots"))
+    policy = explore.get("policy")
+    if policy not in POLICIES:
+        raise _wrong("explore.policy", f"is {policy!r}; there are: {', '.join(POLICIES)}")
+    share = explore.get("share", 0.1)
+    if isinstance(share, bool) or not isinstance(share, int | float):
+        raise _wrong("explore.share", f"is {share!r}, expected a number from 0 to 0.5")
+    _bounded("explore.share", share, 0, 0.5)
+    slots = explore.get("slots", [])
+    if not isinstance(slots, list | tuple) or not all(type(slot) is int and 0 <= slot < 100 for slot in slots):
+        raise _wrong("explore.slots", "must be a list of places, 0 (the first) to 99")
+
+
+def _few(field: str, given: Sequence[Any], most: int) -> None:
+    if len(given) > most:
+        raise _wrong(field, f"has {len(given)} entries, at most {most} are taken")
+
+
+def _among(field: str, name: str, known: tuple[str, ...]) -> None:
+    if name not in known:
+        raise _wrong(f"{field}.{name[:64]}", f"is not known; there are: {', '.join(known)}")
+
+
+def _bounded(field: str, value: float, low: float, high: float) -> None:
+    if not (math.isfinite(value) and low <= value <= high):
+        raise _wrong(field, f"is {value:g}, expected {low:g} to {high:g}", code="out_of_bounds")
+
+
+def _wrong(field: str, told: str, *, code: str = "bad_scenario") -> Invalid:
+    return Invalid(f"{field}: {told}", code=code, field=field)
