@@ -88,6 +88,9 @@ class Settings(BaseSettings):
         "KEEP_DAYS", 30, "Days that a cleanup leaves finished jobs, refused rows and former champions", ge=1
     )
     keep_slates_h: float = _setting("KEEP_SLATES_H", 24.0, "Hours that the log keeps what was shown", gt=0)
+    served_share: float = _setting(
+        "SERVED_SHARE", 0.05, "Share of the slates of which the log keeps what the ranker saw", ge=0, le=1
+    )
     keep_slates: int = _setting("KEEP_SLATES", 1_000_000, "Newest slates that the log keeps, of those", ge=1)
     upload_url: str | None = _setting(
         "UPLOAD_URL",
@@ -169,6 +172,15 @@ class Settings(BaseSettings):
     )
     recommend_deadline_ms: int = _setting(
         "RECOMMEND_DEADLINE_MS", 100, "After this a slate is what is ready by then", ge=5, le=5000
+    )
+    slate_cache_mb: int = _setting(
+        "SLATE_CACHE_MB", 64, "Memory for slates that are kept to be answered again; 0 keeps none", ge=0, le=65_536
+    )
+    slate_warm: int = _setting(
+        "SLATE_WARM", 200, "Slates computed ahead after a start or a change of models; 0: none", ge=0, le=100_000
+    )
+    slate_prefetch: int = _setting(
+        "SLATE_PREFETCH", 3, "Items of a slate whose pages are made ready while nothing else is to do", ge=0, le=20
     )
     redis_url: str | None = _setting(
         "REDIS_URL",

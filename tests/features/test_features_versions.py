@@ -35,7 +35,7 @@ def test_the_first_version_is_what_is_shipped_and_seeding_twice_changes_nothing(
     active = book(db).active
     assert active is not None
     assert (active.version, active.active, active.names) == (1, True, tuple(standard()))
-    assert book(db).list() == ([active], None, 1)
+    assert book(db).page() == ([active], None, 1)
     assert active_names(sqlite_url(tmp_path)) == tuple(standard())
 
 
@@ -60,7 +60,7 @@ def test_a_set_that_cannot_be_is_refused(db: Database, names: list[str], code: s
     with pytest.raises(Invalid) as error:
         book(db).create("", names)
     assert (error.value.code, error.value.field) == (code, "features")
-    assert book(db).list()[2] == 0
+    assert book(db).page()[2] == 0
 
 
 def test_fifty_crosses_are_allowed_and_one_more_is_not() -> None:
@@ -161,7 +161,7 @@ def test_pages_are_newest_first(db: Database) -> None:
     versions = book(db)
     for number in range(5):
         versions.create(str(number), ["context_hour"])
-    first, before, total = versions.list(limit=2)
+    first, before, total = versions.page(limit=2)
     assert ([one.version for one in first], before, total) == ([5, 4], 4, 5)
-    rest, before, _ = versions.list(limit=9, before=before)
+    rest, before, _ = versions.page(limit=9, before=before)
     assert ([one.version for one in rest], before) == ([3, 2, 1], None)

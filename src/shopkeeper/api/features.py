@@ -84,7 +84,7 @@ async def list_versions(shop: ShopDep, limit: Limit = 50, cursor: Cursor = None)
     if before is not None and not before.isdigit():
         raise Invalid("cursor was not given out by this list; begin without one", field="cursor")
     found, after, total = await asyncio.to_thread(
-        shop.feature_versions.list, limit=limit, before=None if before is None else int(before)
+        shop.feature_versions.page, limit=limit, before=None if before is None else int(before)
     )
     return reply(Page(found, None if after is None else cursor_after(str(after)), total))
 

@@ -9,9 +9,12 @@ from contextlib import ExitStack, suppress
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from shopkeeper.bootstrap.describing import told_of_items
 from shopkeeper.bootstrap.featuring import feature_versions
 from shopkeeper.bootstrap.first_models import FIRST_MODELS, FirstModel
 from shopkeeper.bootstrap.furnishing import GRAPH_DATA, Stores, clock_of, furnished, pins_of
+from shopkeeper.bootstrap.shaping import shaped
+from shopkeeper.bootstrap.suggesting import Telling, forgets_with, shared_level, slate_front
 from shopkeeper.core.changes import Changes
 from shopkeeper.core.clock import SECOND, Clock, ReplayClock
 from shopkeeper.core.errors import Busy, Conflict
@@ -68,6 +71,7 @@ from shopkeeper.profiles.personal import Personal
 from shopkeeper.profiles.segments import Segments
 from shopkeeper.profiles.service import ProfileService
 from shopkeeper.profiles.telecom_defaults import TELECOM
+from shopkeeper.recommend.servedlog import ServedLog
 from shopkeeper.recommend.service import RecommendService
 from shopkeeper.recommend.slatelog import SlateLog
 from shopkeeper.settings import Settings
@@ -122,6 +126,7 @@ class Shop:
         self.users, self.items, self.shops, self.stock = stores.users, stores.items, stores.shops, stores.stock
 
         self.changes = Changes()
+        self.shared = shared_level(settings, meta, clock)
         zone = ZoneInfo(self.zone)
         self.features = FeatureState(zone, self.vocab.event_types)
         self.panel = SalesPanel(zone, self.vocab.items, self.vocab.event_types)
@@ -130,6 +135,7 @@ class Shop:
         self.feature_versions = feature_versions(db, clock, self.registry, self.changes)
         self.serving = Serving(self.registry)
         self.traffic = Traffic(db, self.registry, self.serving, clock)
+        telling = Telling(self.changes, self.registry, self.stock.on_hand)
         lanes = LaneLimits(settings.predict_queue_rows, deadline_s=settings.predict_deadline_ms / 1000)
         self.predictor = Predictor(self.serving, self.traffic, lanes)
         limits = Limits(settings.job_time_limit_s, settings.job_memory_limit_mb, settings.job_threads)
@@ -162,7 +168,7 @@ class Shop:
         keep = Keep(settings.keep_versions, settings.keep_days)
         self.retention = Retention(db, home, clock, self.jobs, self.registry, self.removal, keep)
         refresh = Refresh(
-            self.jobs, self.registry, self.releases, clock, embed=self._embed, afresh=self._forget_answers
+            self.jobs, self.registry, self.releases, clock, embed=self._embed, afresh=telling.everything
         )
         kinds = works(self.jobs, self.releases, self.publishing, self.retention, refresh)
         self.schedules = Schedules(db, clock, kinds, zone=zone, last_seq=self.log.count)
@@ -183,17 +189,25 @@ class Shop:
         tracker = self.profiles.tracker
         self.segments = Segments(self.profiles.segmentbook, tracker, self.vocab.users, clock, consents=self.consents)
         self.graph = self._live_graph(meta.get(GRAPH_DATA) or "")
-        self.following = Following(self.log, [self.features, self.panel, tracker, self.graph])
+        self.following = Following(self.log, [self.features, self.panel, tracker, self.graph, telling])
         known = IdentityStore(db, self.vocab, clock, self.log, self.consents)
         self.identities = Identities(known, self.following, self.features)
         self.identities.subscribe(tracker.moved)
         self.identities.subscribe(self.graph.merge)
+        self.identities.subscribe(telling.moved)
         self.users.subscribe(tracker.touch)
         self.users.subscribe(self.graph.touch)
+        self.users.subscribe(telling.users)
         self.consents.subscribe(self.graph.touch)
+        self.consents.subscribe(telling.users)
         self.catalog.subscribe(self.graph.touch_items)
+        self.catalog.subscribe(telling.items)
+        self.stock.subscribe(telling.stock)
+        self.profiles.rulebook.subscribe(telling.rules)
+        self.changes.subscribe(forgets_with(self.profiles.explaining.clear))
         self.refit = Refit(self.profiles.rulebook, self.registry, self.releases)
         self.preferences = PreferenceStore(db, self.vocab, clock)
+        self.preferences.subscribe(lambda row, _: telling.user(row))
         self.personal = Personal(
             db,
             clock,
@@ -221,10 +235,29 @@ class Shop:
         )
         self.erasure.subscribe(tracker.forget)
         self.erasure.subscribe(self.graph.forget)
+        self.erasure.subscribe(telling.user)
         self.exporting = Exporting(db, home, self.vocab, clock)
         keep_s = settings.keep_slates_h * 3600
-        self.slatelog = SlateLog(db, self.vocab.users, clock, keep_s=keep_s, most=settings.keep_slates)
+        self.servedlog = ServedLog(db, share=settings.served_share)
+        self.erasure.subscribe(self.servedlog.forget)
+        self.slatelog = SlateLog(
+            db, self.vocab.users, clock, keep_s=keep_s, most=settings.keep_slates, also=self.servedlog.note
+        )
         self.erasure.subscribe(self.slatelog.forget)
+        self.shaped = shaped(
+            db,
+            clock,
+            self.changes,
+            features=self.features,
+            catalog=self.catalog,
+            items=self.vocab.items,
+            stock=self.stock,
+            panel=self.panel,
+            registry=self.registry,
+            preferences=self.preferences,
+            space=self.graph.space,
+        )
+        self.shaped.follow(self.identities, self.erasure)
         self.recommend = RecommendService(
             features=self.features,
             catalog=self.catalog,
@@ -236,6 +269,18 @@ class Shop:
             on_hand=self.stock.on_hand,
             allows=lambda row: self.consents.allows(row, "personalization"),
             space=self.graph.space,
+            told=told_of_items(self.catalog, clock),
+            scenarios=self.shaped.book,
+            shaping=self.shaped.shaping,
+        )
+        self.slates = slate_front(
+            settings,
+            self.recommend,
+            vocab=self.vocab,
+            clock=clock,
+            log=self.slatelog,
+            changes=self.changes,
+            shared=self.shared,
         )
         self.what_if = WhatIf(
             db,
@@ -318,13 +363,17 @@ class Shop:
 
     async def _start(self, schedules: bool) -> None:
         self._loop = asyncio.get_running_loop()
+        self.changes.attach(self._loop)
         self.following.attach(self._loop)
         self.operations.start()
         self.slatelog.start()
+        self.slates.start()
+        self.servedlog.start()
         await asyncio.to_thread(self.traffic.load)
         self.unpinned = await asyncio.to_thread(pin, self.registry, pins_of(self.settings))
         await asyncio.to_thread(self.serving.sync)
         await asyncio.to_thread(self.traffic.warm)
+        await asyncio.to_thread(self.shaped.load)
         self.profiles.tracker.load()
         self.profiles.rulebook.compiled()  # ten thousand take a second, which no request should wait for
         self._watching = asyncio.create_task(self.profiles.tracker.run(), name="segments")
@@ -363,7 +412,12 @@ class Shop:
         await asyncio.to_thread(self.jobs.stop)
         await asyncio.to_thread(self.messenger.stop)
         self.following.detach()
+        await self.slates.stop()
         await self.slatelog.stop()
+        if self.shared is not None:
+            await self.shared.close()
+        self.changes.detach()
+        await self.servedlog.stop()
         if self._watching is not None:
             await asyncio.to_thread(self.profiles.tracker.save)
         if self._growing is not None:
@@ -461,11 +515,6 @@ class Shop:
     def _embed(self, scope: Scope, by: str) -> Job:
         """All vectors anew."""
         return self.graph.refresh(requested_by=by, ratio=scope.ratio, seed=scope.seed, timed=scope.timed)
-
-    def _forget_answers(self) -> None:
-        """Explanations that are kept are of before. They live on the loop."""
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self.profiles.explaining.clear)
 
     def _stream(self) -> Stream | None:
         speed = self.settings.live_speed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import cast
 
 from shopkeeper import plugins
 from shopkeeper.core.errors import NotFound
@@ -26,7 +27,7 @@ def feature(name: str) -> Feature:
     """A registered feature, or the cross `a*b` of two. Raises NotFound with what there is."""
     first, sign, second = name.partition(SIGN)
     if sign:
-        return Cross(_registered(first), _registered(second))
+        return cast("Feature", Cross(_registered(first), _registered(second)))
     return _registered(name)
 
 

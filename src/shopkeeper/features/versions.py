@@ -117,7 +117,7 @@ class FeatureVersions:
             self._active = found
         return found
 
-    def list(self, *, limit: int = 50, before: int | None = None) -> tuple[list[FeatureVersion], int | None, int]:
+    def page(self, *, limit: int = 50, before: int | None = None) -> tuple[list[FeatureVersion], int | None, int]:
         """Newest first: (versions, the number before which the next page begins, total)."""
         with self._db.read() as connection:
             found, after, total = table.page(connection, limit=limit, before=before)

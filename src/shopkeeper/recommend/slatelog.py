@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 
@@ -65,7 +66,7 @@ class Shown(Record, kw_only=True):
 
 class SlateLog:
     """`note`, `served` and `find` on the loop. `keep_s` seconds and the newest `most` slates are kept; `waiting` is how
-    many may wait to be written."""
+    many may wait to be written. `also` is told of each slate that was computed."""
 
     def __init__(
         self,
@@ -76,6 +77,7 @@ class SlateLog:
         keep_s: float = 86_400.0,
         most: int = 1_000_000,
         waiting: int = 5_000,
+        also: Callable[[Made], None] = lambda _: None,
     ) -> None:
         self._db = db
         self._users = users
@@ -83,6 +85,7 @@ class SlateLog:
         self._keep_s = keep_s
         self._most = most
         self._bound = waiting
+        self._also = also
         self._pending: dict[str, SlateRow] = {}
         self._writing: dict[str, SlateRow] = {}
         self._served: dict[str, int] = {}
@@ -98,6 +101,7 @@ class SlateLog:
 
     def note(self, made: Made) -> None:
         """A slate was computed and is answered for the first time."""
+        self._also(made)
         if self.waiting >= self._bound:
             metrics.slates_lost_total.inc()
             return

@@ -40,6 +40,7 @@ HOLDINGS = (
     Holding("merges", schema.merges, schema.merges.c.into_row, ("from_row", "into_row")),
     Holding("segments", schema.segment_spans, schema.segment_spans.c.user_row, ("position", "user_row")),
     Holding("slates", schema.slates, schema.slates.c.user_row, ("user_row",), named=schema.slates.c.user_id),
+    Holding("served_vectors", schema.served_vectors, schema.served_vectors.c.user_row, ("user_row", "item_rows")),
     Holding("deliveries", schema.deliveries, schema.deliveries.c.user_row, ("user_row",)),
     Holding("audit", schema.audit, schema.audit.c.user_row, ("position", "user_row"), kept=True),
 )

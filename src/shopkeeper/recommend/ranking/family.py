@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
@@ -21,6 +22,7 @@ from shopkeeper.recommend.ranking.asof import ranking_rows
 from shopkeeper.recommend.ranking.model import Ranker, schema_of
 from shopkeeper.recommend.ranking.params import RankingParams
 from shopkeeper.recommend.ranking.rows import Lists, RankRows
+from shopkeeper.recommend.ranking.served_rows import served_rows
 from shopkeeper.recommend.ranking.table_rows import table_rows
 from shopkeeper.recommend.ranking.trees import TreeRanker
 from shopkeeper.recommend.shoplog import read_shop
@@ -29,7 +31,8 @@ K = 10
 
 
 class RankingFamily:
-    """Source kinds: `shop` (the log, the default) and every kind of table (`sources/tables`)."""
+    """Source kinds: `shop` (the log, the default), `served` (what rankers saw when they served) and every kind of
+    table (`sources/tables`)."""
 
     name: ClassVar[str] = "ranking"
 
@@ -37,6 +40,11 @@ class RankingFamily:
         wanted = params if isinstance(params, RankingParams) else RankingParams()
         if context.source.get("kind", "shop") == "shop":
             return self._shop(context, wanted, report)
+        if context.source.get("kind") == "served":
+            train, held = served_rows(context)
+            seen = hashlib.sha256(train.values.tobytes() + train.label.tobytes()).hexdigest()
+            facts: dict[str, Any] = {"rows": len(train), "holdout_rows": len(held), "fingerprint": seen}
+            return TrainingData(train, held, {"rows": held.golden()}, facts)
         train, held, facts = table_rows(context.source, context.zone, context.seed, wanted, report)
         return TrainingData(train, held, {"rows": held.golden()}, facts)
 
