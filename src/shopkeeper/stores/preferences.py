@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -40,6 +40,14 @@ class PreferenceStore:
         self._users = vocabularies.users
         self._give = RowGiver(vocabularies, clock)
         self._clock = clock
+        self._touched: list[int] = []
+        self._listeners: tuple[Callable[[list[int]], None], ...] = ()
+        db.writer.join(self)
+
+    def all(self) -> list[tuple[int, dict[str, Any]]]:
+        """(user row, stated fields) of everybody who stated any."""
+        with self._db.read() as connection:
+            return [(row, fields) for row, fields in connection.execute(select(_T.c.user_row, _T.c.stated)) if fields]
 
     def of(self, row: int | None) -> Stated:
         """Of a user's row; None: of somebody whom nobody knows."""
@@ -86,6 +94,25 @@ class PreferenceStore:
 
         return self._db.writer.submit(write)
 
+    def subscribe(self, listener: Callable[[list[int]], None]) -> None:
+        """`listener(rows)` after preferences of users changed, on the writer's thread; it must not wait."""
+        self._listeners = (*self._listeners, listener)
+
+    # -- taking part in the writer's transactions
+
+    def mark(self) -> int:
+        return len(self._touched)
+
+    def undo(self, mark: int) -> None:
+        del self._touched[mark:]
+
+    def publish(self) -> None:
+        touched = sorted(set(self._touched))
+        self._touched.clear()
+        if touched:
+            for listener in self._listeners:
+                listener(touched)
+
     def _put(
         self, connection: Connection, row: int, before: Stated, after: dict[str, Any], actor: Actor, noted: bool
     ) -> Stated:
@@ -93,6 +120,7 @@ class PreferenceStore:
         now = later(self._clock.wall(), was)
         connection.execute(delete(_T).where(_T.c.user_row == row))
         connection.execute(insert(_T).values(user_row=row, stated=after, updated_at=now))
+        self._touched.append(row)
         if noted:
             audit.note(connection, actor, "preferences", time=now, user_row=row, before=before.fields, after=after)
         return Stated(after, moment(now))

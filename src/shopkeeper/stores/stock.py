@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, TypeAlias
 
@@ -32,6 +32,7 @@ class Stocked(Record, kw_only=True):
     rejected: list[Rejection] = field(default_factory=list)
 
 
+Listener: TypeAlias = Callable[[list[int]], None]
 Levels: TypeAlias = tuple[list[StockLevel], str | None, int]
 
 
@@ -43,6 +44,7 @@ class StockStore:
         self._vocabularies = vocabularies
         self._clock = clock
         self._touched: list[int] = []
+        self._listeners: tuple[Listener, ...] = ()
         self._on_hand = np.empty(0, dtype=np.float32)
         self._sum()
         db.writer.join(self)  # after the vocabularies: their new items get their places
@@ -122,8 +124,16 @@ class StockStore:
 
     def publish(self) -> None:
         if self._touched or len(self._on_hand) < len(self._vocabularies.items):
-            self._sum(sorted(set(self._touched)))
+            touched = sorted(set(self._touched))
+            self._sum(touched)
             self._touched.clear()
+            if touched:
+                for listener in self._listeners:
+                    listener(touched)
+
+    def subscribe(self, listener: Listener) -> None:
+        """`listener(item rows)` after levels were put, on the writer's thread; it must not wait."""
+        self._listeners = (*self._listeners, listener)
 
     def _sum(self, items: Sequence[int] | None = None) -> None:
         """Adds up the levels of some items, None: of all."""
