@@ -27,7 +27,7 @@ class RecallModel(Protocol):
     def half_life_days(self) -> float | None: ...
 
     def scores(self, items: NDArray[np.int32], weights: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(n_items,) the higher the better, 0: nothing speaks for it. Taken `items` (m,) with `weights` (m,)."""
+        """(n_items,) the higher the better, 0: nothing speaks for it. Taken `items` (m,), newest first, and `weights`."""
         ...
 
     def because(
