@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 from fastapi import Query, Request, Response
 
+from shopkeeper.api.asker import UserQuery
 from shopkeeper.api.body import read
 from shopkeeper.api.door import Cursor, Doors, Id, Limit, Page, ShopDep, reply
 from shopkeeper.api.forms import ItemForm
@@ -78,8 +79,8 @@ async def similar_items(
     shop: ShopDep,
     item_id: Id,
     n: Annotated[int, Query(ge=1, le=100)] = 10,
-    channel: Literal["fused"] = "fused",
+    channel: Annotated[str, Query(min_length=1, max_length=80)] = "fused",
+    user_id: UserQuery = None,
 ) -> Response:
-    """Items that are bought by the same people"""
-    del channel  # there is this one only
-    return reply(shop.recommend.similar(item_id, n))
+    """Items that go with an item, by all channels or by one; a user is not shown what they refused"""
+    return reply(shop.recommend.similar(item_id, n, channel=channel, user_id=user_id))

@@ -17,7 +17,7 @@ doors = Doors("Personalisation")
 doors.hot(
     "POST", "/api/v1/personalization/recommend",
     scope="p", summary="A slate for a user; one whom nobody knows gets what sells",
-    body=RecRequest, answer=RecResponse, errors=(404, 504),
+    body=RecRequest, answer=RecResponse, errors=(404, 429, 504),
 )  # fmt: skip
 doors.hot(
     "POST", "/api/v1/personalization/feedback",

@@ -12,8 +12,13 @@ MOST_EXCLUDED = 1000
 
 
 def check_request(request: RecRequest) -> None:
-    """Raises Malformed."""
+    """Raises Malformed, Invalid."""
     check_id(request.user_id, "user_id")
+    check_wish(request)
+
+
+def check_wish(request: RecRequest) -> None:
+    """The same but for the user, where a door does without. Raises Malformed."""
     within("n_recommendations", request.n_recommendations, 1, 100)
     within("deadline_ms", request.deadline_ms, 5, 5000)
     within("diversity_weight", request.diversity_weight, 0, 1)
