@@ -207,7 +207,7 @@ class Shop:
         self.changes.subscribe(forgets_with(self.profiles.explaining.clear))
         self.refit = Refit(self.profiles.rulebook, self.registry, self.releases)
         self.preferences = PreferenceStore(db, self.vocab, clock)
-        self.preferences.subscribe(lambda row, _: telling.user(row))
+        self.preferences.subscribe(telling.users)
         self.personal = Personal(
             db,
             clock,

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from shopkeeper.core.clock import DAY
 from shopkeeper.features.arrivals import Arrivals
-from shopkeeper.features.base import Accumulator, Ask, Reading
+from shopkeeper.features.base import Accumulator, Ask, Reading, grown
 from shopkeeper.features.history import UserHistories, by_user
 from shopkeeper.features.item_facts import ItemFacts
 from shopkeeper.features.kinds import EventKinds, Role
@@ -40,6 +40,8 @@ class CoPurchases:
     def __init__(self, kinds: EventKinds) -> None:
         self._kinds = kinds
         self._table = np.zeros(_CELLS, dtype=np.uint32)
+        self._changes = 0
+        self._changed = np.zeros(0, dtype=np.int64)
 
     def apply(self, events: Arrivals, state: FeatureState, /) -> None:
         sold = events.is_order & (events.user >= 0) & (events.item >= 0)
@@ -67,6 +69,19 @@ class CoPurchases:
         together[items[:, None] == others[None, :]] = 0
         return together
 
+    def row(self, item: int, size: int) -> NDArray[np.uint32]:
+        """How often an item was ordered together with each of the first `size` items, (size,)."""
+        return self.counts(np.array([item], dtype=np.int32), np.arange(size, dtype=np.int32))[0]
+
+    def changed(self, item: int) -> int:
+        """A number that is another one as soon as a count of the item may be."""
+        return int(self._changed[item]) if item < len(self._changed) else 0
+
+    def _touch(self, items: NDArray[np.int32]) -> None:
+        self._changes += 1
+        self._changed = grown(self._changed, int(items.max()) + 1)
+        self._changed[items] = self._changes
+
     def _lines(
         self, user: int, new: NDArray[np.int64], events: Arrivals, histories: UserHistories
     ) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.bool_]] | None:
@@ -92,6 +107,7 @@ class CoPurchases:
         if len(key) == 1:
             return
         items = np.concatenate([items for _, items, _ in parts])
+        self._touch(items)
         new = np.concatenate([is_new for _, _, is_new in parts])
         first = np.maximum(np.searchsorted(key, key - TOGETHER), np.arange(len(key)) - NEIGHBOURS)
         number = np.arange(len(key)) - first
@@ -118,6 +134,7 @@ class CoPurchases:
             other = np.arange(len(one)) - np.repeat(np.cumsum(count) - count - first[a:b], count)
             counted = (side[one] != side[other]) & (items[one] != items[other])
             self._count(_cells(items[one[counted]], items[other[counted]]))
+            self._touch(items)
             yield
 
     def _count(self, cells: NDArray[np.int64]) -> None:
@@ -133,6 +150,7 @@ class _Fork(CoPurchases):
     def __init__(self, of: CoPurchases, kinds: EventKinds) -> None:
         self._kinds = kinds
         self._table = of._table
+        self._changes, self._changed = of._changes, of._changed.copy()
         self._where = np.empty(0, dtype=np.int64)
         self._more = np.empty(0, dtype=np.uint32)
         if isinstance(of, _Fork):

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from shopkeeper.core import protocols
 from shopkeeper.core.errors import Invalid
-from shopkeeper.core.protocols import Served
+from shopkeeper.core.protocols import ItemVectors, Served
 from shopkeeper.core.records import Version
 from shopkeeper.features.base import Ask
 from shopkeeper.features.vector import FeatureSet
@@ -60,6 +60,7 @@ class Binder:
         self._models = models
         self._item_ids = item_ids
         self._channels: dict[str, tuple[Served, int, Recalled]] = {}
+        self._vectors: dict[str, tuple[Served, int, tuple[NDArray[np.int32], NDArray[np.float32]]]] = {}
         self._rankers: dict[str, tuple[Served, BoundRanker]] = {}
 
     def channel(self, name: str) -> tuple[Recalled, Version] | None:
@@ -72,6 +73,21 @@ class Binder:
         if kept is None or kept[0] is not served or kept[1] != size:
             rows = rows_in(served.model.item_ids, self._item_ids)
             kept = self._channels[name] = (served, size, Recalled(served.model, rows))
+        return kept[2], served.version
+
+    def vectors(self, name: str) -> tuple[tuple[NDArray[np.int32], NDArray[np.float32]], Version] | None:
+        """(the shop's rows int32 (m,), vectors float32 (m, d) of length 1) of a champion that has vectors of items."""
+        served = self._models.peek(name)
+        if served is None or not isinstance(served.model, ItemVectors):
+            return None
+        size = len(self._item_ids)
+        kept = self._vectors.get(name)
+        if kept is None or kept[0] is not served or kept[1] != size:
+            rows = rows_in(served.model.item_ids, self._item_ids)
+            known = rows >= 0
+            found = np.asarray(served.model.item_vectors, dtype=np.float32)[known]
+            found = found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-9)
+            kept = self._vectors[name] = (served, size, (rows[known], found.astype(np.float32)))
         return kept[2], served.version
 
     def ranker(self, name: str, *, explicit: bool = False) -> tuple[BoundRanker, Version] | None:

@@ -15,8 +15,13 @@ from shopkeeper.recommend.recall.model import RecallModel
 
 AGAIN_HALF_LIFE_DAYS = 120.0
 TRENDING_DAYS = 7
-LIVE = ("again", "trending")
+LIVE = ("again", "due", "new", "together", "trending")
 """Made of the live state; they need no model."""
+DESCRIBED = ("content", "query")
+"""By what is said of items."""
+SIMILAR, BASKET = "similar", "basket"
+BLENDED = (SIMILAR, BASKET)
+"""Several channels, asked about the newest item or the open basket (a page or the basket in an anchored scenario)."""
 REPLAYED = ("again", "ease", "item_knn", "popularity", "trending")
 """Channels that a training can ask as of a past moment; a ranker reads their strength. The others bring candidates and
 nothing else: vectors of today, say, know what came later, so no training may read them."""

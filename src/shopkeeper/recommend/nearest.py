@@ -1,6 +1,8 @@
-"""The channel `graph`: items whose vectors go best with the user's, in a vector space of users and items."""
+"""The channels `graph` and `space:NAME`: items whose vectors go best with the user's."""
 
 from __future__ import annotations
+
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +11,7 @@ from shopkeeper.core.errors import Unavailable
 from shopkeeper.core.protocols import VectorSpace
 from shopkeeper.recommend.history import History
 
+HALF_LIFE_DAYS = 60.0
 _LEAST = np.float32(1e-6)
 
 
@@ -39,3 +42,46 @@ class Nearest:
     def because(self, _history: History, wanted: NDArray[np.int32]) -> NDArray[np.int32]:
         """No single item speaks for another here."""
         return np.full(len(wanted), -1, dtype=np.int32)
+
+
+class OwnVectors:
+    """In a space of items alone, vectors of length 1: a user lies where the mean of what was taken lies."""
+
+    def __init__(self, rows: NDArray[np.int32], vectors: NDArray[np.float32]) -> None:
+        self._rows = rows
+        self._vectors = vectors
+
+    def scores(self, history: History, _now: int, n_items: int) -> NDArray[np.float32]:
+        """Cosine, 0 where it is below 0 and for items without a vector."""
+        result = np.zeros(n_items, dtype=np.float32)
+        places = self._places(history.items)
+        taken = np.flatnonzero(places >= 0)
+        if not len(taken):
+            return result
+        middle = history.weights(HALF_LIFE_DAYS)[taken] @ self._vectors[places[taken]]
+        found = self._vectors @ (middle / max(float(np.linalg.norm(middle)), 1e-9))
+        inside = self._rows < n_items
+        result[self._rows[inside]] = np.maximum(found, 0)[inside]
+        return result
+
+    def because(self, history: History, wanted: NDArray[np.int32]) -> NDArray[np.int32]:
+        """The nearest of what was taken."""
+        result = np.full(len(wanted), -1, dtype=np.int32)
+        places, targets = self._places(history.items), self._places(wanted)
+        taken, known = np.flatnonzero(places >= 0), np.flatnonzero(targets >= 0)
+        if len(taken) and len(known):
+            weights = history.weights(HALF_LIFE_DAYS)[taken]
+            parts = (self._vectors[targets[known]] @ self._vectors[places[taken]].T) * weights
+            result[known] = np.where(parts.max(axis=1) > 0, taken[parts.argmax(axis=1)], -1)
+        return result
+
+    def _places(self, rows: NDArray[np.int32]) -> NDArray[np.int64]:
+        if not len(self._rows) or not len(rows):
+            return np.full(len(rows), -1, dtype=np.int64)
+        at = np.minimum(np.searchsorted(self._rows, rows, sorter=self._order), len(self._rows) - 1)
+        places = self._order[at]
+        return np.where(self._rows[places] == rows, places, -1)
+
+    @cached_property
+    def _order(self) -> NDArray[np.int64]:
+        return np.argsort(self._rows)

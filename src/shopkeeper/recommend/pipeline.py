@@ -19,7 +19,7 @@ from shopkeeper.core.protocols import VectorSpace
 from shopkeeper.core.records import RecFilters
 from shopkeeper.features.base import Ask
 from shopkeeper.features.state import FeatureState
-from shopkeeper.recommend.asking import Asked, Channels, Question
+from shopkeeper.recommend.asking import Asked, Channels, Question, Told
 from shopkeeper.recommend.attempts import Run
 from shopkeeper.recommend.bound import Binder
 from shopkeeper.recommend.candidates import Candidates, Quota, fuse
@@ -99,6 +99,7 @@ class Pipeline:
         shaping: Shaping | None = None,
         space: VectorSpace | None = None,
         scoring: Scoring | None = None,
+        told: Told | None = None,
     ) -> None:
         self._scoring = Scoring(SystemClock()) if scoring is None else scoring
         self._state = state
@@ -107,7 +108,7 @@ class Pipeline:
         self._binder = binder
         self._shaping = Shaping(state, shelf, items, space=space) if shaping is None else shaping
         self._trending = Trending(state)
-        self._asking = Channels(state, binder, {} if space is None else {space.name: space})
+        self._asking = Channels(state, binder, {} if space is None else {space.name: space}, told)
 
     def run(self, wish: Wish, since: float | None = None) -> Slate:
         """The whole way at once; a slow ranker is waited for. Raises as `draft`."""
@@ -190,7 +191,7 @@ class Pipeline:
         return history, mask
 
     def _channels(self, wish: Wish, run: Run) -> dict[str, Channel]:
-        question = Question(wish.user, _anchored(wish), wish.context)
+        question = Question(wish.user, wish.now, _anchored(wish), wish.context)
         channels: dict[str, Channel] = {}
         for quota in wish.scenario.recall:
             asked: Asked | None = run.attempt(quota.channel, partial(self._asking.find, quota.channel, question))

@@ -7,7 +7,7 @@ import copy
 import math
 import time
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,9 @@ from shopkeeper.features.state import FeatureState
 from shopkeeper.lifecycle.addresses import parse_address
 from shopkeeper.recommend import feedback as feedbacks
 from shopkeeper.recommend.admission import Admission
+from shopkeeper.recommend.asking import Told, check_channel
 from shopkeeper.recommend.bound import Binder, Models
+from shopkeeper.recommend.candidates import Quota
 from shopkeeper.recommend.eligible import Rows, Shelf
 from shopkeeper.recommend.made import Made
 from shopkeeper.recommend.pipeline import Pipeline, Slate, Wish
@@ -66,6 +68,7 @@ class RecommendService:
         space: VectorSpace | None = None,
         scenarios: ScenarioBook | None = None,
         shaping: Shaping | None = None,
+        told: Told | None = None,
     ) -> None:
         self.book = ScenarioBook() if scenarios is None else scenarios
         self._allows = allows
@@ -77,10 +80,11 @@ class RecommendService:
         self._models = models
         self._shaping = shaping or Shaping(features, catalog, items, on_hand=on_hand, space=space)
         self._space = space
+        self._told = told
         self._admission = Admission()
         self._scoring = Scoring(clock)
         self._binder = Binder(models, catalog.ids)
-        self._pipeline = Pipeline(features, catalog, items, self._binder, self._shaping, space, self._scoring)
+        self._pipeline = Pipeline(features, catalog, items, self._binder, self._shaping, space, self._scoring, told)
 
     def supposing(self, features: FeatureState, catalog: Shelf, space: VectorSpace | None) -> RecommendService:
         """The same service over another state, other items and another space, for a question that nobody keeps."""
@@ -88,7 +92,7 @@ class RecommendService:
         binder = self._binder if catalog is self._catalog else Binder(self._models, catalog.ids)
         other._catalog, other._binder, other._space = catalog, binder, space
         other._shaping = shaping = self._shaping.over(features, catalog, space)
-        other._pipeline = Pipeline(features, catalog, self._items, binder, shaping, space, self._scoring)
+        other._pipeline = Pipeline(features, catalog, self._items, binder, shaping, space, self._scoring, self._told)
         return other
 
     def top(self, user_id: str, n: int, scenario_name: str) -> list[RecItem]:
@@ -133,15 +137,22 @@ class RecommendService:
         wish = Wish(-1, self._clock.now(), 1, self.book.get("home"), deadline_ms=60_000)
         self._pipeline.run(wish)
 
-    def similar(self, item_id: str, n: int = 10) -> Similar:
-        """Items bought by the same people; what sells where nothing is known of it. Raises NotFound."""
+    def similar(self, item_id: str, n: int = 10, *, channel: str = "fused", user_id: str | None = None) -> Similar:
+        """Items that go with one, by all that the scenario `product` asks or by one channel; what sells where nothing
+        is known of it. A user is not shown what they refused. Raises NotFound, Invalid."""
         row = self._items.row(item_id)
         if row is None:
             raise NotFound(f"no item {item_id!r}", code="unknown_item", field="item_id")
         if not 1 <= n <= MOST:
             raise Invalid(f"n is {n}, expected 1 to {MOST}", code="out_of_bounds", field="n")
         about = np.array([row], dtype=np.int32)
-        wish = Wish(-1, self._clock.now(), n, self.book.get("product"), about=about, deadline_ms=self._deadline_ms)
+        place = self.book.get("product")
+        if channel != "fused":
+            served = self._models.peek(channel)
+            check_channel(channel, [channel] if served is not None and hasattr(served.model, "scores") else [])
+            place = replace(place, recall=(Quota(channel, max(2 * n, 60), 1.0),))
+        user = -1 if user_id is None else self._known(user_id)
+        wish = Wish(user, self._clock.now(), n, place, about=about, deadline_ms=self._deadline_ms)
         slate = self._pipeline.run(wish)
         return Similar(item_id=item_id, items=self._items_of(slate), versions=slate.versions)
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shopkeeper.core.errors import Invalid
+from shopkeeper.recommend.recall.votes import Votes
 
 _ARRAYS = "neighbours.npz"
 _FACTS = "neighbours.json"
@@ -32,25 +33,13 @@ class Neighbours:
 
     def scores(self, items: NDArray[np.int32], weights: NDArray[np.float32]) -> NDArray[np.float32]:
         """(n_items,): the sum of weight x neighbour weight over the taken items."""
-        where, share = self._votes(items, weights)[:2]
-        return np.bincount(self.other[where], weights=share, minlength=len(self.item_ids)).astype(np.float32)
+        return self._votes(items, weights).tally(len(self.item_ids))
 
     def because(
         self, items: NDArray[np.int32], weights: NDArray[np.float32], wanted: NDArray[np.int32]
     ) -> NDArray[np.int32]:
         """For each of the (distinct) wanted items the position of the taken one with the largest vote, -1: none."""
-        where, share, voter = self._votes(items, weights)
-        result = np.full(len(wanted), -1, dtype=np.int32)
-        if not len(where):
-            return result
-        place = np.full(len(self.item_ids), -1, dtype=np.int32)
-        place[wanted] = np.arange(len(wanted), dtype=np.int32)
-        target = place[self.other[where]]
-        found = np.flatnonzero((target >= 0) & (share > 0))
-        # numpy assigns repeated positions in order: the largest vote, written last, stays.
-        found = found[np.argsort(share[found], kind="stable")]
-        result[target[found]] = voter[found]
-        return result
+        return self._votes(items, weights).loudest(wanted)
 
     def save(self, folder: Path) -> None:
         np.savez(folder / _ARRAYS, start=self.start, other=self.other, weight=self.weight)
@@ -85,15 +74,12 @@ class Neighbours:
         row = np.repeat(np.arange(n), np.diff(start))
         return cls(item_ids, start, other.astype(np.int32), table[row, other].astype(np.float32), half_life_days)
 
-    def _votes(
-        self, items: NDArray[np.int32], weights: NDArray[np.float32]
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
-        """(places in `other`, weight of each vote, position of the voter in `items`)."""
+    def _votes(self, items: NDArray[np.int32], weights: NDArray[np.float32]) -> Votes:
         begin = self.start[items]
         count = self.start[items + 1] - begin
         voter = np.repeat(np.arange(len(items)), count)
         where = np.arange(len(voter)) + np.repeat(begin - np.cumsum(count) + count, count)
-        return where, self.weight[where] * weights[voter], voter
+        return Votes(self.other[where], self.weight[where] * weights[voter], voter)
 
     def _check(self) -> None:
         n, pairs = len(self.item_ids), len(self.other)
