@@ -53,6 +53,15 @@ class ScenarioBook:
             raise NotFound(f"no scenario {name[:80]!r}", code="unknown_scenario", field="name")
         return found
 
+    def has(self, name: str) -> bool:
+        return name in self._present
+
+    @staticmethod
+    def is_built_in(scenario: Scenario) -> bool:
+        """Whether it says what is built in under its name."""
+        built_in = BUILT_IN.get(scenario.name)
+        return built_in is not None and replace(scenario, version=built_in.version) == built_in
+
     def all(self) -> list[Scenario]:
         """All that there are, the built-in ones first."""
         return list(self._present.values())
@@ -89,8 +98,7 @@ class ScenarioBook:
         """
         store, _ = self._written()
         present = self.find(name)
-        built_in = BUILT_IN.get(name)
-        if built_in is not None and replace(present, version=built_in.version) == built_in:
+        if self.is_built_in(present):
             raise Conflict(f"scenario {name!r} is built in and stays; it can be changed with PUT", code="built_in")
         return store.put(name, None, first=_first(name), by=by, if_match=if_match, after=self._changed)
 
