@@ -16,6 +16,7 @@ from shopkeeper.client.models import ModelDoors
 from shopkeeper.client.operations import OperationDoors
 from shopkeeper.client.privacy import PrivacyDoors
 from shopkeeper.client.rules import RuleDoors
+from shopkeeper.client.scenarios import ScenarioDoors
 from shopkeeper.client.schedules import ScheduleDoors
 from shopkeeper.client.segments import SegmentDoors
 from shopkeeper.client.simulation import SimulationDoors
@@ -55,6 +56,7 @@ class ShopkeeperClient(
     ScheduleDoors,
     WebhookDoors,
     RuleDoors,
+    ScenarioDoors,
     FeatureDoors,
     SegmentDoors,
     IdentityDoors,
