@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from benchmarks.graph_sets import MOVIELENS, RETAIL, Links
 
 PACKAGES = ("implicit==0.7.3",)
-_PEERS = Path(__file__).with_name("peers")
-_ALONE = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+PEERS = Path(__file__).with_name("peers")
+ALONE = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 # Chosen on the weeks before the cut.
 SETTINGS: dict[str, dict[str, dict[str, float]]] = {
@@ -32,19 +32,19 @@ SETTINGS: dict[str, dict[str, dict[str, float]]] = {
 
 def factors(peer: str, links: Links, end: int, seed: int) -> tuple[NDArray[np.float32], NDArray[np.float32], float]:
     """Vectors of users and items, whose inner product ranks, from the links before `end`, and the seconds it took."""
-    python = _environment() if peer == "als" else Path(sys.executable)
+    python = implicit_python() if peer == "als" else Path(sys.executable)
     pairs = links.past(end).pairs()
     with tempfile.TemporaryDirectory() as folder:
         given, made = Path(folder) / "given.npz", Path(folder) / "made.npz"
         sizes = {"n_users": len(links.users), "n_items": len(links.items), "seed": seed}
         np.savez(given, user=pairs.user, item=pairs.item, **sizes, **SETTINGS[peer][links.name])
-        command = [str(python), str(_PEERS / f"{peer}.py"), str(given), str(made)]
-        subprocess.run(command, check=True, env=_ALONE, stderr=subprocess.DEVNULL)
+        command = [str(python), str(PEERS / f"{peer}.py"), str(given), str(made)]
+        subprocess.run(command, check=True, env=ALONE, stderr=subprocess.DEVNULL)
         with np.load(made) as found:
             return found["users"], found["items"], float(found["seconds"])
 
 
-def _environment() -> Path:
+def implicit_python() -> Path:
     """The Python of an environment with implicit, kept below the system's temporary folder."""
     home = Path(tempfile.gettempdir()) / "shopkeeper-bench-implicit"
     if not (home / "ready").exists():
