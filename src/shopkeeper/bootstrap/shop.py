@@ -73,6 +73,7 @@ from shopkeeper.profiles.service import ProfileService
 from shopkeeper.profiles.telecom_defaults import TELECOM
 from shopkeeper.recommend.servedlog import ServedLog
 from shopkeeper.recommend.service import RecommendService
+from shopkeeper.recommend.shown import Remembering
 from shopkeeper.recommend.slatelog import SlateLog
 from shopkeeper.settings import Settings
 from shopkeeper.sources.sample import write_sample
@@ -278,7 +279,7 @@ class Shop:
             self.recommend,
             vocab=self.vocab,
             clock=clock,
-            log=self.slatelog,
+            log=Remembering(self.slatelog, self.shaped.shown),
             changes=self.changes,
             shared=self.shared,
         )

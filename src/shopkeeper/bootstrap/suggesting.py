@@ -15,7 +15,7 @@ from shopkeeper.core.errors import NotFound
 from shopkeeper.core.records import Version
 from shopkeeper.lifecycle.registry import Registry
 from shopkeeper.recommend.service import RecommendService
-from shopkeeper.recommend.slatelog import SlateLog
+from shopkeeper.recommend.shown import Log
 from shopkeeper.recommend.slates import Front
 from shopkeeper.recommend.slates.shared import SharedSlates
 from shopkeeper.settings import MIB, Settings
@@ -41,7 +41,7 @@ def slate_front(
     *,
     vocab: Vocabularies,
     clock: Clock,
-    log: SlateLog,
+    log: Log,
     changes: Changes,
     shared: Shared | None,
 ) -> Front:

@@ -70,7 +70,8 @@ def in_stock(mask: NDArray[np.bool_], on_hand: NDArray[np.float32]) -> None:
 
 def within_scenario(mask: NDArray[np.bool_], scenario: Scenario, history: History, unwanted: NDArray[np.int32]) -> None:
     """Takes out what the user refused, and what was bought where the scenario shows no repeats (or not that soon)."""
-    drop(mask, unwanted)
+    if "unwanted" in scenario.named:
+        drop(mask, unwanted)
     if not scenario.repeats:
         drop(mask, history.items[history.bought])
     elif scenario.rest_days > 0:

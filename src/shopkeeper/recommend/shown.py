@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shopkeeper.core.clock import HOUR
+from shopkeeper.recommend.made import Made
 
 _SLATES = 16
 _USERS = 20_000
-_TYPES = ("view", "click", "impression")
+SEEN_TYPES = ("view", "click", "impression")
+"""Events of these types say too that a user saw an item."""
 _NOTHING = np.empty(0, dtype=np.int32)
 
 
@@ -45,5 +48,25 @@ class LatelyShown:
         self._of.pop(user, None)
 
 
-SEEN_TYPES = _TYPES
-"""Events of these types say too that a user saw an item."""
+class Log(Protocol):
+    """Where slates are noted as they are answered: the slate log."""
+
+    def note(self, made: Made) -> None: ...
+
+    def served(self, slate_id: str, times: int = 1) -> None: ...
+
+
+class Remembering:
+    """A log of slates that lets what was shown be remembered too."""
+
+    def __init__(self, log: Log, shown: LatelyShown) -> None:
+        self._log = log
+        self._shown = shown
+
+    def note(self, made: Made) -> None:
+        """A slate is answered for the first time."""
+        self._log.note(made)
+        self._shown.note(made.user, made.rows, made.made_at)
+
+    def served(self, slate_id: str, times: int = 1) -> None:
+        self._log.served(slate_id, times)
