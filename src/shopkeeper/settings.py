@@ -87,6 +87,7 @@ class Settings(BaseSettings):
     keep_days: int = _setting(
         "KEEP_DAYS", 30, "Days that a cleanup leaves finished jobs, refused rows and former champions", ge=1
     )
+    live_sockets: int = _setting("LIVE_SOCKETS", 20_000, "WebSockets for suggestions that are open at once", ge=1)
     keep_slates_h: float = _setting("KEEP_SLATES_H", 24.0, "Hours that the log keeps what was shown", gt=0)
     served_share: float = _setting(
         "SERVED_SHARE", 0.05, "Share of the slates of which the log keeps what the ranker saw", ge=0, le=1

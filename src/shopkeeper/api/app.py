@@ -62,6 +62,7 @@ from shopkeeper.api.access import Access
 from shopkeeper.api.door import Doors, needs
 from shopkeeper.api.errors import FieldProblem, Malformed
 from shopkeeper.api.fastlane import Fastlane
+from shopkeeper.api.livesocket import LiveSockets
 from shopkeeper.api.meter import Meter
 from shopkeeper.api.middleware import Gatehouse, Limits
 from shopkeeper.bootstrap import Shop
@@ -148,7 +149,7 @@ def create_app(shop: Shop, closing: Closing | None = None, *, manage: bool = Tru
     api = _control_plane(shop, closing, manage=manage)
     api.state.access = access
     return Gatehouse(
-        Fastlane(shop, api),
+        Fastlane(shop, api, LiveSockets(shop, access, closing, most=settings.live_sockets)),
         access=access,
         limits=Limits(settings.body_limit, settings.batch_body_limit, settings.upload_limit),
         meter=Meter(),

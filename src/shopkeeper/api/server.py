@@ -13,6 +13,7 @@ import uvicorn
 
 from shopkeeper.api.app import Closing, create_app
 from shopkeeper.api.grpc_server import GrpcServer
+from shopkeeper.api.sockets import SocketProtocol
 from shopkeeper.bootstrap import Shop
 from shopkeeper.core.errors import Conflict
 
@@ -33,7 +34,9 @@ class Server(uvicorn.Server):
             server_header=False,
             proxy_headers=False,
             timeout_graceful_shutdown=max(1, round(shop.settings.drain_s)),
+            ws=SocketProtocol,
             ws_max_size=1024 * 1024,
+            ws_per_message_deflate=False,
         )
         super().__init__(config)
 

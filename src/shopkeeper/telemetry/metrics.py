@@ -72,6 +72,7 @@ recommend_requests_total = _counter("recommend_requests_total", "Slates that wer
 recommend_degraded_total = _counter("recommend_degraded_total", "Slates that a fallback helped to make", "stage")
 recommend_refused_total = _counter("recommend_refused_total", "Requests for slates that were sent away: too many at once")
 recommend_cache_hits_total = _counter("recommend_cache_hits_total", "Slates that the cache answered", "scenario")
+live_sockets = _gauge("live_sockets", "WebSockets that are open for suggestions")
 slates_logged_total = _counter("slates_logged_total", "Slates that are in the log")
 slates_lost_total = _counter("slates_lost_total", "Slates that were answered and could not be logged")
 served_vectors_logged_total = _counter("served_vectors_logged_total", "Slates of which the log has what rankers saw")
