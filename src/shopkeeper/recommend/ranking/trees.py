@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -15,6 +16,7 @@ from shopkeeper.core.protocols import Report
 from shopkeeper.learning.onnx_forms import OnnxScorer, tree_graph
 from shopkeeper.learning.tabular import Schema
 from shopkeeper.learning.trees import Trees
+from shopkeeper.learning.treewalk import TreeWalk, near_thresholds
 
 GRAPH = "trees.onnx"
 _FACTS = "form.json"
@@ -66,6 +68,27 @@ class TreeRanker(ABC):
         if self.form is not None and (self.onnx_rows is None or len(rows) <= self.onnx_rows):
             return self.form.score(ready)
         return self.native(ready)
+
+    def quickened(self) -> Callable[[NDArray[np.float32]], NDArray[np.float32]] | None:
+        """`score` for the candidates of a slate, compiled; None where there is no such form, or where it is off.
+
+        Takes a second or two, which the first slates need not wait for.
+        """
+        try:
+            trees = self.trees_of(self._booster)
+            walk = TreeWalk(trees)
+        except (Invalid, ImportError):
+            return None
+        rows = near_thresholds(trees, len(self.feature_names))
+        found = walk.score(rows)
+        if found is None or float(np.max(np.abs(found - self.native(rows)), initial=0.0)) > TOLERANCE:
+            return None
+
+        def score(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+            scores = walk.score(self.schema.standardise(rows))
+            return self.score(rows) if scores is None else scores
+
+        return score
 
     def score_rows(self, rows: list[dict[str, Any]]) -> list[Any]:
         outputs: list[Any] = self.score(self.schema.encode(rows)).tolist()
