@@ -13,7 +13,7 @@ from shopkeeper.checks.features import CHECKS, Types
 from shopkeeper.core.clock import DAY
 from shopkeeper.core.errors import NotFound
 from shopkeeper.features.base import Ask, grown
-from shopkeeper.features.registry import registered
+from shopkeeper.features.registry import standard
 from shopkeeper.features.state import FeatureState
 from shopkeeper.features.vector import FeatureSet
 
@@ -73,8 +73,8 @@ def test_columns_stand_in_the_order_of_the_names():
 
 
 def test_all_registered_features_are_the_default():
-    assert FeatureSet().names == tuple(registered())
-    assert FeatureSet().matrix(Ask(-1, T0, rows_of([]), shop())).shape == (0, len(registered()))
+    assert FeatureSet().names == tuple(standard())
+    assert FeatureSet().matrix(Ask(-1, T0, rows_of([]), shop())).shape == (0, len(standard()))
 
 
 def test_an_unknown_name_is_refused_with_what_there_is():

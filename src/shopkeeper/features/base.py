@@ -19,6 +19,7 @@ from shopkeeper.features.kinds import EventKinds
 
 if TYPE_CHECKING:
     from shopkeeper.features.past import Past
+    from shopkeeper.features.rings import Series
     from shopkeeper.features.state import FeatureState
 
 GROUPS = ("temporal", "behavioral", "contextual", "aggregated")
@@ -106,6 +107,19 @@ class Ask:
         from shopkeeper.features.history import UserHistories
 
         return self.state.part(UserHistories).past(self.user, self.time)
+
+    def recent(self, window: str) -> Series:
+        """The user's tiles before `time` in one of `rings.SPANS`, read once for all features of this ask."""
+        found = self._tiles.get(window)
+        if found is None:
+            from shopkeeper.features.tiles import Tiles
+
+            found = self._tiles[window] = self.state.part(Tiles).series(self.user, self.time, window, self.state)
+        return found
+
+    @cached_property
+    def _tiles(self) -> dict[str, Series]:
+        return {}
 
     def gather(self, values: NDArray[Any], default: float) -> NDArray[np.float32]:
         """`values[items]` as float32, `default` where an item lies outside of `values` (never named by an event)."""

@@ -89,6 +89,10 @@ class Past:
         old = self.folded.counts
         return kept + (int(old[row]) if span is None and row < len(old) else 0)
 
+    def kind(self, row: int) -> str:
+        """The name of an event type."""
+        return self._kinds.name(row)
+
     def counts(self, span: int | None) -> dict[str, int]:
         """Events by type in the last `span` us, most frequent first."""
         counted = np.bincount(self.rows["type"][self.start(span) :]).astype(np.int64)

@@ -30,14 +30,16 @@ from shopkeeper.features.kinds import EventKinds, TypeNames
 from shopkeeper.features.past import WINDOWS, Past, Window
 from shopkeeper.features.purchases import Purchases
 from shopkeeper.features.registry import registered
+from shopkeeper.features.tiles import SLOTS, Tiles
 from shopkeeper.telemetry import metrics
 
 _LOGGER = logging.getLogger(__name__)
 A = TypeVar("A", bound=Accumulator)
 B = TypeVar("B")
 
-# In the order in which they are applied: co-purchases pair what arrives with what the histories hold already.
-BUILT_IN: tuple[type[Accumulator], ...] = (CoPurchases, UserHistories, Purchases, ItemWindows, ItemFacts)
+# In the order in which they are applied: co-purchases pair what arrives with what the histories hold already, and tiles
+# take up what these will not hold any more.
+BUILT_IN: tuple[type[Accumulator], ...] = (CoPurchases, Tiles, UserHistories, Purchases, ItemWindows, ItemFacts)
 _FOREVER = np.iinfo(np.int64).max
 
 
@@ -53,19 +55,23 @@ class RecentEvent(NamedTuple):
 
 class FeatureState:
     """Follows the log. `types` is the vocabulary of event types; `features` add accumulators to the built-in ones.
+    `slots`: of so many users at most tiles are kept.
 
     `out_of_date` names accumulators that could not join or forget a user: they go on, and are right after a restart.
     """
 
     name = "features"
 
-    def __init__(self, zone: ZoneInfo, types: TypeNames, *, features: Iterable[Feature] | None = None) -> None:
+    def __init__(
+        self, zone: ZoneInfo, types: TypeNames, *, features: Iterable[Feature] | None = None, slots: int = SLOTS
+    ) -> None:
         self.zone = zone
         self.kinds = EventKinds(types)
         self.version = 0
         wanted = registered().values() if features is None else features
         kinds = dict.fromkeys([*BUILT_IN, *(need for feature in wanted for need in feature.needs)])
         self._parts: dict[type[Accumulator], Accumulator] = {kind: kind(self.kinds) for kind in kinds}
+        self.part(Tiles).slots = slots
         self.out_of_date: set[str] = set()
         self._columns: UserColumns | None = None
         self._columns_version = -1

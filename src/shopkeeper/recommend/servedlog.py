@@ -10,6 +10,7 @@ import asyncio
 import logging
 import zlib
 from contextlib import suppress
+from functools import partial
 
 import numpy as np
 
@@ -104,9 +105,8 @@ class ServedLog:
                 if not self._writing:
                     self._writing, self._pending = self._pending[:_BATCH], self._pending[_BATCH:]
                 rows = self._writing
-                added = await asyncio.wrap_future(
-                    self._db.writer.submit(lambda connection, rows=rows: served_vectors.add(connection, rows))
-                )
+                work = partial(served_vectors.add, rows=rows)
+                added = await asyncio.wrap_future(self._db.writer.submit(work))
                 self._writing = []
                 metrics.served_vectors_logged_total.inc(added)
         except (Unavailable, Overloaded) as error:
