@@ -24,10 +24,11 @@ _WARM = 0.1
 
 @dataclass(frozen=True)
 class Load:
-    """Latencies in milliseconds as the client saw them; `errors` counts answers that were not 2xx, lost connections
-    and what was never answered, `shed` those of them that were refused with 429 or 503. `hit_rate` is the share of
-    the answers that said so, NaN where none did; `busy` the share of the time that the sender was not waiting.
-    `kinds` holds P50, P99 and the number of requests by kind of payload."""
+    """`requests` that were answered well, how many `per_second`, their latencies in milliseconds as the client saw
+    them. `errors` counts answers that were not 2xx, lost connections and what was never answered, `shed` those of them
+    that were refused with 429 or 503. `hit_rate` is the share of the answers that said so, NaN where none did; `busy`
+    the share of the time that the sender was not waiting. `kinds` holds P50, P99 and the number of requests by kind of
+    payload."""
 
     connections: int
     requests: int

@@ -57,7 +57,8 @@ class Plan:
 
 @dataclass
 class Taken:
-    """`milliseconds` float64 (m,) of every answer after the warm-up and `kinds` int8 (m,); `hits`, `misses` by the
+    """`milliseconds` float64 (m,) of every good answer after the warm-up and `kinds` int8 (m,); `outcomes` counts all
+    answers: ok, shed, error, lost; `hits`, `misses` by the
     plan's mark; `unanswered` were due and never answered; `busy` is the share of the time that the sender worked;
     `seconds` are those that were measured."""
 
@@ -147,10 +148,12 @@ class _Run:
     def _note(self, number: int, seconds: float, answer: bytes) -> None:
         outcome = self.plan.wire.outcome(answer)
         self.outcomes[outcome] += 1
+        if outcome != "ok":
+            if len(self.samples) < _SAMPLES:
+                self.samples.append(repr(answer[:400]))
+            return
         self.numbers.append(number)
         self.latencies.append(seconds)
-        if outcome != "ok" and len(self.samples) < _SAMPLES:
-            self.samples.append(repr(answer[:300]))
         mark = self.plan.mark
         if mark and (at := answer.rfind(mark)) >= 0:
             hit = answer[at + len(mark)] == 0x74  # t of true

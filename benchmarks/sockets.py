@@ -84,7 +84,7 @@ def _asking(port: int, users: list[str]) -> list[list[Any]]:
             load = sorted(rounds, key=lambda one: one.per_second)[_ROUNDS // 2]
             loop = "closed" if each is None else f"open, {each * _CLIENTS:,.0f}/s"
             rows.append([hit_rate, loop, load.hit_rate, load.per_second, load.p50, load.p99, load.p999, load.errors])
-            print(rows[-1], *load.samples, flush=True)
+            print(rows[-1], *load.samples[:1], flush=True)
     return rows
 
 
