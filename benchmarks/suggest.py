@@ -10,16 +10,12 @@ from pathlib import Path
 
 from benchmarks import record
 from benchmarks.suggest_ranker import SEEDS, ranker_tables
-from benchmarks.suggest_recall import recall_tables
+from benchmarks.suggest_recall import raw_home, recall_tables
 from benchmarks.suggest_slates import CUSTOMERS, ROUNDS, slate_tables
 from shopkeeper.bootstrap import open_shop
 from shopkeeper.core.protocols import TrainingContext
 from shopkeeper.recommend.scenarios import RANKER
-from shopkeeper.settings import Settings
 from shopkeeper.sources.retail import ZONE
-from shopkeeper.stores.home import Home
-from shopkeeper.stores.meta import Meta
-from shopkeeper.stores.sql import open_database
 
 _PROTOCOL = (
     "UCI Online Retail with its raw times, opened as a shop of 2011-11-26. Everything runs through the code that "
@@ -49,7 +45,7 @@ def main() -> None:
     begun = time.perf_counter()
     loads = [os.getloadavg()[0]]
     with tempfile.TemporaryDirectory(prefix="shopkeeper-bench-") as folder:
-        shop = open_shop(_raw_home(Path(folder)))
+        shop = open_shop(raw_home(Path(folder)))
         log = TrainingContext(
             shop.home.path, shop.home.sql_url, {"kind": "shop"}, shop.clock.now(), ZONE, SEEDS[0], RANKER
         )
@@ -67,18 +63,6 @@ def main() -> None:
             f"{loads[2]:.1f} at the end; the whole run took {(time.perf_counter() - begun) / 60:.1f} minutes."
         ],
     )
-
-
-def _raw_home(folder: Path) -> Settings:
-    """A home that opens as the bundled shop with the times of 2010 and 2011, its clock standing still."""
-    db = open_database(Home(folder).make().sql_url)
-    try:
-        meta = Meta(db)
-        meta.set("shop.kind", "retail").result()
-        meta.set("shop.shift_weeks", "0").result()
-    finally:
-        db.close()
-    return Settings(home=folder, live_speed=0)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -25,12 +26,16 @@ from shopkeeper.recommend.recall.popularity import count
 from shopkeeper.recommend.recall.training import RecallData
 from shopkeeper.recommend.scenarios import BUILT_IN, Scenario
 from shopkeeper.recommend.shoplog import ShopLog, read_shop
+from shopkeeper.settings import Settings
+from shopkeeper.stores.home import Home
+from shopkeeper.stores.meta import Meta
+from shopkeeper.stores.sql import open_database
 from shopkeeper.stores.vocabulary import Vocabulary
 
 WEEKS = ("2011-09-26", "2011-10-03", "2011-10-17", "2011-10-31", "2011-11-14")
 _MODELS = ("popularity", "item_knn", "ease")
 _MEASURES = ("recall@20", "ndcg@10", "hit@10", "new_recall@20", "new_ndcg@10", "new_hit@10")
-_TRENDING = Scenario("trending", (Quota("trending", CANDIDATES),), "What everybody bought in the last seven days")
+_TRENDING = Scenario("trending", (Quota("trending", CANDIDATES),))
 _AGAIN = BUILT_IN["reorder"]
 
 
@@ -75,13 +80,17 @@ def _week(log: ShopLog, state: FeatureState, week: str) -> tuple[int, dict[str, 
 
     return len(cases), {
         "popularity, all time": measure(count(past.orders, cutoff, None), ids, cases),
-        "trending, lines of seven days": shown(_TRENDING, replace(_TRENDING, repeats=False)),
+        "trending, lines of seven days": shown(_TRENDING, _new(_TRENDING)),
         "popularity": measure(models["popularity"], ids, cases),
-        "buy again": shown(_AGAIN, replace(_AGAIN, repeats=False)),
+        "buy again": shown(_AGAIN, _new(_AGAIN)),
         "item_knn": measure(models["item_knn"], ids, cases),
         "ease": measure(models["ease"], ids, cases),
         "fused": shown(BUILT_IN["home"], BUILT_IN["content"]),
     }
+
+
+def _new(scenario: Scenario) -> Scenario:
+    return replace(scenario, filters=("sellable", "bought"))
 
 
 def _lists(pipeline: Pipeline, scenario: Scenario, cases: Sequence[UserCase], cutoff: int) -> NDArray[np.int32]:
@@ -89,7 +98,8 @@ def _lists(pipeline: Pipeline, scenario: Scenario, cases: Sequence[UserCase], cu
 
     Nothing rests here, because the single models show what was bought yesterday, too.
     """
-    unranked = replace(scenario, ranker=None, rest_days=0.0)
+    rested = tuple(each for each in scenario.filters if not each.startswith("bought in"))
+    unranked = replace(scenario, ranker=None, filters=rested)
     lists = np.full((len(cases), CANDIDATES), -1, dtype=np.int32)
     for row, case in enumerate(cases):
         # Windows that take a moment are asked for the one just before.
@@ -99,6 +109,18 @@ def _lists(pipeline: Pipeline, scenario: Scenario, cases: Sequence[UserCase], cu
         items = slate.candidates.items[:CANDIDATES]
         lists[row, : len(items)] = items
     return lists
+
+
+def raw_home(folder: Path) -> Settings:
+    """A home that opens as the bundled shop with the times of 2010 and 2011, its clock standing still."""
+    db = open_database(Home(folder).make().sql_url)
+    try:
+        meta = Meta(db)
+        meta.set("shop.kind", "retail").result()
+        meta.set("shop.shift_weeks", "0").result()
+    finally:
+        db.close()
+    return Settings(home=folder, live_speed=0)
 
 
 def _default(algorithm: str) -> Any:
@@ -111,6 +133,7 @@ class Shelf:
 
     def __init__(self, ids: Sequence[str]) -> None:
         n = len(ids)
+        self.version = 1
         self.ids = self.names = ids
         self.category: list[str | None] = [None] * n
         self.kind = ["product"] * n
