@@ -144,8 +144,8 @@ def test_an_unknown_door_is_404_and_a_wrong_method_405(live: Running) -> None:
 
 
 def test_an_error_nobody_foresaw_is_500_without_its_inside(live: Running) -> None:
-    working = live.shop.recommend
-    live.shop.recommend = None  # a part that is broken in a way no error of the tree describes
+    working = live.shop.recommend, live.shop.slates
+    live.shop.recommend = live.shop.slates = None  # parts that are broken in a way no error of the tree describes
     try:
         for answer in (
             live.http.post(RECOMMEND, json={"user_id": "user-1"}),
@@ -155,7 +155,7 @@ def test_an_error_nobody_foresaw_is_500_without_its_inside(live: Running) -> Non
             assert problem(answer)["code"] == "internal"
             assert "NoneType" not in answer.text
     finally:
-        live.shop.recommend = working
+        live.shop.recommend, live.shop.slates = working
 
 
 def test_the_stock_paths_keep_their_envelope(live: Running) -> None:

@@ -11,6 +11,7 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from starlette.requests import ClientDisconnect
@@ -45,9 +46,15 @@ class Limits:
     upload: int
 
     def of(self, path: str) -> int:
-        if _UPLOADS.fullmatch(path):
-            return self.upload
-        return self.batch if _BATCHES.fullmatch(path) else self.body
+        kind = _kind_of(path)
+        return self.upload if kind == "upload" else self.batch if kind == "batch" else self.body
+
+
+@lru_cache(maxsize=1024)
+def _kind_of(path: str) -> str:
+    if _UPLOADS.fullmatch(path):
+        return "upload"
+    return "batch" if _BATCHES.fullmatch(path) else "body"
 
 
 class Gatehouse:
@@ -230,8 +237,11 @@ def _too_large(limit: int) -> Invalid:
 
 def _check_type(path: str, given: bytes | None) -> None:
     # A body without a type is read as JSON: small clients forget the header.
+    uploads = _kind_of(path) == "upload"
+    if given == b"application/json" and not uploads:
+        return
     kind = (given or b"application/json").partition(b";")[0].strip().lower()
-    wanted = b"multipart/form-data" if _UPLOADS.fullmatch(path) else b"application/json"
+    wanted = b"multipart/form-data" if uploads else b"application/json"
     if kind != wanted:
         raise Invalid(
             f"content type {kind.decode('latin-1')[:80]!r} is not read here; send {wanted.decode()}",

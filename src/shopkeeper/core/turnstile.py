@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
+from types import TracebackType
 
 from shopkeeper.core.errors import Unavailable
 
@@ -22,15 +21,18 @@ class Turnstile:
         self._why = ""
         self.closed = False
 
-    @contextmanager
-    def inside(self) -> Iterator[None]:
-        """For as long as somebody is in. Comes after a look at `closed`: see `wait`."""
+    def inside(self) -> Turnstile:
+        """`with` it for as long as somebody is in. Comes after a look at `closed`: see `wait`."""
+        return self
+
+    # Not a generator: every request passes here, and this costs a fifth of one.
+
+    def __enter__(self) -> None:
         self._count += 1
-        try:
-            yield
-        finally:
-            self._count -= 1
-            self._left.set()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._count -= 1
+        self._left.set()
 
     async def wait(self, hold_s: float = HOLD_S) -> None:
         """Returns when it is open. Raises Unavailable when that takes too long, or will never be."""

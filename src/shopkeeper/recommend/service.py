@@ -6,7 +6,7 @@ import asyncio
 import copy
 import math
 import time
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -35,6 +35,7 @@ from shopkeeper.recommend.shaping import Shaping
 from shopkeeper.telemetry import metrics
 
 MOST = 100
+DEGRADED_S = 1.0
 _PATIENT_MS = 60_000.0
 _MOST_ABOUT = 50
 
@@ -213,7 +214,7 @@ class RecommendService:
             items=tuple(self._items_of(slate)),
             rows=slate.candidates.items[slate.places],
             made_at=wish.now,
-            ttl_s=place.ttl_s,
+            ttl_s=_lasts(place.ttl_s, fallbacks),
             taken_ms=round(taken * 1000, 3),
             model_version=_ranked_by(slate),
             versions=slate.versions,
@@ -281,6 +282,13 @@ class _Asked:
 def _price(shelf: Shelf, row: int) -> float | None:
     price = float(shelf.price[row])
     return None if math.isnan(price) else round(price, 4)
+
+
+def _lasts(ttl_s: float, fallbacks: Sequence[str]) -> float:
+    """Seconds that a slate may be answered again: a moment when something failed or was late, for that may be over; as
+    long as any other when models are missing, whose coming is told."""
+    missing = all(fallback.endswith(": no model serves") for fallback in fallbacks)
+    return ttl_s if missing else min(ttl_s, DEGRADED_S)
 
 
 def _ranked_by(slate: Slate) -> str:

@@ -19,8 +19,6 @@ from shopkeeper.recommend.slates.shared import SharedSlates
 from shopkeeper.recommend.slates.window import Window
 from shopkeeper.telemetry import metrics
 
-DEGRADED_S = 1.0
-"""A slate that a fallback helped to make is kept this long at most: what is broken may be whole again by then."""
 _RENEW = 0.1  # of its time before the end a slate that is asked often is computed anew
 _MANY = 50_000  # users that changed at once: dropping them one by one would hold up the loop
 _HOT = 200
@@ -250,8 +248,7 @@ class Front:
         return made
 
     def _entry(self, made: Made, request: RecRequest, key: Key) -> Entry:
-        ttl = min(made.ttl_s, DEGRADED_S) if made.degraded else made.ttl_s
-        now = self._now()
+        now, ttl = self._now(), made.ttl_s
         return Entry(
             key,
             request,
