@@ -19,15 +19,25 @@ if TYPE_CHECKING:
 @click.option("-n", "count", default=10, show_default=True, help="How many items, 1 to 100.")
 @click.option("--scenario", default="content", show_default=True, help="Where the slate is shown.")
 @click.option("--category", "categories", multiple=True, help="Only items of this category; may be repeated.")
+@click.option("--basket", "basket", multiple=True, help="An item in the basket; may be repeated. What goes with them.")
 @with_shop()
 def command(
-    shop: ShopkeeperClient, screen: Screen, user: str, count: int, scenario: str, categories: tuple[str, ...]
+    shop: ShopkeeperClient,
+    screen: Screen,
+    user: str,
+    count: int,
+    scenario: str,
+    categories: tuple[str, ...],
+    basket: tuple[str, ...],
 ) -> None:
     """The items to show to USER, best first, each with its reason. A user nobody knows gets what sells."""
     from shopkeeper.core.records import RecFilters
 
     filters = RecFilters(categories=list(categories)) if categories else None
-    slate = shop.recommend(user, count, scenario=scenario, filters=filters)
+    if basket:
+        slate = shop.basket(basket, count, user_id=user, filters=filters)
+    else:
+        slate = shop.recommend(user, count, scenario=scenario, filters=filters)
 
     def draw(console: Console) -> None:
         from rich.markup import escape
@@ -40,6 +50,6 @@ def command(
         console.print(table)
         why = f": {escape(slate.explanation)}" if slate.explanation else ""
         degraded = f", degraded{why}" if slate.degraded else ""
-        console.print(f"[dim]{slate.model_version}, {slate.latency_ms:.1f} ms{degraded}[/]")
+        console.print(f"[dim]{slate.model_version}, {slate.latency_ms:.1f} ms{degraded}, answer {slate.request_id}[/]")
 
     screen.show(slate, draw)

@@ -9,7 +9,8 @@ Answers are the records of `shopkeeper.core`. Errors are its error tree: what th
 as NotFound, with the server's message and code. Only what is safe to repeat is repeated.
 """
 
-from shopkeeper.client.doors import ShopkeeperClient, Similar
+from shopkeeper.client.doors import ShopkeeperClient
+from shopkeeper.client.suggestions import Similar
 from shopkeeper.client.wire import Page
 
 __all__ = ["Page", "ShopkeeperClient", "Similar"]

@@ -20,6 +20,7 @@ from shopkeeper.client.scenarios import ScenarioDoors
 from shopkeeper.client.schedules import ScheduleDoors
 from shopkeeper.client.segments import SegmentDoors
 from shopkeeper.client.simulation import SimulationDoors
+from shopkeeper.client.suggestions import SuggestionDoors
 from shopkeeper.client.traffic import TrafficDoors
 from shopkeeper.client.webhooks import WebhookDoors
 from shopkeeper.client.wire import Page, decoded, escaped
@@ -33,7 +34,6 @@ from shopkeeper.core.records import (
     Forecast,
     Item,
     RecFilters,
-    RecItem,
     RecRequest,
     RecResponse,
     StoredEvent,
@@ -41,12 +41,6 @@ from shopkeeper.core.records import (
 )
 
 _V1 = "/api/v1"
-
-
-class Similar(msgspec.Struct):
-    item_id: str
-    items: list[RecItem]
-    versions: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
 class ShopkeeperClient(
@@ -63,6 +57,7 @@ class ShopkeeperClient(
     PrivacyDoors,
     OperationDoors,
     SimulationDoors,
+    SuggestionDoors,
 ):
     """A shop, seen through its HTTP doors. Safe to share between threads; close it, or use it in a `with`."""
 
@@ -158,9 +153,6 @@ class ShopkeeperClient(
 
     def delete_item(self, item_id: str) -> None:
         self.send_request("DELETE", f"{_V1}/items/{escaped(item_id)}")
-
-    def similar(self, item_id: str, n: int = 10) -> Similar:
-        return self.get(f"{_V1}/items/{escaped(item_id)}/similar", Similar, {"n": n})
 
     # -- know
 

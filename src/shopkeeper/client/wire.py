@@ -207,14 +207,18 @@ def _checked(answer: httpx.Response) -> httpx.Response:
 
 
 def _error(answer: httpx.Response) -> ShopkeeperError:
-    """The error of the tree that the server meant."""
+    return error_from(answer.content, answer.status_code)
+
+
+def error_from(body: bytes, status: int = 0) -> ShopkeeperError:
+    """The error of the tree that the server meant, by the body that told of it."""
     try:
-        wrong = msgspec.json.decode(answer.content, type=_Wrong)
+        wrong = msgspec.json.decode(body, type=_Wrong)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        wrong = _Wrong(detail=f"HTTP {answer.status_code} without a body that says why")
+        wrong = _Wrong(detail=f"HTTP {status} without a body that says why")
     if wrong.code == "busy":
         return Busy(wrong.detail, job_id=wrong.job_id)
-    branch = Stale if answer.status_code == 412 else _BRANCHES.get(wrong.type, ShopkeeperError)
+    branch = Stale if status == 412 else _BRANCHES.get(wrong.type, ShopkeeperError)
     field = wrong.errors[0].get("field") if wrong.errors else None
     return branch(wrong.detail, code=wrong.code, field=field)
 
