@@ -35,6 +35,7 @@ FIRST_MODELS = (
         optional=True,
     ),
     FirstModel("home_ranker", "xgb"),
+    FirstModel("als", "als", optional=True),
     FirstModel("hgt", "hgt", {"train_ratio": 0.9, "val_ratio": 0.05, "temperature": 0.2, "epochs": 5}, optional=True),
     FirstModel("churn", "bgnbd", optional=True),
     FirstModel("clusters", "kmeans", optional=True),

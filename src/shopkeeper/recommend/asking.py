@@ -21,6 +21,7 @@ from shopkeeper.recommend.channels import (
     DESCRIBED,
     GRAPH,
     LIVE,
+    OPTIONAL,
     SIMILAR,
     SPACE,
     SPACES,
@@ -114,6 +115,8 @@ class Channels:
             return self._space(SPACES.get(name, name.removeprefix(SPACE)), question)
         bound = self._binder.channel(name)
         if bound is None:
+            if name in OPTIONAL:
+                return None
             raise Unavailable("no model serves")
         return Asked(bound[0], {name: bound[1].version})
 

@@ -15,7 +15,7 @@ from shopkeeper.core.records import Version
 from shopkeeper.features.base import Ask
 from shopkeeper.features.vector import FeatureSet
 from shopkeeper.lifecycle.addresses import parse_address
-from shopkeeper.recommend.candidates import COLUMNS, Candidates
+from shopkeeper.recommend.candidates import COLUMNS, FUSED, PREFIX, TOLD, Candidates
 from shopkeeper.recommend.channels import Recalled, rows_in
 from shopkeeper.recommend.ranking.model import Ranker
 
@@ -38,6 +38,9 @@ class BoundRanker:
         given = dict(zip(names, model.defaults.tolist(), strict=True))
         online = [name for name in names if name not in COLUMNS]
         self._features = FeatureSet(online, defaults=given)
+        told = [each.channel for each in TOLD] if FUSED in names else []
+        read = (name.removeprefix(PREFIX) for name in names if name in COLUMNS and name != FUSED)
+        self.channels = tuple(dict.fromkeys((*told, *read)))
         have = {name: at for at, name in enumerate([*online, *COLUMNS])}
         order = np.array([have[name] for name in names], dtype=np.int64)
         self._order = None if np.array_equal(order, np.arange(len(online) + len(COLUMNS))) else order

@@ -17,12 +17,14 @@ AGAIN_HALF_LIFE_DAYS = 120.0
 TRENDING_DAYS = 7
 LIVE = ("again", "due", "new", "together", "trending")
 """Made of the live state; they need no model."""
+OPTIONAL = ("als",)
+"""Models that a shop trains by itself and does well without: while none serves, they bring nothing."""
 DESCRIBED = ("content", "query")
 """By what is said of items."""
 SIMILAR, BASKET = "similar", "basket"
 BLENDED = (SIMILAR, BASKET)
 """Several channels, asked about the newest item or the open basket (a page or the basket in an anchored scenario)."""
-REPLAYED = ("again", "ease", "item_knn", "popularity", "trending")
+REPLAYED = ("again", "due", "ease", "item_knn", "new", "popularity", "together", "trending")
 """Channels that a training can ask as of a past moment; a ranker reads their strength. The others bring candidates and
 nothing else: vectors of today, say, know what came later, so no training may read them."""
 GRAPH = "graph"

@@ -28,16 +28,26 @@ class Intervals(NamedTuple):
     age: NDArray[np.float32]
 
 
+NOTHING = Intervals(
+    np.empty(0, dtype=np.int32),
+    np.empty(0, dtype=np.int64),
+    np.empty(0, dtype=np.float32),
+    np.empty(0, dtype=np.float32),
+)
+
+
 class Due:
     """For one user. Highest when as much time has passed as usually passes, the oftener bought the higher."""
 
     def __init__(self, state: FeatureState, user: int) -> None:
         self._state = state
         self._user = user
+        self.known = NOTHING
+        """What the newest answer was made of."""
 
     def scores(self, _history: History, now: int, n_items: int) -> NDArray[np.float32]:
         result = np.zeros(n_items, dtype=np.float32)
-        found = self.intervals(now)
+        found = self.known = self.intervals(now)
         if not len(found.items):
             return result
         off = np.log(np.maximum(found.age, 0.1) / found.days)

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shopkeeper.core.clock import SystemClock
+from shopkeeper.core.errors import ShopkeeperError
 from shopkeeper.core.protocols import VectorSpace
 from shopkeeper.core.records import RecFilters
 from shopkeeper.features.base import Ask
@@ -193,12 +194,21 @@ class Pipeline:
     def _channels(self, wish: Wish, run: Run) -> dict[str, Channel]:
         question = Question(wish.user, wish.now, _anchored(wish), wish.context)
         channels: dict[str, Channel] = {}
-        for quota in wish.scenario.recall:
-            asked: Asked | None = run.attempt(quota.channel, partial(self._asking.find, quota.channel, question))
+        for name in dict.fromkeys((*(quota.channel for quota in wish.scenario.recall), *self._read(wish))):
+            asked: Asked | None = run.attempt(name, partial(self._asking.find, name, question))
             if asked is not None:
-                channels[quota.channel] = asked.channel
+                channels[name] = asked.channel
                 run.versions.update(asked.versions)
         return channels
+
+    def _read(self, wish: Wish) -> tuple[str, ...]:
+        """Channels of which the ranker reads the strength, whether or not they may name candidates here."""
+        name = wish.ranker or wish.scenario.ranker
+        try:
+            bound = None if name is None else self._binder.ranker(name, explicit=wish.ranker is not None)
+        except ShopkeeperError:  # told when it is to rank
+            return ()
+        return () if bound is None else bound[0].channels
 
     def _recalled(
         self, wish: Wish, history: History, mask: NDArray[np.bool_], channels: dict[str, Channel], run: Run

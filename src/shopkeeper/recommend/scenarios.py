@@ -113,16 +113,41 @@ _ALWAYS = ("sellable", "in_stock", "unwanted", "consent")
 _NEW = (*_ALWAYS, "bought")
 _RESTED = (*_ALWAYS, "bought in 1 day")
 
+# Quotas and weights were chosen on the weeks from 2011-08-15, 08-29, 09-05 and 09-12 of the bundled shop.
 _DISCOVER = (
     Quota("ease", 120, 1.0),
+    Quota("als", 120, 1.5),
     Quota("item_knn", 80, 0.5),
-    Quota("popularity", 60, 0.5),
+    Quota("new", 60, 1.0),
+    Quota("content", 60, 0.25),
+    Quota("popularity", 60, 0.25),
+    Quota("trending", 60, 0.25),
+    Quota("graph", 80, 0.5),
+)
+_HOME = (
+    Quota("again", 100, 3.0),
+    Quota("due", 60, 1.0),
+    Quota("ease", 120, 1.0),
+    Quota("als", 120, 0.5),
+    Quota("item_knn", 80, 0.5),
+    Quota("new", 40, 1.0),
+    Quota("popularity", 60, 0.25),
     Quota("trending", 60, 0.5),
     Quota("graph", 80, 0.5),
 )
-_HOME = (Quota("again", 100, 2.0), *_DISCOVER)
-_PAGE = (Quota("item_knn", 100, 1.0), Quota("ease", 60, 0.5))
-_BASKET = (Quota("ease", 100, 1.0), Quota("item_knn", 100, 1.0))
+# These on baskets of the weeks from 2011-08-22 and 09-12: what else was bought, given one item and given five.
+_PAGE = (
+    Quota("item_knn", 100, 1.0),
+    Quota("ease", 60, 0.5),
+    Quota("together", 80, 0.5),
+    Quota("content", 60, 0.5),
+)
+_BASKET = (
+    Quota("ease", 100, 1.0),
+    Quota("item_knn", 100, 1.0),
+    Quota("together", 100, 1.0),
+    Quota("content", 60, 0.5),
+)
 
 _home = Scenario("home", _HOME, "The next basket: what the user buys again, and what goes with it", filters=_RESTED)
 _content = Scenario("content", _DISCOVER, "Something new: items that the user never bought", filters=_NEW)

@@ -23,7 +23,9 @@ from shopkeeper.features.vector import FeatureSet
 from shopkeeper.learning.tabular import Schema
 from shopkeeper.recommend.candidates import COLUMNS, Candidates, fuse
 from shopkeeper.recommend.channels import Again, Channel, Recalled, Trending
+from shopkeeper.recommend.due import Due
 from shopkeeper.recommend.history import history_of
+from shopkeeper.recommend.newcomers import New
 from shopkeeper.recommend.orders import Orders
 from shopkeeper.recommend.ranking.params import RankingParams
 from shopkeeper.recommend.ranking.rows import Lists, RankRows
@@ -36,6 +38,7 @@ from shopkeeper.recommend.recall.popularity import Popularity
 from shopkeeper.recommend.recall.training import RecallData
 from shopkeeper.recommend.scenarios import TRAINING
 from shopkeeper.recommend.shoplog import ShopLog
+from shopkeeper.recommend.together import Together
 
 BLOCK_DAYS = 14
 MOST_HELD_VISITS = 1500
@@ -102,12 +105,13 @@ def answers(
     """Each visit (in order of time) with candidates and features as of its first moment, strictly before it."""
     state = FeatureState(zone, shop.types)
     found: list[tuple[Visit, Candidates]] = []
+    live = {"again": Again(), "new": New(state), "together": Together(state), "trending": Trending(state)}
 
     def questions() -> Iterator[Question]:
         for visit, models in zip(asked, _channels_at(orders, asked), strict=True):
             # Brings the state to the visit's moment before its candidates are looked for.
             yield Question(visit.user, visit.time, _NO_ITEMS)
-            channels: dict[str, Channel] = {"again": Again(), "trending": Trending(state), **models}
+            channels: dict[str, Channel] = {**live, "due": Due(state, visit.user), **models}
             candidates = candidates_at(state, channels, visit.user, visit.time, len(shop.item_ids))
             found.append((visit, candidates))
             yield Question(visit.user, visit.time, candidates.items)
