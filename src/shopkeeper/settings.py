@@ -89,6 +89,13 @@ class Settings(BaseSettings):
     )
     live_sockets: int = _setting("LIVE_SOCKETS", 20_000, "WebSockets for suggestions that are open at once", ge=1)
     keep_slates_h: float = _setting("KEEP_SLATES_H", 24.0, "Hours that the log keeps what was shown", gt=0)
+    feature_slots: int = _setting(
+        "FEATURE_SLOTS",
+        5_000,
+        "Users of whom the tiles of the last day are kept in memory, 9.5 KB each; others are filled in when asked for",
+        ge=1,
+        le=1_000_000,
+    )
     served_share: float = _setting(
         "SERVED_SHARE", 0.05, "Share of the slates of which the log keeps what the ranker saw", ge=0, le=1
     )

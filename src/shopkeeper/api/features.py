@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -13,7 +14,7 @@ from shopkeeper.api.door import CallerDep, Cursor, Doors, Id, Limit, Page, ShopD
 from shopkeeper.api.forms import ComputeForm, UserIds
 from shopkeeper.bootstrap import Shop
 from shopkeeper.core.errors import Invalid, NotFound
-from shopkeeper.features.realtime import realtime
+from shopkeeper.features.realtime import of_user, with_moment
 from shopkeeper.features.registry import registered
 from shopkeeper.features.versions import Difference, Exported, FeatureVersion, Validity
 from shopkeeper.stores.paging import cursor_after, key_of
@@ -23,6 +24,7 @@ _NOBODY = -1
 """The features of one whom nobody has met: who refuses profiling is answered so."""
 
 
+_AT_ONCE = 16
 Number = Annotated[int, Query(ge=1, le=2**31 - 1)]
 VersionNumber = Annotated[int, Path(ge=1, le=2**31 - 1)]
 _VERSIONS = "/api/v1/features/versions"
@@ -55,8 +57,16 @@ class VersionForm(msgspec.Struct):
     features: Annotated[list[str], msgspec.Meta(min_length=1, max_length=500)] | None = None
 
 
+class ValueAge(msgspec.Struct):
+    """Seconds since the newest thing that the number was made of; null: nothing was ever there."""
+
+    age_s: float | None
+    status: str
+
+
 class RealTimeFeatures(msgspec.Struct):
-    """Four groups of name -> number; `ages` are seconds since the user's first and last event and last order."""
+    """Four groups of name -> number; `ages` are seconds since the user's first and last event and last order; `values`
+    says of each number its `age_s` and `status`: present, missing, expired."""
 
     temporal: dict[str, float]
     behavioral: dict[str, float]
@@ -64,6 +74,7 @@ class RealTimeFeatures(msgspec.Struct):
     aggregated: dict[str, float]
     timestamp: str
     ages: dict[str, float | None]
+    values: dict[str, ValueAge]
 
 
 @doors.add("GET", "/api/v1/features", scope="r", answer=FeatureList)
@@ -149,7 +160,10 @@ async def export_version(shop: ShopDep, version: VersionNumber) -> Response:
 )
 async def realtime_features(shop: ShopDep, user_id: Id) -> Response:
     """The features of a user now"""
-    return reply(_of(shop, user_id))
+    found = await _told(shop, [user_id], {})
+    if (error := found[user_id].get("error")) is not None:
+        raise NotFound(error, code="unknown_user")
+    return reply(found[user_id])
 
 
 @doors.add(
@@ -163,13 +177,7 @@ async def realtime_features(shop: ShopDep, user_id: Id) -> Response:
 async def compute_features(request: Request, shop: ShopDep) -> Response:
     """The features of up to 1000 users; an unknown one gets an error in its place"""
     form = await _asked(request)
-    found: dict[str, Any] = {}
-    for user_id in form.user_ids:
-        try:
-            found[user_id] = _of(shop, user_id)
-        except NotFound as error:
-            found[user_id] = {"error": error.message}
-    return reply(found)
+    return reply(await _told(shop, form.user_ids, form.context))
 
 
 async def _asked(request: Request) -> ComputeForm:
@@ -179,9 +187,27 @@ async def _asked(request: Request) -> ComputeForm:
     return await read(request, ComputeForm)
 
 
-def _of(shop: Shop, user_id: str) -> dict[str, Any]:
-    row = shop.vocab.users.row(user_id)
-    if row is None:
-        raise NotFound(f"no user {user_id[:80]!r}; nobody of this id was recorded or seen", code="unknown_user")
-    seen = row if shop.consents.allows(row, "profiling") else _NOBODY
-    return realtime(shop.features, seen, shop.clock.now())
+async def _told(shop: Shop, user_ids: Sequence[str], context: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Others are answered between the users. Where the own state is broken, what another process shared is told."""
+    shared = shop.shared_features
+    elsewhere: dict[int, dict[str, Any]] = {}
+    broken = shop.features.name in shop.following.broken
+    if shared is not None and broken:
+        rows = [row for user_id in user_ids if (row := shop.vocab.users.row(user_id)) is not None]
+        elsewhere = {row: told for row, told in zip(rows, await shared.get_many(rows), strict=True) if told is not None}
+    found: dict[str, dict[str, Any]] = {}
+    for number, user_id in enumerate(user_ids):
+        if number % _AT_ONCE == _AT_ONCE - 1:
+            await asyncio.sleep(0)
+        row = shop.vocab.users.row(user_id)
+        if row is None:
+            found[user_id] = {"error": f"no user {user_id[:80]!r}; nobody of this id was recorded or seen"}
+            continue
+        now, allowed = shop.clock.now(), shop.consents.allows(row, "profiling")
+        told = elsewhere.get(row) if allowed else None
+        if told is None:
+            told = of_user(shop.features, row if allowed else _NOBODY, now)
+            if shared is not None and allowed and not broken:
+                shared.put(row, told)
+        found[user_id] = with_moment(told, shop.features, now, context)
+    return found

@@ -6,15 +6,33 @@ from collections.abc import Mapping, Sequence
 
 from shopkeeper.core.changes import Changes
 from shopkeeper.core.clock import Clock
+from shopkeeper.features.shared import SharedFeatures
 from shopkeeper.features.versions import FeatureVersions
 from shopkeeper.lifecycle.addresses import CHAMPION
 from shopkeeper.lifecycle.registry import Registry
 from shopkeeper.stores import traffic
+from shopkeeper.stores.redis import Shared
 from shopkeeper.stores.sql import Database
 
 
 def feature_versions(db: Database, clock: Clock, registry: Registry, changes: Changes | None) -> FeatureVersions:
     return FeatureVersions(db, clock, needs=lambda: _read_by_rankers(db, registry), changes=changes)
+
+
+def shared_features(
+    shared: Shared | None, clock: Clock, versions: FeatureVersions, changes: Changes
+) -> SharedFeatures | None:
+    """None where no Redis is set."""
+    if shared is None:
+        return None
+
+    def version() -> int:
+        active = versions.active
+        return 0 if active is None else active.version
+
+    level = SharedFeatures(shared, clock=clock, version=version)
+    changes.subscribe(level.hear)
+    return level
 
 
 def _read_by_rankers(db: Database, registry: Registry) -> Mapping[str, Sequence[str]]:

@@ -10,7 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from shopkeeper.bootstrap.describing import told_of_items
-from shopkeeper.bootstrap.featuring import feature_versions
+from shopkeeper.bootstrap.featuring import feature_versions, shared_features
 from shopkeeper.bootstrap.first_models import FIRST_MODELS, FirstModel
 from shopkeeper.bootstrap.furnishing import GRAPH_DATA, Stores, clock_of, furnished, pins_of
 from shopkeeper.bootstrap.shaping import shaped
@@ -129,7 +129,7 @@ class Shop:
         self.changes = Changes()
         self.shared = shared_level(settings, meta, clock)
         zone = ZoneInfo(self.zone)
-        self.features = FeatureState(zone, self.vocab.event_types)
+        self.features = FeatureState(zone, self.vocab.event_types, slots=settings.feature_slots)
         self.panel = SalesPanel(zone, self.vocab.items, self.vocab.event_types)
 
         self.registry = Registry(db, ArtifactStore(home.artifacts), clock)
@@ -283,6 +283,7 @@ class Shop:
             changes=self.changes,
             shared=self.shared,
         )
+        self.shared_features = shared_features(self.shared, clock, self.feature_versions, self.changes)
         self.what_if = WhatIf(
             db,
             clock,

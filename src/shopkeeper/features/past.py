@@ -89,6 +89,14 @@ class Past:
         old = self.folded.counts
         return kept + (int(old[row]) if span is None and row < len(old) else 0)
 
+    def last_of(self, event_type: str) -> int:
+        """Time of the last kept event of a type, -1: none."""
+        row = self._kinds.row(event_type)
+        if row is None:
+            return -1
+        at = np.flatnonzero(self.rows["type"] == row)
+        return int(self.times[at[-1]]) if len(at) else -1
+
     def kind(self, row: int) -> str:
         """The name of an event type."""
         return self._kinds.name(row)

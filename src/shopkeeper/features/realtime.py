@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -9,32 +10,85 @@ import numpy as np
 
 from shopkeeper.core.clock import SECOND, rfc3339
 from shopkeeper.features.base import GROUPS, Ask, Feature
+from shopkeeper.features.past import WINDOWS, Past
 from shopkeeper.features.registry import registered
+from shopkeeper.features.request import Said
 
 if TYPE_CHECKING:
     from shopkeeper.features.state import FeatureState
 
+PRESENT, MISSING, EXPIRED = "present", "missing", "expired"
 _NO_ITEMS = np.empty(0, dtype=np.int32)
+_BY_ORDERS = ("orders", "lines", "items", "pieces", "spend")
 
 
-def realtime(state: FeatureState, user: int, now: int) -> dict[str, Any]:
-    """`{temporal, behavioral, contextual, aggregated (name -> number), timestamp, ages}` of a user row.
+def realtime(state: FeatureState, user: int, now: int, context: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """`{temporal, behavioral, contextual, aggregated (name -> number), timestamp, ages, values}` of a user row.
 
     `aggregated` also has the count of each event type of the user, `events_{type}_all`. `ages` are the seconds since
-    the user's first and last event and last order, None without one. A user that nobody has met gets the defaults.
+    the user's first and last event and last order, None without one. `values` says of each number how old the newest
+    thing is that it was made of (`age_s`, None: nothing), and its `status`: present; missing, nothing was ever there,
+    so it is the default; expired, all is older than the window. A user that nobody has met gets the defaults.
     """
+    return with_moment(of_user(state, user, now), state, now, context)
+
+
+def of_user(state: FeatureState, user: int, now: int) -> dict[str, Any]:
+    """Without what the moment and the request say: `contextual` and `values` of those are empty."""
     ask = Ask.live(user, now, _NO_ITEMS, state)
     groups: dict[str, dict[str, float]] = {group: {} for group in GROUPS}
-    for each in _of_a_user():
-        groups[each.group][each.name] = float(each.read(ask))
-    for name, count in ask.past.counts(None).items():
-        groups["aggregated"][f"events_{name}_all"] = float(count)
+    values: dict[str, dict[str, Any]] = {}
     past = ask.past
+    for each in _of("user"):
+        groups[each.group][each.name] = float(each.read(ask))
+        values[each.name] = _aged(_written(each, past), _span(each), now)
+    for name, count in past.counts(None).items():
+        groups["aggregated"][f"events_{name}_all"] = float(count)
     times = {"first_event_s": past.first_time, "last_event_s": past.last_time, "last_order_s": past.last_order}
     ages = {name: (now - time) / SECOND if time >= 0 else None for name, time in times.items()}
-    return {**groups, "timestamp": rfc3339(now), "ages": ages}
+    return {**groups, "timestamp": rfc3339(now), "ages": ages, "values": values}
+
+
+def with_moment(
+    told: dict[str, Any], state: FeatureState, now: int, context: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """What `of_user` told, here or elsewhere, with what the moment and the request say."""
+    ask = Ask.live(-1, now, _NO_ITEMS, state, context)
+    contextual, values = {}, {}
+    for each in _of("context"):
+        contextual[each.name] = float(each.read(ask))
+        said = each.said(ask) if isinstance(each, Said) else True
+        values[each.name] = {"age_s": 0.0 if said else None, "status": PRESENT if said else MISSING}
+    return {
+        **told,
+        "contextual": {**told["contextual"], **contextual},
+        "timestamp": rfc3339(now),
+        "values": {**told["values"], **values},
+    }
+
+
+def _aged(written: int, span: int | None, now: int) -> dict[str, Any]:
+    if written < 0:
+        return {"age_s": None, "status": MISSING}
+    age = now - written
+    return {"age_s": age / SECOND, "status": EXPIRED if span is not None and age >= span else PRESENT}
+
+
+def _written(each: Feature, past: Past) -> int:
+    """When (us) the newest event was that the feature is made of; -1: never."""
+    if (event_type := getattr(each, "event_type", None)) is not None:
+        return past.last_of(event_type)
+    if getattr(each, "measure", None) in _BY_ORDERS:
+        return past.last_order
+    return past.last_time
+
+
+def _span(each: Feature) -> int | None:
+    """The window (us) of the feature, None: ever."""
+    span: int | None = getattr(each, "span", None)
+    return WINDOWS.get(getattr(each, "window", "all")) if span is None else span
 
 
 @cache
-def _of_a_user() -> tuple[Feature, ...]:
-    return tuple(each for each in registered().values() if each.of in ("user", "context"))
+def _of(subject: str) -> tuple[Feature, ...]:
+    return tuple(each for each in registered().values() if each.of == subject)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import itertools
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, TypeVar, cast
 from zoneinfo import ZoneInfo
 
@@ -213,11 +213,11 @@ class FeatureState:
         returned_` x `1h, 24h, 7d, 30d, all`, and `days_since_event, days_since_order, tenure_days` (NaN: never)."""
         return self.columns(now, users).all()
 
-    def realtime(self, user: int, now: int) -> dict[str, Any]:
+    def realtime(self, user: int, now: int, context: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """The features of one user in four groups, see `realtime.realtime`."""
         from shopkeeper.features.realtime import realtime
 
-        return realtime(self, user, now)
+        return realtime(self, user, now, context)
 
     def _forked(self, part: Accumulator, user: int, kinds: EventKinds) -> Accumulator:
         if isinstance(part, Forking):
