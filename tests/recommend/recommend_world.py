@@ -16,6 +16,7 @@ from shopkeeper.core.errors import NotFound
 from shopkeeper.core.protocols import VectorSpace, silent
 from shopkeeper.core.records import Version
 from shopkeeper.features.state import FeatureState
+from shopkeeper.recommend.asking import Told
 from shopkeeper.recommend.bound import Binder
 from shopkeeper.recommend.orders import Orders
 from shopkeeper.recommend.pipeline import Pipeline
@@ -55,11 +56,12 @@ class Shelf:
         self.names = [f"Thing {k}" for k in range(n)]
         self.category: list[str | None] = [f"g{k // 8}" for k in range(n)]
         self.kind = ["product"] * n
+        self.attributes: list[dict[str, Any]] = [{} for _ in range(n)]
         self.price = np.array([10.0 if k % 2 else 2.0 for k in range(n)], dtype=np.float32)
         self.active = np.ones(n, dtype=np.bool_)
 
     def sellable(self) -> np.ndarray:
-        return self.active & np.array([kind == "product" for kind in self.kind])
+        return self.active & np.array([kind == "product" for kind in self.kind], dtype=np.bool_)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -121,6 +123,7 @@ class World:
     on_hand: np.ndarray | None = None
     space: VectorSpace | None = None
     allows: Callable[[int], bool] = lambda _: True
+    told: Told | None = None
 
     def __post_init__(self) -> None:
         self.clock = StoppedClock(NOW)
@@ -142,6 +145,7 @@ class World:
             on_hand=None if self.on_hand is None else lambda: self.on_hand,
             allows=self.allows,
             space=self.space,
+            told=self.told,
         )
 
     def pipeline(self) -> Pipeline:

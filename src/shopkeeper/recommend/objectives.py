@@ -76,8 +76,9 @@ READS: Mapping[str, frozenset[str]] = {
 
 
 def scaled(values: NDArray[np.float32]) -> NDArray[np.float64]:
-    """(k,) from 0, the least, to 1, the highest; all equal: 1."""
-    low, high = float(values.min(initial=np.inf)), float(values.max(initial=-np.inf))
+    """(k,) over the highest, which is 1: a factor of 2 outweighs half the probability. Where a ranker's scores go below 0
+    the least is 0; all equal: 1."""
+    low, high = float(values.min(initial=0.0)), float(values.max(initial=-np.inf))
     if not high > low:
         return np.ones(len(values))
     return (values.astype(np.float64) - low) / (high - low)
@@ -85,6 +86,6 @@ def scaled(values: NDArray[np.float32]) -> NDArray[np.float64]:
 
 def revenue(relevance: NDArray[np.float32], price: NDArray[np.float32]) -> NDArray[np.float64]:
     """(k,) expected revenue over the highest of the candidates; an item without a price brings 0."""
-    worth = np.maximum(relevance.astype(np.float64), 0) * np.nan_to_num(price.astype(np.float64))
+    worth = np.maximum(relevance, 0).astype(np.float64) * np.where(price == price, price, 0)
     most = float(worth.max(initial=0.0))
     return worth / most if most > 0 else worth
