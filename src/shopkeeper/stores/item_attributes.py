@@ -36,7 +36,8 @@ class ItemAttributes:
 
     def column(self, name: str, n: int) -> list[Any]:
         """The values of one attribute of the first n items, None where a record does not have it."""
-        return [None if attributes is None else attributes.get(name) for attributes in self._catalog.attributes[:n]]
+        found = [None if attributes is None else attributes.get(name) for attributes in self._catalog.attributes[:n]]
+        return found + [None] * (n - len(found))
 
     def _meet(self, rows: Iterable[int]) -> None:
         """New names grow the version; the values are the catalogue's own, whose version tells of them."""
