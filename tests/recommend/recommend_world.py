@@ -29,7 +29,7 @@ from shopkeeper.recommend.shoplog import ShopLog
 from shopkeeper.stores.vocabulary import Vocabulary
 
 UTC = ZoneInfo("UTC")
-TYPES = ("order", "return", "view", "dislike")
+TYPES = ("order", "return", "view", "dislike", "cart")
 
 
 def batch(orders: Orders) -> EventBatch:

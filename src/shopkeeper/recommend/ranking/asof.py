@@ -105,7 +105,12 @@ def answers(
     """Each visit (in order of time) with candidates and features as of its first moment, strictly before it."""
     state = FeatureState(zone, shop.types)
     found: list[tuple[Visit, Candidates]] = []
-    live = {"again": Again(), "new": New(state), "together": Together(state), "trending": Trending(state)}
+    live: dict[str, Channel] = {
+        "again": Again(),
+        "new": New(state),
+        "together": Together(state),
+        "trending": Trending(state),
+    }
 
     def questions() -> Iterator[Question]:
         for visit, models in zip(asked, _channels_at(orders, asked), strict=True):
