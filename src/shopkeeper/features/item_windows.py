@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from shopkeeper.features.state import FeatureState
 
 LONGEST_DAYS = 30
+SALES_TILE = 6 * HOUR
 _TOO_OLD = -(1 << 62)
 
 
@@ -131,7 +132,7 @@ class ItemWindows(ByItem):
 
     def __init__(self, _kinds: EventKinds, /) -> None:
         self._hourly = Tiles(HOUR, 32)
-        self._slow = Tiles(6 * HOUR, 128)
+        self._slow = Tiles(SALES_TILE, 128)
         self._interest = Tiles(HOUR, 32)
 
     def apply(self, events: Arrivals, _state: FeatureState, /) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,55 +77,63 @@ def fuse(
     quotas: Sequence[Quota],
     allowed: NDArray[np.bool_] | None,
     most: int,
+    orders: Mapping[str, NDArray[np.int32]] | None = None,
 ) -> Candidates:
-    """Fuses channels by reciprocal places. `scores` of a channel and `allowed` are (n_items,).
+    """Fuses channels by reciprocal places. `scores` of a channel and `allowed` are (n_items,). `orders` are what `best`
+    may be told of some channels.
 
     A channel that is missing in `scores` names nothing. One without a quota names nothing either, yet its strength is
     told: a ranker may want it. What is not allowed takes no place of a quota.
     """
     by_name = {each.channel: each for each in quotas}
     channels = tuple(scores)
-    masked = [values if allowed is None else values * allowed for values in scores.values()]
-    lists = [best(values, _depth(name, by_name)) for name, values in zip(channels, masked, strict=True)]
+    n_items = max((len(values) for values in scores.values()), default=0)
     quota = [by_name[name].quota if name in by_name else 0 for name in channels]
-    found, position = _union(listed[:n] for listed, n in zip(lists, quota, strict=True))
+    lists = []
+    inside = np.zeros(n_items, dtype=np.bool_)
+    for name, most_named in zip(channels, quota, strict=True):
+        listed = best(scores[name], _depth(name, by_name), allowed, None if orders is None else orders.get(name))
+        inside[listed[:most_named]] = True
+        lists.append(listed)
+    found = inside.nonzero()[0]
+    position = np.empty(n_items, dtype=np.int32)  # of what is inside; the rest is never read
+    position[found] = np.arange(len(found), dtype=np.int32)
     fused, told = (np.zeros(len(found), dtype=np.float32) for _ in range(2))
-    named = np.zeros((len(found), len(channels)), dtype=np.bool_)
-    strength = np.zeros((len(found), len(channels)), dtype=np.float32)
-    for column, (name, listed, values) in enumerate(zip(channels, lists, masked, strict=True)):
-        if quota[column]:
-            at = position[listed[: quota[column]]]
+    named = np.zeros((len(channels), len(found)), dtype=np.bool_)
+    strength = np.zeros((len(channels), len(found)), dtype=np.float32)
+    for row, (name, listed, most_named) in enumerate(zip(channels, lists, quota, strict=True)):
+        if not len(listed):
+            continue
+        values = scores[name]
+        np.divide(values.take(found), float(values[listed[0]]), out=strength[row])
+        at = position[listed[:most_named]]
+        named[row, at] = True
+        if most_named:
             fused[at] += by_name[name].weight * _SHARES[: len(at)]
-            named[at, column] = True
         if name in _TOLD:
-            told_of = listed[: _TOLD[name].quota]
-            at = position[told_of[told_of < len(position)]]
-            shares = _SHARES[: len(told_of)][told_of < len(position)]
-            inside = at >= 0
-            told[at[inside]] += _TOLD[name].weight * shares[inside]
-        top = float(values[listed[0]]) if len(listed) else 0.0
-        if top > 0:
-            strength[:, column] = values[found] / top
+            wanted = _TOLD[name]
+            shares = wanted.weight * _SHARES[: min(wanted.quota, len(listed))]
+            if wanted.quota > most_named:  # then some of them may be no candidates
+                listed = listed[: wanted.quota]
+                known = inside[listed]
+                told[position[listed[known]]] += shares[known]
+            else:
+                told[at[: wanted.quota]] += shares
     order = np.argsort(-fused, kind="stable")[:most]
-    return Candidates(found[order].astype(np.int32), channels, strength[order], named[order], fused[order], told[order])
+    return Candidates(
+        found[order].astype(np.int32),
+        channels,
+        strength[:, order].T,
+        named[:, order].T,
+        fused[order],
+        told[order],
+    )
 
 
 def _depth(name: str, quotas: Mapping[str, Quota]) -> int:
     """How far down a channel's list is looked at; the first place tells its highest score."""
     wanted = max(each[name].quota if name in each else 1 for each in (quotas, _TOLD))
     return min(wanted, len(_SHARES))
-
-
-def _union(lists: Iterable[NDArray[np.int32]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """(distinct items (k,) in order of their row, the place of each item row among them or -1)."""
-    arrays = list(lists)
-    inside = np.zeros(max((int(each.max(initial=-1)) for each in arrays), default=-1) + 1, dtype=np.bool_)
-    for each in arrays:
-        inside[each] = True
-    found = np.flatnonzero(inside)
-    position = np.full(len(inside), -1, dtype=np.int64)
-    position[found] = np.arange(len(found))
-    return found, position
 
 
 _MOST_PLACES = 10_000

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from shopkeeper.features.item_windows import SALES_TILE, ItemWindows
 from shopkeeper.features.state import FeatureState
 from shopkeeper.recommend.history import History
 from shopkeeper.recommend.orders import freshness
-from shopkeeper.recommend.recall.model import RecallModel
+from shopkeeper.recommend.recall.model import RecallModel, ordered
 
 AGAIN_HALF_LIFE_DAYS = 120.0
 TRENDING_DAYS = 7
@@ -60,12 +61,20 @@ class Trending:
 
     def __init__(self, state: FeatureState) -> None:
         self._state = state
+        self._kept = _Kept()
 
     def scores(self, _history: History, now: int, n_items: int) -> NDArray[np.float32]:
+        return self._kept.scores((self._state.version, now // SALES_TILE, n_items), lambda: self._scores(now, n_items))
+
+    def _scores(self, now: int, n_items: int) -> NDArray[np.float32]:
         result = np.zeros(n_items, dtype=np.float32)
-        sold = self._state.item_popularity(now, TRENDING_DAYS)[:n_items]
+        sold = self._state.part(ItemWindows).sales(TRENDING_DAYS, now + 1)[:n_items]
         result[: len(sold)] = sold
         return result
+
+    def order(self) -> NDArray[np.int32]:
+        """Of the newest scores, see `best`."""
+        return self._kept.order()
 
     def because(self, _history: History, wanted: NDArray[np.int32]) -> NDArray[np.int32]:
         return np.full(len(wanted), -1, dtype=np.int32)
@@ -77,17 +86,31 @@ class Recalled:
     def __init__(self, model: RecallModel, rows: NDArray[np.int32]) -> None:
         """`rows` (len(model.item_ids),): the shop's row of each of the model's items, -1: not in this shop."""
         self._model = model
+        self._whole = np.array_equal(rows, np.arange(len(rows)))
         self._known = np.flatnonzero(rows >= 0)
         self._rows = rows[self._known]
         self._place = np.full(int(rows.max(initial=-1)) + 1, -1, dtype=np.int32)
         self._place[self._rows] = self._known
+        self._kept = _Kept() if getattr(model, "for_everybody", False) else None
 
     def scores(self, history: History, _now: int, n_items: int) -> NDArray[np.float32]:
+        if self._kept is not None:
+            return self._kept.scores(n_items, lambda: self._scores(history, n_items))
+        return self._scores(history, n_items)
+
+    def order(self) -> NDArray[np.int32] | None:
+        """Of scores that are the same for everybody, see `best`."""
+        return None if self._kept is None else self._kept.order()
+
+    def _scores(self, history: History, n_items: int) -> NDArray[np.float32]:
         _, items, weights = self._translated(history)
         result = np.zeros(n_items, dtype=np.float32)
+        found = self._model.scores(items, weights)
+        if self._whole and len(found) <= n_items:
+            result[: len(found)] = found
+            return result
         inside = self._rows < n_items
-        found = self._model.scores(items, weights)[self._known]
-        result[self._rows[inside]] = found[inside]
+        result[self._rows[inside]] = found[self._known][inside]
         return result
 
     def because(self, history: History, wanted: NDArray[np.int32]) -> NDArray[np.int32]:
@@ -109,6 +132,26 @@ class Recalled:
     def _of(self, rows: NDArray[np.int32]) -> NDArray[np.int32]:
         inside = rows < len(self._place)
         return np.where(inside, self._place[np.where(inside, rows, 0)], -1) if len(self._place) else rows * 0 - 1
+
+
+class _Kept:
+    """Scores that many ask for, and their order, made anew when what they were made of has changed."""
+
+    def __init__(self) -> None:
+        self._of: object = None
+        self._scores = np.empty(0, dtype=np.float32)
+        self._order: NDArray[np.int32] | None = None
+
+    def scores(self, of: object, make: Callable[[], NDArray[np.float32]]) -> NDArray[np.float32]:
+        if self._of is None or self._of != of:
+            self._scores, self._of, self._order = make(), of, None
+            self._scores.flags.writeable = False
+        return self._scores
+
+    def order(self) -> NDArray[np.int32]:
+        if self._order is None:
+            self._order = ordered(self._scores)
+        return self._order
 
 
 def rows_in(item_ids: Sequence[str], shop: Sequence[str]) -> NDArray[np.int32]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,8 +38,15 @@ class History:
 
     def weights(self, half_life_days: float | None) -> NDArray[np.float32]:
         """Freshness, halved for what was only looked at."""
-        kind = np.where(self.lines > 0, 1.0, INTEREST_WEIGHT).astype(np.float32)
-        return freshness(self.age_days, half_life_days) * kind
+        found = self._weights.get(half_life_days)
+        if found is None:
+            kind = np.where(self.lines > 0, 1.0, INTEREST_WEIGHT).astype(np.float32)
+            found = self._weights[half_life_days] = freshness(self.age_days, half_life_days) * kind
+        return found
+
+    @cached_property
+    def _weights(self) -> dict[float | None, NDArray[np.float32]]:
+        return {}
 
 
 def history_of(state: FeatureState, user: int, now: int) -> History:

@@ -24,7 +24,7 @@ from shopkeeper.recommend.asking import Asked, Channels, Question, Told
 from shopkeeper.recommend.attempts import Run
 from shopkeeper.recommend.bound import Binder
 from shopkeeper.recommend.candidates import Candidates, Quota, fuse
-from shopkeeper.recommend.channels import Channel, Trending
+from shopkeeper.recommend.channels import Channel, Recalled, Trending
 from shopkeeper.recommend.eligible import Rows, Shelf, drop, narrow, within_scenario
 from shopkeeper.recommend.history import History, given_items, history_of, unwanted
 from shopkeeper.recommend.made import Seen
@@ -215,6 +215,7 @@ class Pipeline:
     ) -> Candidates:
         n_items = len(mask)
         scores: dict[str, NDArray[np.float32]] = {}
+        orders: dict[str, NDArray[np.int32]] = {}
         for name, channel in channels.items():
             if run.late() and scores:
                 run.fell(name, "no time left")
@@ -222,7 +223,9 @@ class Pipeline:
             strength = run.attempt(name, partial(channel.scores, history, wish.now, n_items))
             if strength is not None:
                 scores[name] = strength
-        found = fuse(scores, wish.scenario.recall, mask, wish.scenario.candidates)
+                if isinstance(channel, Recalled | Trending) and (order := channel.order()) is not None:
+                    orders[name] = order
+        found = fuse(scores, wish.scenario.recall, mask, wish.scenario.candidates, orders)
         if len(found) < wish.n and not _only_again(wish):
             return self._filled(wish, history, mask, scores)
         return found

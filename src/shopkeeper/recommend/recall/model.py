@@ -27,7 +27,7 @@ class RecallModel(Protocol):
     def half_life_days(self) -> float | None: ...
 
     def scores(self, items: NDArray[np.int32], weights: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(n_items,) the higher the better, 0: nothing speaks for it. Taken `items` (m,), newest first, and `weights`."""
+        """(n_items,) the higher the better, 0: nothing speaks for it. Taken `items` (m,), newest first, `weights`."""
         ...
 
     def because(
@@ -39,15 +39,47 @@ class RecallModel(Protocol):
     def save(self, folder: Path) -> None: ...
 
 
-def best(scores: NDArray[np.float32], n: int) -> NDArray[np.int32]:
-    """Positions of the n highest scores above 0, best first; equal scores by position."""
-    found = np.flatnonzero(scores > 0)
-    if n <= 0 or not len(found):
-        return np.empty(0, dtype=np.int32)
-    values = scores[found]
+def best(
+    scores: NDArray[np.float32],
+    n: int,
+    allowed: NDArray[np.bool_] | None = None,
+    order: NDArray[np.int32] | None = None,
+) -> NDArray[np.int32]:
+    """Positions of the n highest scores above 0 among the allowed ones, best first; equal scores by position.
+
+    `order`: the positions of all scores above 0 in that order, where somebody has them already.
+    """
+    if n <= 0:
+        return _NOTHING
+    if order is not None:
+        return _first(order, n, allowed)
+    positive = scores > 0
+    if allowed is not None:
+        positive &= allowed
+    found = positive.nonzero()[0]
+    values = scores.take(found)
     if n < len(found):
         # Ties at the border are cut by position, so that the same scores always give the same list.
-        inside = values >= np.partition(values, len(found) - n)[len(found) - n]
+        parted = values.copy()
+        parted.partition(len(found) - n)
+        inside = values >= parted[len(found) - n]
         found, values = found[inside], values[inside]
-    order = np.argsort(-values, kind="stable")[:n]
-    return found[order].astype(np.int32)
+    return found[(-values).argsort(kind="stable")[:n]].astype(np.int32)
+
+
+def ordered(scores: NDArray[np.float32]) -> NDArray[np.int32]:
+    """What `best` takes as `order`."""
+    return best(scores, len(scores))
+
+
+def _first(order: NDArray[np.int32], n: int, allowed: NDArray[np.bool_] | None) -> NDArray[np.int32]:
+    if allowed is None:
+        return order[:n]
+    head = order[: 2 * n]
+    kept = head[allowed[head]]
+    if len(kept) < n:
+        kept = order[allowed[order]]
+    return kept[:n]
+
+
+_NOTHING = np.empty(0, dtype=np.int32)

@@ -28,6 +28,7 @@ class PopularityModel:
     popularity: NDArray[np.float32]
     half_life_days: float | None = None
     feature_names: tuple[str, ...] = ()
+    for_everybody: ClassVar[bool] = True
 
     def scores(self, _items: NDArray[np.int32], _weights: NDArray[np.float32]) -> NDArray[np.float32]:
         """The same for everybody."""
