@@ -55,6 +55,7 @@ class _Postings:
         self.n_terms = n
         self._item, self._raw = item, weight
         self.of_row = dict(zip(rows, range(len(rows)), strict=True))
+        self.weigh(np.ones(n, dtype=np.float32))
 
     def weigh(self, idf: NDArray[np.float32]) -> None:
         """Sets what a term counts in an item, and groups by term."""
@@ -70,9 +71,7 @@ class _Postings:
         here = slice(self.begin[at], self.begin[at + 1])
         return self.term[here], self.weight[here]
 
-    def votes(
-        self, term: NDArray[Any], weight: NDArray[np.float32]
-    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    def votes(self, term: NDArray[Any], weight: NDArray[np.float32]) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """(items, share of each) that have the asked terms."""
         known = term < self.n_terms
         term, weight = term[known], weight[known]
