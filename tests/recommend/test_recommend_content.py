@@ -107,7 +107,7 @@ def test_beside_the_index_or_in_it_the_order_is_the_same(things: Things) -> None
         things.add(f"{('red', 'blue')[at % 2]} cup {at}", "kitchen", 4.0, colour=("red", "blue")[at % 2])
     beside, anew = (liked(each, 0, n=len(things)) for each in (index, ContentIndex(things)))
     np.testing.assert_array_equal(beside > 0, anew > 0)
-    assert np.corrcoef(beside, anew)[0, 1] > 0.9
+    assert np.corrcoef(beside, anew)[0, 1] > 0.8
 
 
 def test_many_changes_make_the_index_anew(things: Things) -> None:
