@@ -30,7 +30,7 @@ from shopkeeper.recommend.channels import (
     Trending,
 )
 from shopkeeper.recommend.content import ContentIndex
-from shopkeeper.recommend.described import Content, Query, Sought
+from shopkeeper.recommend.described import QUERY, Content, Query, Sought
 from shopkeeper.recommend.due import Due
 from shopkeeper.recommend.history import given_items
 from shopkeeper.recommend.nearest import Nearest, OwnVectors
@@ -106,7 +106,7 @@ class Channels:
             return Asked(Due(self._state, question.user)) if personal else None
         if name in DESCRIBED:
             sought, index = Sought.of(question.context), self._index
-            if name != "query" or index is None or sought is None:
+            if index is None or sought is None or (name == QUERY and not sought.text):
                 return None
             return Asked(Query(index, self._state, sought))
         if name in BLENDED:

@@ -20,7 +20,7 @@ LIVE = ("again", "due", "new", "together", "trending")
 """Made of the live state; they need no model."""
 OPTIONAL = ("als",)
 """Models that a shop trains by itself and does well without: while none serves, they bring nothing."""
-DESCRIBED = ("content", "query")
+DESCRIBED = ("content", "context", "query")
 """By what is said of items."""
 SIMILAR, BASKET = "similar", "basket"
 BLENDED = (SIMILAR, BASKET)

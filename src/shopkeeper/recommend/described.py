@@ -1,4 +1,8 @@
-"""The channels `content` and `query`: items by what is said of them. Nobody need have bought them."""
+"""The channels `content`, `context` and `query`: items by what is said of them. Nobody need have bought them.
+
+`context` and `query` bring the same: what is looked for, by words and categories. Where a scenario asks `query` and a
+text is given, the slate is also narrowed to what matches it.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +19,13 @@ from shopkeeper.recommend.content import ContentIndex
 from shopkeeper.recommend.history import History
 from shopkeeper.recommend.recall.votes import Votes
 
+QUERY = "query"
 SEEDS = 20
 HALF_LIFE_DAYS = 30.0
 _LONGEST_QUERY = 200
 _MOST_CATEGORIES = 20
+_CLOSE = 0.5
+"""Share of the best match that a match must reach."""
 _SOLD = 0.05
 """What sells breaks ties between items of which a search says the same: x (1 + this x log(1 + order lines))."""
 
@@ -53,8 +60,8 @@ class Sought:
         names = [context.get("category"), *(given[:_MOST_CATEGORIES] if isinstance(given, list) else ())]
         categories = tuple(name for name in names if isinstance(name, str) and name)
         text = context.get("query")
-        text = text[:_LONGEST_QUERY] if isinstance(text, str) else ""
-        return cls(text, categories) if text.strip() or categories else None
+        text = text[:_LONGEST_QUERY].strip() if isinstance(text, str) else ""
+        return cls(text, categories) if text or categories else None
 
 
 class Query:
@@ -73,3 +80,9 @@ class Query:
 
     def because(self, _history: History, wanted: NDArray[np.int32]) -> NDArray[np.int32]:
         return np.full(len(wanted), -1, dtype=np.int32)
+
+
+def narrowed(mask: NDArray[np.bool_], matches: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """What is allowed and matches at least half as well as the best of it; all that is allowed when nothing does."""
+    best = float((matches * mask).max(initial=0))
+    return mask & (matches >= _CLOSE * best) if best > 0 else mask

@@ -25,6 +25,7 @@ from shopkeeper.recommend.attempts import Run
 from shopkeeper.recommend.bound import Binder
 from shopkeeper.recommend.candidates import Candidates, Quota, fuse
 from shopkeeper.recommend.channels import Channel, Recalled, Trending
+from shopkeeper.recommend.described import QUERY, narrowed
 from shopkeeper.recommend.eligible import Rows, Shelf, drop, narrow, within_scenario
 from shopkeeper.recommend.history import History, given_items, history_of, unwanted
 from shopkeeper.recommend.made import Seen
@@ -225,6 +226,8 @@ class Pipeline:
                 scores[name] = strength
                 if isinstance(channel, Recalled | Trending) and (order := channel.order()) is not None:
                     orders[name] = order
+        if QUERY in scores:
+            mask = narrowed(mask, scores[QUERY])
         found = fuse(scores, wish.scenario.recall, mask, wish.scenario.candidates, orders)
         if len(found) < wish.n and not _only_again(wish):
             return self._filled(wish, history, mask, scores)

@@ -15,9 +15,10 @@ from shopkeeper.recommend.due import Due
 from shopkeeper.recommend.history import History
 
 OFTEN = 3
-_SILENT = frozenset({"again", "due", "new", "popularity", "query", "trending", GRAPH})
+_SILENT = frozenset({"again", "context", "due", "new", "popularity", "query", "trending", GRAPH})
 """Channels in which no item speaks for another."""
 _LIKE = frozenset({"content", SIMILAR})
+_SOUGHT = frozenset({"context", "query"})
 _TASTE = frozenset({GRAPH, "als"})
 _SOON = 0.8
 """Share of the usual interval after which it is told that an item is due."""
@@ -67,7 +68,7 @@ def reasons(
         times = lines.get(row, 0)
         if times:
             result.append(_again(times, rhythm.get(row) if "due" in named[at] else None))
-        elif "query" in named[at]:
+        elif named[at] & _SOUGHT:
             result.append(Reason("matches", "matches what you look for"))
         elif at in spoken:
             channel, voter = spoken[at]

@@ -115,6 +115,7 @@ _RESTED = (*_ALWAYS, "bought in 1 day")
 
 # Quotas and weights were chosen on the weeks from 2011-08-15, 08-29, 09-05 and 09-12 of the bundled shop.
 _DISCOVER = (
+    Quota("context", 60, 1.0),
     Quota("ease", 120, 1.0),
     Quota("als", 120, 1.5),
     Quota("item_knn", 80, 0.5),
@@ -127,6 +128,7 @@ _DISCOVER = (
 _HOME = (
     Quota("again", 100, 3.0),
     Quota("due", 60, 1.0),
+    Quota("context", 60, 1.0),
     Quota("ease", 120, 1.0),
     Quota("als", 120, 0.5),
     Quota("item_knn", 80, 0.5),
@@ -152,7 +154,11 @@ _BASKET = (
 _home = Scenario("home", _HOME, "The next basket: what the user buys again, and what goes with it", filters=_RESTED)
 _content = Scenario("content", _DISCOVER, "Something new: items that the user never bought", filters=_NEW)
 _basket = Scenario("basket", _BASKET, "What goes with the basket in context.item_ids", anchored=True, ranker=None)
-_search = Scenario("search", _HOME, "The items in context.item_ids, best for this user first")
+_search = Scenario(
+    "search",
+    (Quota("query", 200, 2.0), *_HOME),
+    "What context.query finds, or the items in context.item_ids, best for this user first",
+)
 
 BUILT_IN: Mapping[str, Scenario] = {
     each.name: each
