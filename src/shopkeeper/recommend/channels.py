@@ -25,9 +25,11 @@ DESCRIBED = ("content", "context", "query")
 SIMILAR, BASKET = "similar", "basket"
 BLENDED = (SIMILAR, BASKET)
 """Several channels, asked about the newest item or the open basket (a page or the basket in an anchored scenario)."""
-REPLAYED = ("again", "due", "ease", "item_knn", "new", "popularity", "together", "trending")
+REPLAYED = ("again", "due", "ease", "item_knn", "new", "popularity", "trending")
 """Channels that a training can ask as of a past moment; a ranker reads their strength. The others bring candidates and
 nothing else: vectors of today, say, know what came later, so no training may read them."""
+OF_THE_BOUGHT = frozenset({"again", "due"})
+"""Name nothing but what the user has bought before."""
 GRAPH = "graph"
 SPACE = "space:"
 """`space:NAME`: a space of vectors by its name. `graph` is the one of the graph model."""
@@ -61,7 +63,7 @@ class Trending:
 
     def __init__(self, state: FeatureState) -> None:
         self._state = state
-        self._kept = _Kept()
+        self._kept = Kept()
 
     def scores(self, _history: History, now: int, n_items: int) -> NDArray[np.float32]:
         return self._kept.scores((self._state.version, now // SALES_TILE, n_items), lambda: self._scores(now, n_items))
@@ -91,7 +93,7 @@ class Recalled:
         self._rows = rows[self._known]
         self._place = np.full(int(rows.max(initial=-1)) + 1, -1, dtype=np.int32)
         self._place[self._rows] = self._known
-        self._kept = _Kept() if getattr(model, "for_everybody", False) else None
+        self._kept = Kept() if getattr(model, "for_everybody", False) else None
 
     def scores(self, history: History, _now: int, n_items: int) -> NDArray[np.float32]:
         if self._kept is not None:
@@ -134,7 +136,7 @@ class Recalled:
         return np.where(inside, self._place[np.where(inside, rows, 0)], -1) if len(self._place) else rows * 0 - 1
 
 
-class _Kept:
+class Kept:
     """Scores that many ask for, and their order, made anew when what they were made of has changed."""
 
     def __init__(self) -> None:

@@ -7,9 +7,10 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from shopkeeper.core.clock import DAY
+from shopkeeper.core.clock import DAY, MINUTE
 from shopkeeper.features.item_facts import ItemFacts
 from shopkeeper.features.state import FeatureState
+from shopkeeper.recommend.channels import Kept
 from shopkeeper.recommend.history import History
 from shopkeeper.recommend.orders import freshness
 
@@ -27,8 +28,20 @@ class New:
         """`born`: us of the shop's clock at which each item's record was made, int64 (n,)."""
         self._state = state
         self._born = born
+        self._kept = Kept()
 
     def scores(self, _history: History, now: int, n_items: int) -> NDArray[np.float32]:
+        """The same for everybody within a minute, until the next event."""
+        made = None if self._born is None else len(self._born())
+        return self._kept.scores(
+            (self._state.version, now // MINUTE, n_items, made), lambda: self._scores(now, n_items)
+        )
+
+    def order(self) -> NDArray[np.int32]:
+        """Of the newest scores, see `best`."""
+        return self._kept.order()
+
+    def _scores(self, now: int, n_items: int) -> NDArray[np.float32]:
         result = np.zeros(n_items, dtype=np.float32)
         facts = self._state.part(ItemFacts)
         since = np.full(n_items, _UNKNOWN, dtype=np.int64)

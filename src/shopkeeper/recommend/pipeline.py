@@ -24,11 +24,12 @@ from shopkeeper.recommend.asking import Asked, Channels, Question, Told
 from shopkeeper.recommend.attempts import Run
 from shopkeeper.recommend.bound import Binder
 from shopkeeper.recommend.candidates import Candidates, Quota, fuse
-from shopkeeper.recommend.channels import Channel, Recalled, Trending
+from shopkeeper.recommend.channels import OF_THE_BOUGHT, Channel, Recalled, Trending
 from shopkeeper.recommend.described import QUERY, narrowed
 from shopkeeper.recommend.eligible import Rows, Shelf, drop, narrow, within_scenario
 from shopkeeper.recommend.history import History, given_items, history_of, unwanted
 from shopkeeper.recommend.made import Seen
+from shopkeeper.recommend.newcomers import New
 from shopkeeper.recommend.reasons import Reason, reasons
 from shopkeeper.recommend.rerank import Ranked
 from shopkeeper.recommend.scenarios import Scenario
@@ -209,7 +210,10 @@ class Pipeline:
             bound = None if name is None else self._binder.ranker(name, explicit=wish.ranker is not None)
         except ShopkeeperError:  # told when it is to rank
             return ()
-        return () if bound is None else bound[0].channels
+        if bound is None:
+            return ()
+        # Where nothing appears that was bought before, what speaks for just that says 0 of everything.
+        return tuple(one for one in bound[0].channels if wish.scenario.repeats or one not in OF_THE_BOUGHT)
 
     def _recalled(
         self, wish: Wish, history: History, mask: NDArray[np.bool_], channels: dict[str, Channel], run: Run
@@ -224,7 +228,7 @@ class Pipeline:
             strength = run.attempt(name, partial(channel.scores, history, wish.now, n_items))
             if strength is not None:
                 scores[name] = strength
-                if isinstance(channel, Recalled | Trending) and (order := channel.order()) is not None:
+                if isinstance(channel, New | Recalled | Trending) and (order := channel.order()) is not None:
                     orders[name] = order
         if QUERY in scores:
             mask = narrowed(mask, scores[QUERY])

@@ -38,7 +38,6 @@ from shopkeeper.recommend.recall.popularity import Popularity
 from shopkeeper.recommend.recall.training import RecallData
 from shopkeeper.recommend.scenarios import TRAINING
 from shopkeeper.recommend.shoplog import ShopLog
-from shopkeeper.recommend.together import Together
 
 BLOCK_DAYS = 14
 MOST_HELD_VISITS = 1500
@@ -105,12 +104,7 @@ def answers(
     """Each visit (in order of time) with candidates and features as of its first moment, strictly before it."""
     state = FeatureState(zone, shop.types)
     found: list[tuple[Visit, Candidates]] = []
-    live: dict[str, Channel] = {
-        "again": Again(),
-        "new": New(state),
-        "together": Together(state),
-        "trending": Trending(state),
-    }
+    live: dict[str, Channel] = {"again": Again(), "new": New(state), "trending": Trending(state)}
 
     def questions() -> Iterator[Question]:
         for visit, models in zip(asked, _channels_at(orders, asked), strict=True):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +34,9 @@ class Neighbours:
 
     def scores(self, items: NDArray[np.int32], weights: NDArray[np.float32]) -> NDArray[np.float32]:
         """(n_items,): the sum of weight x neighbour weight over the taken items."""
-        return self._votes(items, weights).tally(len(self.item_ids))
+        other, weight = self._table
+        votes = weight[items] * weights[:, None]
+        return np.bincount(other[items].ravel(), votes.ravel(), len(self.item_ids)).astype(np.float32)
 
     def because(
         self, items: NDArray[np.int32], weights: NDArray[np.float32], wanted: NDArray[np.int32]
@@ -73,6 +76,20 @@ class Neighbours:
         other = np.concatenate(kept) if kept else np.empty(0, dtype=np.int32)
         row = np.repeat(np.arange(n), np.diff(start))
         return cls(item_ids, start, other.astype(np.int32), table[row, other].astype(np.float32), half_life_days)
+
+    @cached_property
+    def _table(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """The neighbours of item i and their weights as row i, (n, k); weight 0 where an item has fewer than k.
+
+        Of the types that a count is made of: 16 bytes a neighbour, a question in a third of the time.
+        """
+        count = np.diff(self.start)
+        n, k = len(count), int(count.max(initial=0))
+        other, weight = np.zeros((n, k), dtype=np.int64), np.zeros((n, k), dtype=np.float64)
+        row = np.repeat(np.arange(n), count)
+        column = np.arange(len(row)) - np.repeat(self.start[:-1], count)
+        other[row, column], weight[row, column] = self.other, self.weight
+        return other, weight
 
     def _votes(self, items: NDArray[np.int32], weights: NDArray[np.float32]) -> Votes:
         begin = self.start[items]
