@@ -27,8 +27,8 @@ class Load:
     """`requests` that were answered well, how many `per_second`, their latencies in milliseconds as the client saw
     them. `errors` counts answers that were not 2xx, lost connections and what was never answered, `shed` those of them
     that were refused with 429 or 503. `hit_rate` is the share of the answers that said so, NaN where none did; `busy`
-    the share of the time that the sender was not waiting. `kinds` holds P50, P99 and the number of requests by kind of
-    payload."""
+    the share of the time that the sender was not waiting; `answers` are all, with those of the warm-up. `kinds` holds
+    P50, P99 and the number of requests by kind of payload."""
 
     connections: int
     requests: int
@@ -40,6 +40,7 @@ class Load:
     shed: int = 0
     hit_rate: float = float("nan")
     busy: float = 0.0
+    answers: int = 0
     kinds: dict[int, tuple[float, float, int]] = field(default_factory=dict)
     samples: list[str] = field(default_factory=list)
 
@@ -102,6 +103,7 @@ def summed(plan: Plan, taken: Taken) -> Load:
         shed=taken.outcomes.get("shed", 0),
         hit_rate=taken.hits / said if said else float("nan"),
         busy=taken.busy,
+        answers=taken.answers,
         kinds={
             int(kind): (_quantile(times[mine], 0.5), _quantile(times[mine], 0.99), int(mine.sum()))
             for kind in np.unique(taken.kinds)

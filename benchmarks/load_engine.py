@@ -60,7 +60,7 @@ class Taken:
     """`milliseconds` float64 (m,) of every good answer after the warm-up and `kinds` int8 (m,); `outcomes` counts all
     answers: ok, shed, error, lost; `hits`, `misses` by the
     plan's mark; `unanswered` were due and never answered; `busy` is the share of the time that the sender worked;
-    `seconds` are those that were measured."""
+    `seconds` are those that were measured; `answers` are all, with those of the warm-up."""
 
     milliseconds: NDArray[np.float64]
     kinds: NDArray[np.int8]
@@ -70,6 +70,7 @@ class Taken:
     unanswered: int
     busy: float
     seconds: float
+    answers: int = 0
     samples: list[str] = field(default_factory=list)
 
 
@@ -85,7 +86,7 @@ class _Run:
         self.numbers: list[int] = []
         self.latencies: list[float] = []
         self.outcomes: Counter[str] = Counter()
-        self.hits = self.misses = self.next = 0
+        self.hits = self.misses = self.next = self.answers = 0
         self.slept = 0.0
         self.samples: list[str] = []
 
@@ -141,6 +142,7 @@ class _Run:
         if not size or at not in self.asked:  # not all of it yet, or a message that nobody asked for
             return -1
         number, now = self.asked.pop(at), time.perf_counter()
+        self.answers += 1
         if self.started[at] >= begin:
             self._note(number, now - self.started[at], data[:size])
         return at
@@ -215,6 +217,7 @@ class _Run:
             unanswered=never + len(self.asked),
             busy=1 - self.slept / max(whole_s, 1e-9),
             seconds=self.seconds,
+            answers=self.answers,
             samples=self.samples,
         )
 

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from benchmarks import record, shops
 from benchmarks.load import Load, Plan, offered, run
 from benchmarks.load_mix import FEEDBACK, MARK, RECOMMEND, Asker, Mix
@@ -46,7 +48,7 @@ def main() -> None:
         with shops.serving(home, folder) as server, _peer(peers_home, folder) as peer:
             asker = Asker(shops.ids(server.url, "users", "user_id"), shops.ids(server.url, "items", "item_id"))
             shops.settle(server)
-            beside = _beside(asker, {"Shopkeeper": server.port, "plain FastAPI + pydantic": peer})
+            beside = _beside(asker, {"Shopkeeper": server, "plain FastAPI + pydantic": peer})
             sweep = _sweep(asker, server.port)
             rates = _offered(asker, server.port)
             natural = _natural(f"the shop's own {len(asker.users):,}", asker, server.port)
@@ -73,6 +75,7 @@ def main() -> None:
                     "P50 ms",
                     "P99 ms",
                     "errors",
+                    "processor us a request",
                     "sender busy",
                     "ratio to plain FastAPI",
                 ],
@@ -130,7 +133,8 @@ _PROTOCOL = (
     f"Closed loop, {_SECONDS:.0f} s a cell after {_WARM_S} s, median of {_ROUNDS} rounds by throughput. **Beside it**: "
     "FastAPI with pydantic models in and out, uvicorn with uvloop, the same pipeline called in its process on a copy "
     "of the same shop, a cache of 10,000 answers for 300 s in front (cachetools); it checks no keys, counts and logs "
-    "nothing. The two take turns. **Open loop**: arrivals of a Poisson process, at most "
+    "nothing. The two take turns; processor time is all that the server's process used, its background work with it. "
+    "**Open loop**: arrivals of a Poisson process, at most "
     f"{_CONNECTIONS * 4} connections, a latency counts from the moment that a request was due. **Zipf**: users with "
     f"exponent 1, {_ZIPF_WARM_S:.0f} s of the same mix as warm-up, then {_SECONDS:.0f} s, median of {_ROUNDS}; with "
     f"feedback, {_FEEDBACK:.0%} of the requests are views, clicks, likes and purchases, durable before the answer, "
@@ -158,22 +162,32 @@ def _warm(asker: Asker, port: int) -> None:
             return
 
 
-def _beside(asker: Asker, servers: dict[str, int]) -> list[list[Any]]:
-    found: dict[tuple[float, str], list[Load]] = {}
+def _beside(asker: Asker, servers: dict[str, shops.Server]) -> list[list[Any]]:
+    found: dict[tuple[float, str], list[tuple[Load, float]]] = {}
     for turn in range(_ROUNDS):
         for rate in _RATES:
             for name in list(servers)[:: 1 if turn % 2 else -1]:
-                _warm(asker, servers[name])
-                load = _measure(servers[name], asker.at_rate(rate, _MOST if rate >= 0.8 else _MOST_FRESH, _HOT))
-                found.setdefault((rate, name), []).append(load)
-                print(rate, name, *_cells(load), f"hits {load.hit_rate:.3f}", *_first(load), flush=True)
+                server = servers[name]
+                _warm(asker, server.port)
+                used = _processor_s(server)
+                load = _measure(server.port, asker.at_rate(rate, _MOST if rate >= 0.8 else _MOST_FRESH, _HOT))
+                each = (_processor_s(server) - used) / max(load.answers, 1) * 1e6
+                found.setdefault((rate, name), []).append((load, each))
+                print(rate, name, *_cells(load), f"hits {load.hit_rate:.3f}, {each:.0f} us", *_first(load), flush=True)
     rows = []
     for rate in _RATES:
-        medians = {name: _median(found[rate, name]) for name in servers}
+        medians = {name: _median([load for load, _ in found[rate, name]]) for name in servers}
         plain = list(medians.values())[-1].per_second
         for name, load in medians.items():
-            rows.append([rate, name, load.hit_rate, *_cells(load), f"{load.busy:.0%}", load.per_second / plain])
+            each = statistics.median(used for _, used in found[rate, name])
+            ratio = load.per_second / plain
+            rows.append([rate, name, load.hit_rate, *_cells(load), each, f"{load.busy:.0%}", ratio])
     return rows
+
+
+def _processor_s(server: shops.Server) -> float:
+    used = server.process.cpu_times()
+    return float(used.user + used.system)
 
 
 def _sweep(asker: Asker, port: int) -> list[list[Any]]:
@@ -247,11 +261,12 @@ def _open_cells(load: Load) -> list[Any]:
 
 
 @contextmanager
-def _peer(home: Path, folder: Path) -> Iterator[int]:
+def _peer(home: Path, folder: Path) -> Iterator[shops.Server]:
     environment = {"SHOPKEEPER_HOME": str(home), "SHOPKEEPER_LOG_LEVEL": "error", "PORT": str(_PEER_PORT)}
+    url = f"http://127.0.0.1:{_PEER_PORT}"
     with running([sys.executable, str(_PEER)], environment, folder) as process:
-        until(process, lambda: alive(f"http://127.0.0.1:{_PEER_PORT}/openapi.json"))
-        yield _PEER_PORT
+        until(process, lambda: alive(f"{url}/openapi.json"))
+        yield shops.Server(psutil.Process(process.pid), url)
 
 
 if __name__ == "__main__":
