@@ -99,6 +99,10 @@ class ContentIndex:
         """Records of these items were put; from any thread."""
         self._touched.extend(rows)
 
+    def warm(self) -> None:
+        """Makes the index now, so that the first question does not wait for it."""
+        self._refresh()
+
     def votes(self, items: Sequence[int], weights: NDArray[np.float32]) -> Votes:
         """What each of the items (rows, float32 (m,) weights) says of the hundred most like it, itself left out."""
         self._refresh()

@@ -302,4 +302,4 @@ def _anchored(wish: Wish) -> bool:
 
 
 def _only_again(wish: Wish) -> bool:
-    return all(quota.channel == "again" for quota in wish.scenario.recall)
+    return all(quota.channel in OF_THE_BOUGHT for quota in wish.scenario.recall)

@@ -115,7 +115,7 @@ _RESTED = (*_ALWAYS, "bought in 1 day")
 
 # Quotas and weights were chosen on the weeks from 2011-08-15, 08-29, 09-05 and 09-12 of the bundled shop.
 _DISCOVER = (
-    Quota("context", 60, 1.0),
+    Quota("context", 60, 3.0),
     Quota("ease", 120, 1.0),
     Quota("als", 120, 1.5),
     Quota("item_knn", 80, 0.5),
@@ -128,7 +128,7 @@ _DISCOVER = (
 _HOME = (
     Quota("again", 100, 3.0),
     Quota("due", 60, 1.0),
-    Quota("context", 60, 1.0),
+    Quota("context", 60, 3.0),
     Quota("ease", 120, 1.0),
     Quota("als", 120, 0.5),
     Quota("item_knn", 80, 0.5),
@@ -168,7 +168,10 @@ BUILT_IN: Mapping[str, Scenario] = {
             "content_discovery",
             (
                 Quota("ease", 150, 1.0),
+                Quota("als", 120, 1.0),
                 Quota("item_knn", 120, 1.0),
+                Quota("content", 80, 0.5),
+                Quota("new", 60, 0.5),
                 Quota("graph", 120, 1.0),
                 Quota("trending", 40, 0.25),
             ),
@@ -178,7 +181,12 @@ BUILT_IN: Mapping[str, Scenario] = {
             diversity=0.2,
         ),
         _home,
-        Scenario("reorder", (Quota("again", 200, 1.0),), "Only what the user bought before", filters=_RESTED),
+        Scenario(
+            "reorder",
+            (Quota("again", 200, 1.0), Quota("due", 100, 0.5)),
+            "Only what the user bought before",
+            filters=_RESTED,
+        ),
         Scenario("product", _PAGE, "What goes with the item in context.item_id", anchored=True, ranker=None),
         _basket,
         replace(_basket, name="cart", help="The same as basket"),

@@ -133,8 +133,14 @@ class RecommendService:
         await self._pipeline.rank(draft)
         return self._made(asked, wish, self._pipeline.finish(draft), started)
 
+    def left_alone(self) -> int:
+        """Rankers that are not asked now, as they failed too often."""
+        return self._scoring.left_alone()
+
     def warm(self) -> None:
         """Binds what serves, so that the first visitor does not wait for it."""
+        if self._told is not None:
+            self._told.index.warm()
         wish = Wish(-1, self._clock.now(), 1, self.book.get("home"), deadline_ms=60_000)
         self._pipeline.run(wish)
 

@@ -80,7 +80,10 @@ class Factors:
         ids = tuple(facts.pop("item_ids"))
         if vectors.ndim != 2 or len(vectors) != len(ids) or not np.isfinite(vectors).all():
             raise Invalid("the vectors do not fit their item ids; train the model again", code="bad_artifact")
-        return cls(ids, vectors.astype(np.float32), **facts)
+        loaded = cls(ids, vectors.astype(np.float32), **facts)
+        if len(ids):  # what the first question needs is there before it comes
+            loaded.user_vector(np.zeros(1, dtype=np.int32), np.ones(1, dtype=np.float32))
+        return loaded
 
     @cached_property
     def _gram(self) -> NDArray[np.float32]:

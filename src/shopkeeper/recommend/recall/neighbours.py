@@ -62,6 +62,7 @@ class Neighbours:
                 half_life_days=facts["half_life_days"],
             )
         loaded._check()
+        _ = loaded._table  # before the first question comes
         return loaded
 
     @classmethod
