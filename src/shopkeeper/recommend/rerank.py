@@ -25,8 +25,8 @@ from shopkeeper.recommend.tastes import LIKED_FACTOR, Tastes
 
 _KEPT = 64
 _POOL = 4
-"""Variety is sought among so many times the wanted items, and a hundred at least."""
-_LEAST_POOL = 100
+"""Variety is sought among so many times the wanted items, and 64 at least."""
+_LEAST_POOL = 64
 _CATEGORY = frozenset({"category"})
 _COVER = frozenset({"cover_days"})
 

@@ -36,7 +36,7 @@ class ItemAttributes:
 
     def column(self, name: str, n: int) -> list[Any]:
         """The values of one attribute of the first n items, None where a record does not have it."""
-        found = [None if attributes is None else attributes.get(name) for attributes in self._catalog.attributes[:n]]
+        found = [attributes.get(name) for attributes in self._catalog.attributes[:n]]
         return found + [None] * (n - len(found))
 
     def _meet(self, rows: Iterable[int]) -> None:
@@ -44,7 +44,7 @@ class ItemAttributes:
         with self._lock:
             types = dict(self._types)
             for row in rows:
-                for name, value in (self._catalog.attributes[row] or {}).items():
+                for name, value in self._catalog.attributes[row].items():
                     if name not in types and isinstance(value, bool | int | float | str) and len(types) < MOST_NAMES:
                         types[name] = _kind(value)
             if len(types) > len(self._types):
