@@ -10,7 +10,7 @@ import numpy as np
 
 from shopkeeper.core.clock import SECOND, rfc3339
 from shopkeeper.features.base import GROUPS, Ask, Feature
-from shopkeeper.features.past import WINDOWS, Past
+from shopkeeper.features.past import WINDOWS
 from shopkeeper.features.registry import registered
 from shopkeeper.features.request import Said
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from shopkeeper.features.state import FeatureState
 
 PRESENT, MISSING, EXPIRED = "present", "missing", "expired"
+_EVENT, _ORDER = " event", " order"  # no types of events: those have no space in front
 _NO_ITEMS = np.empty(0, dtype=np.int32)
 _BY_ORDERS = ("orders", "lines", "items", "pieces", "spend")
 
@@ -39,9 +40,13 @@ def of_user(state: FeatureState, user: int, now: int) -> dict[str, Any]:
     groups: dict[str, dict[str, float]] = {group: {} for group in GROUPS}
     values: dict[str, dict[str, Any]] = {}
     past = ask.past
-    for each in _of("user"):
+    written: dict[str, int] = {_EVENT: past.last_time, _ORDER: past.last_order}
+    for each, of_what, span in _of_a_user():
         groups[each.group][each.name] = float(each.read(ask))
-        values[each.name] = _aged(_written(each, past), _span(each), now)
+        time = written.get(of_what)
+        if time is None:
+            time = written[of_what] = past.last_of(of_what)
+        values[each.name] = _aged(time, span, now)
     for name, count in past.counts(None).items():
         groups["aggregated"][f"events_{name}_all"] = float(count)
     times = {"first_event_s": past.first_time, "last_event_s": past.last_time, "last_order_s": past.last_order}
@@ -74,19 +79,22 @@ def _aged(written: int, span: int | None, now: int) -> dict[str, Any]:
     return {"age_s": age / SECOND, "status": EXPIRED if span is not None and age >= span else PRESENT}
 
 
-def _written(each: Feature, past: Past) -> int:
-    """When (us) the newest event was that the feature is made of; -1: never."""
+def _of_what(each: Feature) -> str:
+    """What the feature is made of: events of any type, orders, or events of one type."""
     if (event_type := getattr(each, "event_type", None)) is not None:
-        return past.last_of(event_type)
-    if getattr(each, "measure", None) in _BY_ORDERS:
-        return past.last_order
-    return past.last_time
+        return str(event_type)
+    return _ORDER if getattr(each, "measure", None) in _BY_ORDERS else _EVENT
 
 
 def _span(each: Feature) -> int | None:
     """The window (us) of the feature, None: ever."""
     span: int | None = getattr(each, "span", None)
     return WINDOWS.get(getattr(each, "window", "all")) if span is None else span
+
+
+@cache
+def _of_a_user() -> tuple[tuple[Feature, str, int | None], ...]:
+    return tuple((each, _of_what(each), _span(each)) for each in _of("user"))
 
 
 @cache

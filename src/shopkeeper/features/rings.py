@@ -7,6 +7,7 @@ same in whatever order its events came. Amounts are those of order lines.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -113,15 +114,16 @@ class Ring:
 
     def read(self, slot: int, last: int, n: int) -> Series:
         """The n tiles up to tile number `last`, which is not before the newest one."""
-        tile = np.arange(last - n + 1, last + 1)
-        known = tile <= self.head[slot]  # later positions hold what was a whole turn ago
-        at = tile % self.tiles
-        return Series(
-            **{
-                name: np.where(known, cells[slot, at], cells.dtype.type(_NOTHING.get(name, 0)))
-                for name, cells in self._cells.items()
-            }
-        )
+        first = last - n + 1
+        known = min(int(self.head[slot]) - first + 1, n)  # later positions hold what was a whole turn ago
+        if known <= 0:
+            return _empty(n)
+        at = np.arange(first, first + n) % self.tiles
+        found = {name: cells[slot].take(at) for name, cells in self._cells.items()}
+        if known < n:
+            for name, values in found.items():
+                values[known:] = _NOTHING.get(name, 0)
+        return Series(**found)
 
     def copy_slot(self, slot: int, other: Ring, place: int) -> None:
         """What `slot` holds here is at `place` of another ring of this width."""
@@ -144,5 +146,19 @@ class Ring:
         self.head[slot] = tile
 
     def _empty(self, name: str, slots: int) -> NDArray[Any]:
-        kind = np.float64 if name == "squares" else np.int32 if name in ("events", "interest", "lines") else np.int64
-        return np.full((slots, self.tiles), _NOTHING.get(name, 0), dtype=kind)
+        return np.full((slots, self.tiles), _NOTHING.get(name, 0), dtype=_kind(name))
+
+
+def _kind(name: str) -> type[np.generic]:
+    if name == "squares":
+        return np.float64
+    return np.int32 if name in ("events", "interest", "lines") else np.int64
+
+
+@cache
+def _empty(n: int) -> Series:
+    """n tiles in which nothing happened; shared, so nobody may write to it."""
+    found: dict[str, Any] = {name: np.full(n, _NOTHING.get(name, 0), dtype=_kind(name)) for name in _FIELDS}
+    for values in found.values():
+        values.flags.writeable = False
+    return Series(**found)
