@@ -14,7 +14,7 @@ from shopkeeper.bootstrap.featuring import feature_versions, shared_features
 from shopkeeper.bootstrap.first_models import FIRST_MODELS, FirstModel
 from shopkeeper.bootstrap.furnishing import GRAPH_DATA, Stores, clock_of, furnished, pins_of
 from shopkeeper.bootstrap.shaping import shaped
-from shopkeeper.bootstrap.suggesting import Telling, forgets_with, shared_level, slate_front
+from shopkeeper.bootstrap.suggesting import Telling, asked_before, forgets_with, shared_level, slate_front
 from shopkeeper.core.changes import Changes
 from shopkeeper.core.clock import SECOND, Clock, ReplayClock
 from shopkeeper.core.errors import Busy, Conflict
@@ -75,6 +75,7 @@ from shopkeeper.recommend.servedlog import ServedLog
 from shopkeeper.recommend.service import RecommendService
 from shopkeeper.recommend.shown import Remembering
 from shopkeeper.recommend.slatelog import SlateLog
+from shopkeeper.recommend.slates.ahead import Ahead
 from shopkeeper.settings import Settings
 from shopkeeper.sources.sample import write_sample
 from shopkeeper.stores.archives import ArchiveLimits
@@ -284,6 +285,7 @@ class Shop:
             shared=self.shared,
         )
         self.shared_features = shared_features(self.shared, clock, self.feature_versions, self.changes)
+        self.ahead = Ahead(self.slates, pages=settings.slate_prefetch)
         self.what_if = WhatIf(
             db,
             clock,
@@ -379,6 +381,8 @@ class Shop:
         self.profiles.tracker.load()
         self.profiles.rulebook.compiled()  # ten thousand take a second, which no request should wait for
         self._watching = asyncio.create_task(self.profiles.tracker.run(), name="segments")
+        self.ahead.start()
+        await self.warm_slates()
         self.recommend.warm()  # here and not in a thread: it reads the followers' state
         await self.graph.start()
         self._growing = asyncio.create_task(self.graph.run(begins=schedules), name="graph")
@@ -414,6 +418,7 @@ class Shop:
         await asyncio.to_thread(self.jobs.stop)
         await asyncio.to_thread(self.messenger.stop)
         self.following.detach()
+        await self.ahead.stop()
         await self.slates.stop()
         await self.slatelog.stop()
         if self.shared is not None:
@@ -468,6 +473,12 @@ class Shop:
             self._assemble(db, meta)
             self.prepare()
             begun.pop_all()
+
+    async def warm_slates(self) -> int:
+        """Has what was asked most often computed while nothing else is to do. Returns how many slates that will be."""
+        asked = await asyncio.to_thread(asked_before, self.db, self.vocab.users, self.settings.slate_warm)
+        self.ahead.queue(asked)
+        return len(asked)
 
     def _learn_again(self) -> None:
         """What the shop had learned of the data that it has no more."""

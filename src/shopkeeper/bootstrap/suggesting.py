@@ -12,7 +12,7 @@ from shopkeeper.core.batch import EventBatch
 from shopkeeper.core.changes import Change, Changes
 from shopkeeper.core.clock import Clock
 from shopkeeper.core.errors import NotFound
-from shopkeeper.core.records import Version
+from shopkeeper.core.records import RecRequest, Version
 from shopkeeper.lifecycle.registry import Registry
 from shopkeeper.recommend.service import RecommendService
 from shopkeeper.recommend.shown import Log
@@ -21,7 +21,9 @@ from shopkeeper.recommend.slates.shared import SharedSlates
 from shopkeeper.settings import MIB, Settings
 from shopkeeper.stores.meta import Meta
 from shopkeeper.stores.redis import Shared
-from shopkeeper.stores.vocabulary import Vocabularies
+from shopkeeper.stores.slates import most_asked
+from shopkeeper.stores.sql import Database
+from shopkeeper.stores.vocabulary import UserVocabulary, Vocabularies
 
 _NO_SLATES = ("forecast",)
 """Tasks of models that no slate is made with."""
@@ -50,6 +52,20 @@ def slate_front(
     front = Front(recommend.make, users=vocab.users, clock=clock, log=log, most=most, shared=level)
     changes.subscribe(front.hear)
     return front
+
+
+def asked_before(db: Database, users: UserVocabulary, n: int) -> list[RecRequest]:
+    """What the log of slates knows to have been asked most often: plain requests, as it knows no contexts."""
+    if not n:
+        return []
+    with db.read() as connection:
+        found = most_asked(connection, n)
+    requests = []
+    for row, user_id, scenario, number in found:
+        id = user_id if row is None else users.id(row)
+        if id and number and not (row is not None and users.is_anonymous(row)):
+            requests.append(RecRequest(user_id=id, scenario=scenario, n_recommendations=number))
+    return requests
 
 
 class Telling:

@@ -49,6 +49,10 @@ class Scoring:
             found = self._desks[ranker] = Desk(ranker, self._clock)
         return found
 
+    def left_alone(self) -> int:
+        """Rankers that are not asked now, as they failed too often."""
+        return sum(desk.breaker.state != "closed" for desk in list(self._desks.values()))
+
 
 class Desk:
     """One ranker. All three ways to score give (k,) finite numbers for `rows` (k, f), or raise what went wrong and

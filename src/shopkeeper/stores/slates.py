@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Table, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Table, bindparam, delete, func, insert, select, update
 
 from shopkeeper.core.ids import ulid
 from shopkeeper.stores import schema
@@ -49,6 +49,15 @@ def add(connection: Connection, rows: Sequence[SlateRow]) -> int:
     if new:
         connection.execute(insert(schema.slates), new)
     return len(new)
+
+
+def most_asked(connection: Connection, n: int) -> list[tuple[int | None, str | None, str, int]]:
+    """`(user row, user id, scenario, number of items)` of what has been answered most often, that first."""
+    number = func.json_array_length(_S["items"])
+    times = func.sum(_S.served)
+    by = (_S.user_row, _S.user_id, _S.scenario, number)
+    found = connection.execute(select(*by).group_by(*by).order_by(times.desc()).limit(n))
+    return [(row[0], row[1], row[2], row[3]) for row in found]
 
 
 def count_served(connection: Connection, served: Mapping[str, int]) -> None:

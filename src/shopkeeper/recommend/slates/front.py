@@ -16,7 +16,7 @@ from shopkeeper.recommend.slates.entry import Entry, first_answer, rows_of, tail
 from shopkeeper.recommend.slates.keys import Key, Who, kept, key_of
 from shopkeeper.recommend.slates.local import Local
 from shopkeeper.recommend.slates.shared import SharedSlates
-from shopkeeper.recommend.slates.window import Window
+from shopkeeper.recommend.slates.window import Speed, Window
 from shopkeeper.telemetry import metrics
 
 _RENEW = 0.1  # of its time before the end a slate that is asked often is computed anew
@@ -45,8 +45,8 @@ class Make(Protocol):
 
 
 class FrontFacts(Record, kw_only=True):
-    """Since the start. `coalesced`: answered by the computation that another had begun; `bypassed`: asked not to be
-    answered from a cache; `bytes` and `limit` of what this process keeps."""
+    """Answers since the start. `coalesced`: by the computation that another had begun; `computed`: because nothing was
+    kept; `bypassed`: because the request wanted it so; `bytes` and `limit` of what this process keeps."""
 
     total_requests: int
     local_hits: int
@@ -106,7 +106,7 @@ class Front:
         self._ticking: asyncio.Task[None] | None = None
         self._stamp_ms, self._stamp = -1, b""
         self._local_hits = self._shared_hits = self._coalesced = 0
-        self._computed = self._bypassed = self._renewed = 0
+        self._missed = self._bypassed = self._renewed = 0
         self.used_ahead = 0
         self.shown: Callable[[RecRequest, Made], None] | None = None
         """Told of every slate that was computed for somebody; see ahead.py."""
@@ -210,6 +210,7 @@ class Front:
         if made is None:  # another process had it
             self._shared_hits += 1
             return self._answered(entry, ms)
+        self._missed += 1
         self._log.note(made)
         if self.shown is not None:
             self.shown(request, made)
@@ -244,7 +245,6 @@ class Front:
         except Exception:
             self.window.fail(self._now())
             raise
-        self._computed += 1
         return made
 
     def _entry(self, made: Made, request: RecRequest, key: Key) -> Entry:
@@ -355,6 +355,16 @@ class Front:
         self._outdate(lambda flight: flight.who in who)
         return sum(self.local.drop_user(one) for one in who)
 
+    def forget_user(self, user_id: str) -> int:
+        """The same by an id; other processes hear of it too."""
+        row = self._users.row(user_id)
+        gone = self.local.drop_user(user_id)
+        if row is not None:
+            gone += self.forget_users((row,))
+        if self.shared is not None:
+            self.shared.drop(user_id, row)
+        return gone
+
     def _forget_items(self, rows: tuple[int, ...]) -> None:
         """What is being computed may show them as they were: whether it does is seen when it is there."""
         for row in rows:
@@ -404,7 +414,7 @@ class Front:
             self.window.fold(self._now())
             self.tell_log()
             if ticks % _SWEEP == 0:
-                self.local.drop_expired(self._now())
+                self.sweep()
 
     def tell_log(self) -> None:
         """How often kept slates have answered since it was told last."""
@@ -415,14 +425,21 @@ class Front:
                 self._log.served(entry.slate_id, times)
                 metrics.recommend_cache_hits_total.labels(entry.scenario).inc(times)
 
+    def sweep(self) -> int:
+        """Drops what is over; how many that were."""
+        return self.local.drop_expired(self._now())
+
+    def speed(self) -> Speed:
+        return self.window.speed(self._now())
+
     def facts(self) -> FrontFacts:
-        asked = self._local_hits + self._shared_hits + self._coalesced + self._computed + self._bypassed
+        asked = self._local_hits + self._shared_hits + self._coalesced + self._missed + self._bypassed
         return FrontFacts(
             total_requests=asked,
             local_hits=self._local_hits,
             shared_hits=self._shared_hits,
             coalesced=self._coalesced,
-            computed=self._computed,
+            computed=self._missed,
             bypassed=self._bypassed,
             entries=len(self.local),
             bytes=self.local.size,

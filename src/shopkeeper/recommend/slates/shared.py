@@ -114,6 +114,12 @@ class SharedSlates:
         kept = _Kept(entry.slate_id, entry.tail, entry.scenario, entry.rows, began, until)
         self._shared.put_field(self._place(entry.key[0]), _field(entry.key), _pack(kept), ttl_s)
 
+    def drop(self, user_id: str, row: int | None) -> None:
+        """All that is kept of a user, here and by others."""
+        self._shared.drop([self._place(user_id)])
+        if row is not None:
+            self._changes.tell(Change("user", rows=(row,)))
+
     def _holds(self, kept: _Kept, who: Who) -> bool:
         since = self._since
         changed = self._changed
