@@ -31,7 +31,7 @@ _MODELS = {
     "ease, half life 5": Ours("ease", {"half_life_days": 5.0, "l2": 10.0, "k": 500}),
     "als": Ours("als", {"half_life_days": 10.0, "dimensions": 64, "sweeps": 8, "alpha": 0.1, "l2": 0.003}, drawn=True),
     "implicit's ALS": Peer("als", {"dim": 64, "decay": 30.0, "alpha": 2.0, "epochs": 15}),
-    "implicit's BPR": Peer("bpr", {"dim": 64, "decay": 0.01, "rate": 0.02, "epochs": 100}),
+    "implicit's BPR": Peer("bpr", {"dim": 64, "decay": 0.03, "rate": 0.05, "epochs": 60}),
 }
 _PUBLISHED = (
     Published("MF-BPR", 0.0740, 0.0377),

@@ -16,10 +16,10 @@ _PROTOCOL = (
 _MODELS = {
     "popularity": Ours("popularity", {"half_life_days": NEVER}),
     "item_knn": Ours("item_knn", {"half_life_days": NEVER, "k": 200}),
-    "ease": Ours("ease", {"half_life_days": NEVER, "l2": 1000.0, "k": 3000}),
-    "als": Ours("als", {"half_life_days": None, "dimensions": 64, "sweeps": 8, "alpha": 0.3, "l2": 0.003}, drawn=True),
+    "ease": Ours("ease", {"half_life_days": NEVER, "l2": 2000.0, "k": 3000}),
+    "als": Ours("als", {"half_life_days": None, "dimensions": 64, "sweeps": 8, "alpha": 1.0, "l2": 0.003}, drawn=True),
     "implicit's ALS": Peer("als", {"dim": 64, "decay": 30.0, "alpha": 2.0, "epochs": 15}),
-    "implicit's BPR": Peer("bpr", {"dim": 64, "decay": 0.01, "rate": 0.02, "epochs": 100}),
+    "implicit's BPR": Peer("bpr", {"dim": 64, "decay": 0.03, "rate": 0.05, "epochs": 60}),
 }
 _PUBLISHED = (
     Published("BPR", 0.7199, 0.2401, 0.1776),

@@ -23,8 +23,8 @@ _MODELS = {
     "als, 64 numbers": Ours(
         "als", {"half_life_days": None, "dimensions": 64, "sweeps": 8, "alpha": 0.3, "l2": 0.003}, drawn=True
     ),
-    "implicit's ALS, 8 numbers": Peer("als", {"dim": 8, "decay": 5.0, "alpha": 1.0, "epochs": 15}),
-    "implicit's BPR, 8 numbers": Peer("bpr", {"dim": 8, "decay": 0.01, "rate": 0.05, "epochs": 60}),
+    "implicit's ALS, 8 numbers": Peer("als", {"dim": 8, "decay": 30.0, "alpha": 2.0, "epochs": 15}),
+    "implicit's BPR, 8 numbers": Peer("bpr", {"dim": 8, "decay": 0.03, "rate": 0.05, "epochs": 60}),
 }
 _PUBLISHED = (
     Published("gorse, BPR and ALS, 8 numbers", None, 0.36),
