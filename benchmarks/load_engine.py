@@ -77,7 +77,7 @@ class Taken:
 class _Run:
     def __init__(self, plan: Plan, stopped: Callable[[], bool]) -> None:
         self.plan, self.stopped = plan, stopped
-        self.seconds = plan.seconds
+        self.seconds, self.cut = plan.seconds, False
         self.poll = select.epoll()
         self.sockets: dict[int, socket.socket] = {}
         self.buffers: dict[int, bytes] = {}
@@ -201,13 +201,15 @@ class _Run:
                 if self.stopped():
                     del moments[self.next :]
                     last, self.seconds = now, now - begin
+                    self.cut = True
+        self.seconds = max(self.seconds, time.perf_counter() - begin)  # a backlog is worked off after the last was due
         return time.perf_counter() - origin
 
     def taken(self, whole_s: float) -> Taken:
         plan = self.plan
         kinds = np.zeros(len(plan.payloads), dtype=np.int8) if plan.kinds is None else plan.kinds
         sent = plan.order[np.array(self.numbers, dtype=np.int64) % len(plan.order)]
-        never = 0 if plan.due is None or self.seconds < plan.seconds else len(plan.due) - self.next
+        never = 0 if plan.due is None or self.cut else len(plan.due) - self.next
         return Taken(
             milliseconds=np.array(self.latencies) * 1000,
             kinds=kinds[sent],

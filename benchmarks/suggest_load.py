@@ -211,7 +211,7 @@ def _offered(asker: Asker, port: int) -> list[list[Any]]:
             load = run(_plan(port, mix, _SECONDS, _CONNECTIONS * 4, rate))
             rows.append([hit_rate, rate, *_open_cells(load)])
             print(rows[-1], *_first(load), flush=True)
-            if load.errors > load.requests * 0.05:  # beyond what it can: higher rates say no more
+            if load.per_second < 0.95 * rate:  # beyond what it can: higher rates say no more
                 break
     return rows
 
