@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from recommend_world import NOW, Hand, World, recall_models
+from recommend_world import NOW, Hand, World, recall_models, shop_log
 
 from shopkeeper.checks.recall import small_orders
+from shopkeeper.core.batch import EventBatch
 from shopkeeper.core.clock import DAY, HOUR
 from shopkeeper.core.errors import Invalid, Unavailable
 from shopkeeper.core.records import RecRequest
@@ -70,6 +71,25 @@ def test_together_hears_of_an_order_at_once(world: World) -> None:
     after = together.scores(given_items(seeds), NOW, N)
     assert after[20] > 0
     np.testing.assert_allclose(after, expected_together(world, seeds), rtol=1e-5)
+
+
+def test_together_hears_that_two_users_are_one(world: World) -> None:
+    """Their orders of one day are pairs from then on."""
+    together, seeds = Together(world.state), items(0)
+    more = [
+        (10**6 + at, user, item, -1, 0, 0, NOW - HOUR, 1.0, 3.0, 3.0, False)
+        for at, (user, item) in enumerate([(1, 0), (1, 24), (2, 23), (2, 24)])
+    ]
+    world.state.apply(EventBatch.from_rows(more))
+    before = together.scores(given_items(seeds), NOW, N)
+    assert before[23] == 0
+    log = shop_log().events
+    of_both = EventBatch.join([log.take(np.isin(log.user, [1, 2])), EventBatch.from_rows(more)])
+    for _ in world.state.merge(2, 1, of_both):
+        pass
+    after = together.scores(given_items(seeds), NOW, N)
+    np.testing.assert_allclose(after, expected_together(world, seeds), rtol=1e-5)
+    assert not np.array_equal(before, after)
 
 
 def test_the_voice_of_together_is_the_seed_with_the_largest_share(world: World) -> None:
