@@ -20,6 +20,7 @@ from shopkeeper.recommend.slates.window import Speed, Window
 from shopkeeper.telemetry import metrics
 
 _RENEW = 0.1  # of its time before the end a slate that is asked often is computed anew
+_WORTH_SHARING_S = 2.0  # what was degraded for a moment stays here
 _MANY = 50_000  # users that changed at once: dropping them one by one would hold up the loop
 _HOT = 200
 _TICK_S = 1.0
@@ -231,7 +232,7 @@ class Front:
         ttl = entry.until - self._now()
         if ttl > 0 and not flight.stale and flight.items.isdisjoint(entry.rows):
             self.local.put(entry)
-            if self.shared is not None and not made.degraded:
+            if self.shared is not None and ttl > _WORTH_SHARING_S:
                 self.shared.put(entry, began, ttl)
         return made, entry
 
