@@ -71,7 +71,8 @@ class CoPurchases:
 
     def row(self, item: int, size: int) -> NDArray[np.uint32]:
         """How often an item was ordered together with each of the first `size` items, (size,)."""
-        return self.counts(np.array([item], dtype=np.int32), np.arange(size, dtype=np.int32))[0]
+        found: NDArray[np.uint32] = self.counts(np.array([item], dtype=np.int32), np.arange(size, dtype=np.int32))[0]
+        return found
 
     def changed(self, item: int) -> int:
         """A number that is another one as soon as a count of the item may be."""
