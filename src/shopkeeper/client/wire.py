@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -117,7 +118,7 @@ class Wire:
                 if answer.status_code not in _REFUSED_BEFORE_WORK or not left:
                     return _checked(answer)
                 pause_s = min(float(answer.headers.get("retry-after", pause_s)), 5.0)
-            time.sleep(pause_s)
+            time.sleep(pause_s * random.uniform(1, 1.5))  # many that were sent away do not come back all at once
             left -= 1
             pause_s *= 2
 
