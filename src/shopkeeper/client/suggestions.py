@@ -33,6 +33,25 @@ class _Kind(msgspec.Struct):
 class SuggestionDoors(Wire):
     """One method a door."""
 
+    def cache_stats(self) -> dict[str, Any]:
+        """`{hit_rate, total_requests, cache_hits, cache_misses, levels}` since the start."""
+        return self.get(f"{_V1}/personalization/cache/stats", dict[str, Any])
+
+    def drop_slates(self, user_id: str) -> int:
+        """Of one user. Returns how many were kept."""
+        path = f"{_V1}/personalization/cache/invalidate/{escaped(user_id)}"
+        removed: int = self.call("POST", path, dict[str, Any], repeat=True)["removed"]
+        return removed
+
+    def recommend_metrics(self) -> dict[str, Any]:
+        """Latencies in ms, answers a second and share of errors of the last minute; hit rate; is a breaker open?"""
+        return self.get(f"{_V1}/personalization/metrics", dict[str, Any])
+
+    def optimize(self) -> list[str]:
+        """Puts caches and SQL in order; says what was done."""
+        done: list[str] = self.call("POST", f"{_V1}/monitoring/optimize", dict[str, Any], repeat=True)["optimizations"]
+        return done
+
     def recommend_many(self, requests: Iterable[RecRequest]) -> list[RecResponse | ShopkeeperError]:
         """1 to 100 slates in the order of the requests; one that fails has its error in its place, which is not raised.
         Raises Invalid for another number."""
