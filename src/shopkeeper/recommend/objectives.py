@@ -76,8 +76,8 @@ READS: Mapping[str, frozenset[str]] = {
 
 
 def scaled(values: NDArray[np.float32]) -> NDArray[np.float64]:
-    """(k,) over the highest, which is 1: a factor of 2 outweighs half the probability. Where scores go below 0 the least
-    is 0; all equal: 1."""
+    """(k,) over the highest, which is 1: a factor of 2 outweighs half the probability. Where scores go below 0 the
+    least is 0; all equal: 1."""
     low, high = float(values.min(initial=0.0)), float(values.max(initial=-np.inf))
     if not high > low:
         return np.ones(len(values))
