@@ -8,7 +8,8 @@ from benchmarks.suggest_quality import Contest, Ours, Peer, Published, written
 _PROTOCOL = (
     "**P3**: the file of the NCF paper: of each of the 6,040 users one held-out movie and 99 others; where the movie "
     "is among the 99 (156 users) it is one of 99. Learned from are all other ratings, whatever their stars; settings "
-    "were chosen on the last of these with 99 movies drawn evenly. A tie goes against the model. Mean over users with "
+    "of als and of implicit's ALS were chosen on the last of these with 99 movies drawn evenly, the others are untried "
+    "or those of P2. A tie goes against the model. Mean over users with "
     "the 95 % interval of resampled users; a model that draws is the mean of three seeds for each user. The drawn 99 "
     "are easy ones: figures of P3 say nothing about lists from a whole catalogue. Published: gorse's test of BPR and "
     "ALS with 8 numbers a vector (0.36 within 0.01, its own draw of 100), He et al. 2017 for NeuMF."

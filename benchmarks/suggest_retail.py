@@ -52,8 +52,8 @@ _PROTOCOL = (
     "without a ranker and without the graph. **Alone**: the best 200 of one channel. **What a channel adds**: the "
     "fusion with it less the fusion without it, over the same customers; a channel that the scenario does not name is "
     f"given {ADDED.quota} places with weight {ADDED.weight:g}. Settings are the algorithms' own defaults, but for "
-    "sasrec's 20 passes; those of the peers for this shop are those of `bench-graph-quality` (ALS) and the library's "
-    "with 64 numbers (BPR). item_knn, ease and popularity had their defaults chosen on weeks that lie between these."
+    "sasrec's 20 passes; those of the peers for this shop are those of `bench-graph-quality` (ALS) and untried "
+    "ones (BPR). item_knn, ease and popularity had their defaults chosen on weeks that lie between these."
 )
 
 
