@@ -118,7 +118,9 @@ async def test_a_slate_is_found_by_every_id_of_its_answers_before_and_after_it_i
         late.position("chair")
 
 
-@pytest.mark.parametrize("unknown", ["", "x", "01HZZZZZZZZZZZZZZZZZZZZZZZ", "01HZZZZZZZZZZZZZZZZZZZZZZZ-2", "0" * 200, "\0'; --"])
+@pytest.mark.parametrize(
+    "unknown", ["", "x", "01HZZZZZZZZZZZZZZZZZZZZZZZ", "01HZZZZZZZZZZZZZZZZZZZZZZZ-2", "0" * 200, "\0'; --"]
+)
 @looped
 async def test_what_was_never_answered_is_not_found(db: Database, vocab: Vocabularies, unknown: str) -> None:
     log = log_of(db, vocab)
