@@ -125,8 +125,55 @@ async def test_one_that_goes_away_when_its_turn_has_just_come_passes_it_on() -> 
     await admission.turn(1.0)
     admission.done(1.0)
     await asyncio.sleep(0)  # both wait, and the first has just been told
-    assert admission._granted is not None
+    assert admission._granted
     first.cancel()
     await second
     admission.done(0.0)
     assert first.cancelled()
+
+
+@on_a_loop
+async def test_a_crowd_that_is_sent_away_keeps_nobody_from_an_answer() -> None:
+    """Time is told: a slate takes 2 ms, sending somebody away 0.15 ms, and whoever was sent away asks again at once."""
+    clock = [0.0]
+    admission = Admission(now=lambda: clock[0])
+    good: list[tuple[float, float]] = []
+    refused = 0
+
+    async def client() -> None:
+        nonlocal refused
+        while clock[0] < 10.0:
+            asked_at = clock[0]
+            try:
+                await admission.turn(0.3)
+            except Overloaded:
+                refused += 1
+                clock[0] += 0.00015
+                await asyncio.sleep(0)
+                continue
+            clock[0] += 0.002
+            admission.done(0.002)
+            good.append((asked_at, clock[0] - asked_at))
+
+    await asyncio.gather(*(client() for _ in range(1000)))
+    assert refused > len(good)
+    assert len(good) > 0.3 * 10.0 / 0.002  # of what one could do who is alone
+    late = sorted(waited for asked_at, waited in good if asked_at > 2.0)  # the first crowd comes unforeseen
+    assert late[int(0.99 * len(late))] < 0.9  # three times their patience
+
+
+@on_a_loop
+async def test_what_was_slow_is_forgotten_when_nobody_waits() -> None:
+    clock = [0.0]
+    admission = Admission(now=lambda: clock[0])
+
+    async def one() -> None:
+        await admission.turn(60.0)
+        clock[0] += 0.5
+        admission.done(0.01)
+
+    await asyncio.gather(*(one() for _ in range(20)))
+    await asyncio.sleep(0)
+    await admission.turn(0.0)
+    admission.done(0.0)
+    assert admission._pace < 0.02

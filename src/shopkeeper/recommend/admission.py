@@ -1,15 +1,18 @@
 """Who may use the loop for a slate, and when: first come first served, in turns between those who ask much.
 
 A slate takes the loop for about a millisecond. When many are asked for at once they wait here and not in the loop,
-which answers from caches, sockets and health checks between them. Who would wait in vain is sent away at the door.
+which answers from caches, sockets and health checks between them: slates get about as much of its time as all others
+together, so that a crowd that is sent away does not keep those who were let in from their answers. Who would wait in
+vain is sent away at the door.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
+import time
 from collections import OrderedDict, deque
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 
 from shopkeeper.core.errors import Overloaded
 from shopkeeper.telemetry import metrics
@@ -17,32 +20,41 @@ from shopkeeper.telemetry import metrics
 MOST_WAITING = 2000
 _BREATH_S = 0.001
 """So much work is done before the loop may look after others."""
+_LONGEST_S = 0.1
+"""So much at most, however long the others took."""
 _FIRST_GUESS_S = 0.001
 _SMOOTH = 0.05
+_PACE_SMOOTH = 0.2
 _GLANCE_S = 0.01
 
 
 class Admission:
     """Belongs to one event loop. A turn is one stretch of work without an `await`: `turn` is awaited, the work is done,
-    and `done` is told how long it took."""
+    and `done` is told how long it took. `now` in seconds."""
 
-    def __init__(self, most_waiting: int = MOST_WAITING) -> None:
+    def __init__(self, most_waiting: int = MOST_WAITING, now: Callable[[], float] = time.perf_counter) -> None:
         self._most = most_waiting
+        self._now = now
         self._waiting: OrderedDict[Hashable, deque[asyncio.Future[None]]] = OrderedDict()
         self._count = 0
-        self._granted: asyncio.Future[None] | None = None
+        self._granted: set[asyncio.Future[None]] = set()
         self._spent = 0.0  # seconds of work since the loop last went round
         self._breathing = False
-        self._usual = _FIRST_GUESS_S
+        self._usual = _FIRST_GUESS_S  # seconds of work of a slate
+        self._pace = _FIRST_GUESS_S  # seconds from one slate to the next while some wait
+        self._others = 0.0  # seconds that the loop was with others between the last two rounds of slates
+        self._round = 0  # slates of the round that goes on
+        self._left_at: float | None = None  # when the last round was over, while slates wait
 
     @property
     def waiting(self) -> int:
         return self._count
 
     def wait_s(self, whose: Hashable = None) -> float:
-        """Seconds that one more request of `whose` would wait, by what a slate usually takes."""
+        """Seconds that one more request of `whose` would wait, by how fast slates are made these moments."""
         mine = len(self._waiting.get(whose, ())) + 1
-        return min(self._count, mine * (len(self._waiting) + 1)) * self._usual
+        ahead = min(self._count, mine * (len(self._waiting) + 1))
+        return ahead * max(self._usual, self._pace)
 
     async def turn(self, patience_s: float, whose: Hashable = None) -> None:
         """Comes back when it is this request's turn; `done` must follow. `whose`: the socket or batch that asks, which
@@ -50,7 +62,8 @@ class Admission:
 
         Raises Overloaded when the queue is full, or the wait would be longer than `patience_s`.
         """
-        if not self._count and self._granted is None and self._spent < _BREATH_S:
+        if not self._count and not self._granted and self._spent < _BREATH_S:
+            self._pace, self._left_at = self._usual, None  # nobody waits: what was slow is over
             return
         wait = self.wait_s(whose)
         if self._count >= self._most or wait > patience_s:
@@ -62,17 +75,29 @@ class Admission:
         try:
             await mine
         except asyncio.CancelledError:
-            if self._granted is mine:  # it was this one's turn already: the next one's, then
-                self._granted = None
+            if mine in self._granted:  # it was this one's turn already: the next one's, then
+                self._granted.discard(mine)
                 self._breathe()
             raise
-        self._granted = None
+        self._granted.discard(mine)
+        if not self._round and self._left_at is not None:
+            self._others = self._now() - self._left_at
+        self._round += 1
 
     def done(self, seconds: float) -> None:
         """The work of a turn took so long."""
         self._spent += seconds
         self._usual += _SMOOTH * (min(seconds, _GLANCE_S) - self._usual)
+        if not self._granted:
+            self._end_round()
         self._breathe()
+
+    def _end_round(self) -> None:
+        now = self._now()
+        if self._round and self._left_at is not None:
+            pace = (now - self._left_at) / self._round
+            self._pace += _PACE_SMOOTH * (pace - self._pace)
+        self._round, self._left_at = 0, now
 
     def _breathe(self) -> None:
         if not self._breathing:
@@ -80,10 +105,19 @@ class Admission:
             asyncio.get_running_loop().call_soon(self._next)
 
     def _next(self) -> None:
-        """The loop has been round: somebody else's turn."""
+        """The loop has been round: the turns of others, for about as long as it was away."""
         self._breathing, self._spent = False, 0.0
-        if self._granted is not None:
+        if self._granted:
             return
+        for _ in range(max(1, int(min(self._others, _LONGEST_S) / self._usual))):
+            first = self._first()
+            if first is None:
+                return
+            self._granted.add(first)
+            first.set_result(None)
+
+    def _first(self) -> asyncio.Future[None] | None:
+        """Takes the next of those who wait out of the queue; who asks much goes to the end with the rest."""
         while self._waiting:
             whose, queue = next(iter(self._waiting.items()))
             first = queue.popleft()
@@ -93,9 +127,8 @@ class Admission:
             else:
                 del self._waiting[whose]
             if not first.done():  # else its client went away
-                self._granted = first
-                first.set_result(None)
-                return
+                return first
+        return None
 
     def _refuse(self, wait: float, patience_s: float) -> None:
         metrics.recommend_refused_total.inc()

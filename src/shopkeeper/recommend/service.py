@@ -38,6 +38,8 @@ MOST = 100
 DEGRADED_S = 1.0
 _PATIENT_MS = 60_000.0
 _MOST_ABOUT = 50
+_PATIENCE = 3
+"""Deadlines that a request may wait for its turn, unless it says itself by when it has to be answered."""
 
 
 class Similar(Record, kw_only=True):
@@ -121,11 +123,12 @@ class RecommendService:
         asked = self._asked(request)
         if request.model is not None:
             await self._loaded(request.model)
-        await self._admission.turn(asked.deadline_ms / 1000 - (time.perf_counter() - started), whose)
+        patience_s = asked.patience_ms / 1000 - (time.perf_counter() - started)
+        await self._admission.turn(patience_s, whose)
         begun = time.perf_counter()
         try:
             wish = self._wish(asked)  # not before its turn: the moment and the consent that count are those of now
-            draft = self._pipeline.draft(wish, started)
+            draft = self._pipeline.draft(wish, started if asked.hurried else begun)
             if not draft.waits:
                 return self._made(asked, wish, self._pipeline.finish(draft), started)
         finally:
@@ -283,6 +286,16 @@ class _Asked:
     scenario: Scenario
     about: NDArray[np.int32]
     deadline_ms: float
+
+    @property
+    def hurried(self) -> bool:
+        """Did the request itself say by when? Then its time runs while it waits for its turn, too."""
+        return self.request.deadline_ms is not None
+
+    @property
+    def patience_ms(self) -> float:
+        """So long it may wait for its turn. A crowd is better served a little late than sent away."""
+        return self.deadline_ms if self.hurried else _PATIENCE * self.deadline_ms
 
 
 def _price(shelf: Shelf, row: int) -> float | None:
