@@ -85,6 +85,22 @@ def test_the_shop_answers_without_a_server(home: Path, capsys: pytest.CaptureFix
     assert read(home, capsys, "jobs", jobs[0]["job_id"])["status"] == "done"
 
 
+def test_a_basket_is_answered_by_what_goes_with_it(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    basket = ("--basket", "sku-1", "--basket", "sku-3")
+    slate = read(home, capsys, "recommend", "c-1", "-n", "3", *basket)
+    items = [item["item_id"] for item in slate["recommendations"]]
+    assert slate["scenario"] == "basket"
+    assert 1 <= len(items) <= 3
+    assert not {"sku-1", "sku-3"} & set(items)
+    assert read(home, capsys, "recommend", "c-1", *basket, "--category", "none such")["recommendations"] == []
+    told = " ".join(shown(home, capsys, "recommend", "c-1", *basket))
+    assert items[0] in told
+    assert "answer " in told
+    with pytest.raises(SystemExit) as ended:
+        read(home, capsys, "recommend", "c-1", *("--basket", "sku-1") * 51)
+    assert ended.value.code == 4
+
+
 def test_people_get_tables(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for args in (["recommend", "c-1"], ["explain", "c-1"], ["forecast", "sku-1"], ["jobs"], ["models"]):
         main([*args, "--home", str(home)])
