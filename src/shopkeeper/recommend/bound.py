@@ -66,6 +66,12 @@ class Binder:
         self._vectors: dict[str, tuple[Served, int, tuple[NDArray[np.int32], NDArray[np.float32]]]] = {}
         self._rankers: dict[str, tuple[Served, BoundRanker]] = {}
 
+    def over(self, item_ids: Sequence[str]) -> Binder:
+        """The same models over other items. Rankers stay as they are: they know no items."""
+        other = Binder(self._models, item_ids)
+        other._rankers = self._rankers
+        return other
+
     def channel(self, name: str) -> tuple[Recalled, Version] | None:
         """The champion of a recall model, or None when nothing serves."""
         served = self._models.peek(name)

@@ -92,7 +92,7 @@ class RecommendService:
     def supposing(self, features: FeatureState, catalog: Shelf, space: VectorSpace | None) -> RecommendService:
         """The same service over another state, other items and another space, for a question that nobody keeps."""
         other = copy.copy(self)
-        binder = self._binder if catalog is self._catalog else Binder(self._models, catalog.ids)
+        binder = self._binder if catalog is self._catalog else self._binder.over(catalog.ids)
         other._catalog, other._binder, other._space = catalog, binder, space
         other._shaping = shaping = self._shaping.over(features, catalog, space)
         other._pipeline = Pipeline(features, catalog, self._items, binder, shaping, space, self._scoring, self._told)
