@@ -249,6 +249,8 @@ class RecommendService:
                 field="context",
             )
         one = context.get("item_id")
+        if not isinstance(one, str | None):
+            raise Invalid("context.item_id must be the text of an item id", code="bad_context", field="context")
         ids = [one, *given] if one is not None else given
         rows = [self._items.row(id) for id in ids if isinstance(id, str)]
         return np.array(list(dict.fromkeys(row for row in rows if row is not None)), dtype=np.int32)
