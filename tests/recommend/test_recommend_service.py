@@ -144,7 +144,7 @@ def test_search_results_are_ranked_and_nothing_is_added(world: World) -> None:
 
 @pytest.mark.parametrize("context", [{"item_id": 7}, {"item_ids": "I9"}, {"item_ids": ["x"] * 51}])
 def test_a_bad_context_is_refused(world: World, context: dict) -> None:
-    with pytest.raises(Invalid, match=r"context\.item_ids"):
+    with pytest.raises(Invalid, match=r"context\.item_id"):
         ask(world, context=context)
 
 

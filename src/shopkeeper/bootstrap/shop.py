@@ -169,9 +169,7 @@ class Shop:
         self.removal = Removal(self.registry, self.serving)
         keep = Keep(settings.keep_versions, settings.keep_days)
         self.retention = Retention(db, home, clock, self.jobs, self.registry, self.removal, keep)
-        refresh = Refresh(
-            self.jobs, self.registry, self.releases, clock, embed=self._embed, afresh=telling.everything
-        )
+        refresh = Refresh(self.jobs, self.registry, self.releases, clock, embed=self._embed, afresh=telling.everything)
         kinds = works(self.jobs, self.releases, self.publishing, self.retention, refresh)
         self.schedules = Schedules(db, clock, kinds, zone=zone, last_seq=self.log.count)
         self.imports = Imports(stores.targets, home, clock, self.zone, upload_limit=settings.upload_limit)
