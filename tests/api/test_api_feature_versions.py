@@ -5,6 +5,7 @@ from __future__ import annotations
 from api_server import Running
 
 from shopkeeper.client import ShopkeeperClient
+from shopkeeper.stores.paging import cursor_after
 
 URL = "/api/v1/features"
 
@@ -42,7 +43,8 @@ def test_what_cannot_be_is_answered_with_words(live: Running) -> None:
     for bad in ({"a": 1}, {"a": 0, "b": 1}, {"a": "x", "b": 1}):
         assert http.get(f"{URL}/versions/compare", params=bad).status_code == 422
     assert http.post(f"{URL}/versions/0/validate").status_code == 422
-    assert http.get(f"{URL}/versions", params={"cursor": "bm9uZQ"}).status_code == 422
+    for cursor in ("none", "²", "9" * 5000, "-1"):
+        assert http.get(f"{URL}/versions", params={"cursor": cursor_after(cursor)}).status_code == 422
     refused = http.post(f"{URL}/versions", json={"features": ["nonsense"]})
     assert (refused.status_code, refused.json()["code"]) == (422, "unknown_feature")
     for body in ({"features": []}, {"features": 3}, {"description": "x" * 2001}):
@@ -52,3 +54,5 @@ def test_what_cannot_be_is_answered_with_words(live: Running) -> None:
     assert (taken.status_code, taken.json()["code"]) == (409, "exists")
     nan = {**document, "version": 0, "fingerprint": "", "features": [{"name": "context_hour", "default": None}]}
     assert http.post(f"{URL}/versions/import", json=nan).status_code == 422
+    last = {**document, "version": 2**31 - 1}  # those made after it could not be named
+    assert http.post(f"{URL}/versions/import", json=last).status_code == 422

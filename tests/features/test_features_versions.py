@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -165,3 +166,12 @@ def test_pages_are_newest_first(db: Database) -> None:
     assert ([one.version for one in first], before, total) == ([5, 4], 4, 5)
     rest, before, _ = versions.page(limit=9, before=before)
     assert ([one.version for one in rest], before) == ([3, 2, 1], None)
+
+
+def test_of_two_activations_at_once_the_later_one_counts_here_as_in_sql(db: Database) -> None:
+    versions = book(db)
+    versions.seed()
+    numbers = [versions.create(str(n), ["context_hour"]).version for n in range(8)]
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(versions.activate, numbers))
+    assert versions.active == book(db).active

@@ -25,7 +25,7 @@ from shopkeeper.stores.erasing import erase_person
 from shopkeeper.stores.events import EventLog
 from shopkeeper.stores.holdings import HOLDINGS, count_of, lines_of, person_at
 from shopkeeper.stores.rows import RowGiver
-from shopkeeper.stores.slates import drop_before, oldest_kept
+from shopkeeper.stores.slates import drop_before, most_asked, oldest_kept
 from shopkeeper.stores.sql import Database, open_database, sqlite_url
 from shopkeeper.stores.vocabulary import Vocabularies
 
@@ -119,14 +119,16 @@ async def test_a_slate_is_found_by_every_id_of_its_answers_before_and_after_it_i
 
 
 @pytest.mark.parametrize(
-    "unknown", ["", "x", "01HZZZZZZZZZZZZZZZZZZZZZZZ", "01HZZZZZZZZZZZZZZZZZZZZZZZ-2", "0" * 200, "\0'; --"]
-)
+    "unknown",
+    ["", "x", "01HZZZZZZZZZZZZZZZZZZZZZZZ", "01HZZZZZZZZZZZZZZZZZZZZZZZ-02", "0" * 200, "\0'; --",
+     "{slate}-", "{slate}-é", "{slate}-02\n", "{slate}-" + "2" * 100],
+)  # fmt: skip
 @looped
 async def test_what_was_never_answered_is_not_found(db: Database, vocab: Vocabularies, unknown: str) -> None:
-    log = log_of(db, vocab)
-    log.note(made())
+    log, slate = log_of(db, vocab), made()
+    log.note(slate)
     with pytest.raises(NotFound):
-        await log.find(unknown)
+        await log.find(unknown.format(slate=slate.slate_id))
 
 
 @looped
@@ -168,6 +170,42 @@ async def test_what_sql_refuses_is_tried_again(db: Database, vocab: Vocabularies
     await log.stop()
     assert (log.waiting, count(db)) == (0, 1)
     assert (await log.find(slate.slate_id)).served == 2
+
+
+@looped
+async def test_while_it_runs_what_sql_refused_is_tried_again_though_nothing_new_comes(
+    db: Database, vocab: Vocabularies
+) -> None:
+    log = log_of(db, vocab)
+    with db.engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE slates RENAME TO elsewhere")
+    log.note(made())
+    await log._try()
+    log.start()
+    assert log.waiting == 1
+    with db.engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE elsewhere RENAME TO slates")
+    async with asyncio.timeout(30):
+        while log.waiting:
+            await asyncio.sleep(0.01)
+    assert count(db) == 1
+    await log.stop()
+
+
+@looped
+async def test_what_was_asked_most_is_of_the_newest_slates(db: Database, vocab: Vocabularies) -> None:
+    log, now_ms = log_of(db, vocab), NOW // 1000
+    old, *new = [
+        made(user_id, row, ulid(now_ms - age)) for age, user_id, row in ((3, "x", -1), (2, "bert", 1), (1, "anna", 0))
+    ]
+    for slate in (old, *new):
+        log.note(slate)
+    log.served(old.slate_id, 9)
+    log.served(new[1].slate_id, 5)
+    await log.stop()
+    with db.read() as connection:
+        assert most_asked(connection, 5, of=2) == [(0, None, "home", 2), (1, None, "home", 2)]
+        assert most_asked(connection, 1) == [(None, "x", "home", 2)]
 
 
 @looped

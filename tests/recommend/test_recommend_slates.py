@@ -84,6 +84,16 @@ def test_what_counts_makes_another_question(more: dict) -> None:
     run(test)
 
 
+def test_a_context_may_hold_whole_numbers_of_any_size() -> None:
+    async def test() -> None:
+        slates = Slates()
+        first = await slates.ask(context={"session": 10**30})
+        assert slate(await slates.ask(context={"session": 10**30})) == slate(first)
+        assert slate(await slates.ask(context={"session": 10**30 + 1})) != slate(first)
+
+    run(test)
+
+
 def test_order_of_what_has_none_does_not_count() -> None:
     one = RecRequest(user_id="a", context={"a": 1, "b": 2}, filters=RecFilters(exclude_items=["x", "y"]))
     two = RecRequest(user_id="a", context={"b": 2, "a": 1}, filters=RecFilters(exclude_items=["y", "x", "x"]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
@@ -25,6 +26,7 @@ _NOBODY = -1
 
 
 _AT_ONCE = 16
+_NUMBER = re.compile(r"[0-9]{1,10}")
 Number = Annotated[int, Query(ge=1, le=2**31 - 1)]
 VersionNumber = Annotated[int, Path(ge=1, le=2**31 - 1)]
 _VERSIONS = "/api/v1/features/versions"
@@ -92,7 +94,7 @@ async def list_features(shop: ShopDep) -> Response:
 async def list_versions(shop: ShopDep, limit: Limit = 50, cursor: Cursor = None) -> Response:
     """Versions of the set of features, newest first"""
     before = key_of(cursor)
-    if before is not None and not before.isdigit():
+    if before is not None and not _NUMBER.fullmatch(before):
         raise Invalid("cursor was not given out by this list; begin without one", field="cursor")
     found, after, total = await asyncio.to_thread(
         shop.feature_versions.page, limit=limit, before=None if before is None else int(before)

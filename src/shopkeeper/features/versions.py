@@ -25,6 +25,8 @@ from shopkeeper.stores.sql import Database, open_database
 
 FORMAT = "shopkeeper.features/1"
 MOST = 500
+HIGHEST = 1_000_000
+"""Number that a version may bring along: those that are made after it go on from there."""
 _LONGEST = 2000
 Needs = Callable[[], Mapping[str, Sequence[str]]]
 """Names of the columns that each model in use reads, by `model:version`."""
@@ -83,7 +85,7 @@ class Exported(Record, kw_only=True):
     description: Annotated[str, msgspec.Meta(max_length=_LONGEST)] = ""
     features: Annotated[list[VersionedFeature], msgspec.Meta(min_length=1, max_length=MOST)]
     fingerprint: str = ""
-    version: Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)] = 0
+    version: Annotated[int, msgspec.Meta(ge=0, le=HIGHEST)] = 0
 
 
 class FeatureVersions:
@@ -98,13 +100,8 @@ class FeatureVersions:
 
     def seed(self) -> None:
         """The first version, active: what this program ranks by when nobody chose otherwise."""
-        with self._db.read() as connection:
-            if table.active(connection) is not None:
-                return
-        made = self.create("as shipped", by="shopkeeper")
-        self._db.writer.submit(
-            lambda connection: table.activate(connection, made.version, now=self._clock.wall(), by="shopkeeper")
-        ).result()
+        if self.active is None:
+            self._activate(self.create("as shipped", by="shopkeeper"), "shopkeeper")
 
     @property
     def active(self) -> FeatureVersion | None:
@@ -114,7 +111,8 @@ class FeatureVersions:
             with self._db.read() as connection:
                 number = table.active(connection)
                 found = None if number is None else _told(table.get(connection, number), number)
-            self._active = found
+            if self._active is None:  # else one was activated meanwhile
+                self._active = found
         return found
 
     def page(self, *, limit: int = 50, before: int | None = None) -> tuple[list[FeatureVersion], int | None, int]:
@@ -167,7 +165,10 @@ class FeatureVersions:
                 "another version of the model into use first",
                 code="needed",
             )
-        return self._activate(version, by)
+        active = self._activate(found, by)
+        if self._changes is not None:
+            self._changes.tell(Change("features"))
+        return active
 
     def rollback(self, *, by: str = "") -> FeatureVersion:
         """The version that counted before counts again. Raises Conflict `no_previous`, and as `activate` does."""
@@ -212,13 +213,19 @@ class FeatureVersions:
         ).result()
         return _told(made, None)
 
-    def _activate(self, version: int, by: str) -> FeatureVersion:
+    def _activate(self, wanted: FeatureVersion, by: str) -> FeatureVersion:
         now = self._clock.wall()
-        self._db.writer.submit(lambda connection: table.activate(connection, version, now=now, by=by)).result()
-        self._active = found = self.get(version)
-        if self._changes is not None:
-            self._changes.tell(Change("features"))
-        return found
+        active = msgspec.structs.replace(wanted, active=True)
+
+        def activated(_: None) -> None:
+            """In the order of the transactions: of two at once the later one counts here as it does in SQL."""
+            self._active = active
+
+        done = self._db.writer.submit(
+            lambda connection: table.activate(connection, active.version, now=now, by=by), after=activated
+        )
+        done.result()
+        return active
 
     def _lacking(self, found: FeatureVersion) -> list[str]:
         """What models in use read and the version does not have; columns that are no features are others' business."""

@@ -6,6 +6,7 @@ base 32: so every answer is addressed by itself, and one row in the log stands f
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +17,7 @@ from shopkeeper.core.clock import moment
 from shopkeeper.core.records import RecItem, RecResponse
 
 SLATE_ID = 26
+_ANSWER = re.compile(rf"([0-9A-Z]{{{SLATE_ID}}})-[0-9A-HJKMNP-TV-Z]{{2,13}}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,5 +73,5 @@ class Made:
 
 def slate_of(request_id: str) -> str:
     """The slate that answered a request; what is not of this form is its own."""
-    head, dash, _ = request_id.partition("-")
-    return head if dash and len(head) == SLATE_ID else request_id
+    found = _ANSWER.fullmatch(request_id)
+    return request_id if found is None else found[1]

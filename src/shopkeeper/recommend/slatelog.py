@@ -155,7 +155,7 @@ class SlateLog:
     async def _run(self) -> None:
         pause_s = _GATHER_S
         while not self._ending.is_set():
-            if not self._pending and not self._served:
+            if not self.waiting and not self._served:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(_LOOK_S):
                         await self._noted.wait()
@@ -168,9 +168,10 @@ class SlateLog:
     async def _try(self) -> bool:
         """Whether SQL took what waited."""
         try:
-            while self._pending or self._writing or self._served:
+            while self.waiting or self._served:
                 await self._write()
-            await self._drop_old()
+            if not self._ending.is_set():  # who closes a shop does not wait for that
+                await self._drop_old()
         except (Unavailable, Overloaded) as error:
             _LOGGER.warning("%d slates wait to be logged: %s", self.waiting, error.message)
             return False
@@ -210,7 +211,9 @@ class SlateLog:
         self._next_look = now + _LOOK_S
         since_ms = int(self._clock.wall() // 1000 - self._keep_s * 1000)
         cut = await asyncio.to_thread(self._oldest_kept, since_ms)
-        while await asyncio.wrap_future(self._db.writer.submit(lambda one: slates.drop_before(one, cut, _PIECE))):
+        while not self._ending.is_set() and await asyncio.wrap_future(
+            self._db.writer.submit(lambda one: slates.drop_before(one, cut, _PIECE))
+        ):
             pass
 
     def _oldest_kept(self, since_ms: int) -> str:

@@ -12,7 +12,8 @@ Who: TypeAlias = "int | str"
 """The row of a user; the id of one whom the shop does not know."""
 Key: TypeAlias = "tuple[Who, bytes]"
 
-_encode = msgspec.msgpack.Encoder(order="deterministic").encode
+# JSON and not msgpack: a context may hold whole numbers of any size.
+_encode = msgspec.json.Encoder(order="deterministic").encode
 
 
 def key_of(request: RecRequest, row: int | None) -> Key:
