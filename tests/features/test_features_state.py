@@ -93,7 +93,7 @@ def test_columns_are_fresh_after_an_event(state):
 
 def test_realtime_view_has_four_groups_and_ages(state):
     view = state.realtime(1, NOW)
-    assert set(view) == {*GROUPS, "timestamp", "ages"}
+    assert set(view) == {*GROUPS, "timestamp", "ages", "values"}
     assert view["behavioral"]["user_views_1h"] == 1.0
     assert view["aggregated"]["events_view_all"] == 1.0
     assert view["ages"] == {"first_event_s": 1800.0, "last_event_s": 1800.0, "last_order_s": None}
