@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shopkeeper.recommend import content
 from shopkeeper.recommend.content import NEAR, ContentIndex
 from shopkeeper.recommend.described import Sought
 from shopkeeper.recommend.recall.votes import Votes
@@ -162,6 +163,70 @@ def test_chinese_text_is_found_by_pairs_of_characters() -> None:
     assert index.matching("陶瓷", 3).astype(bool).tolist() == [True, True, False]
     assert int(index.matching("茶杯", 3).argmax()) == 0
     assert int(liked(index, 0, n=3).argmax()) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "asked"),
+    [
+        ("Ölkännchen für die Küche", "ölkännchen"),
+        ("Ölkännchen für die Küche", "kuche"),
+        ("Café au lait", "cafe\u0301"),
+        ("Чайник красный", "чайник"),
+        ("ابريق شاي", "ابريق"),
+        ("κόκκινη κούπα", "κούπα"),
+        ("केतली लाल", "केतली"),
+        ("กาน้ำชาสีแดง", "กาน้ำชา"),
+        ("Türkçe İBRİK", "ibrik"),
+    ],
+)
+def test_words_of_any_script_are_found(name: str, asked: str) -> None:
+    things = Things()
+    things.add(name)
+    things.add("Bowl")
+    assert ContentIndex(things).matching(asked, 2).astype(bool).tolist() == [True, False]
+
+
+def test_a_name_is_found_whatever_else_is_said() -> None:
+    said = {f"note{k}": f"{k}a {k}b {k}c {k}d" for k in range(30)}
+    assert len(terms("Zebra lamp", "Lights", 4.0, said)) == MOST_TERMS
+    assert {"zebra", "lamp", "category=lights", "price=4"} <= set(terms("Zebra lamp", "Lights", 4.0, said))
+
+
+class Growing(Things):
+    """The writer adds an item whenever somebody has asked how many there are."""
+
+    def __len__(self) -> int:
+        n = len(self.names)
+        self.names.append(f"later {n}")
+        self.category.append("kitchen")
+        self.prices.append(4.0)
+        self.attributes.append({})
+        return n
+
+
+def test_items_may_come_while_the_index_is_made_or_asked() -> None:
+    things = Growing()
+    index = ContentIndex(things)
+    for _ in range(3 * 64):
+        n = len(things) + 1
+        assert len(index.matching("later", n - 1)) == n - 1
+        liked(index, 0, n=n)
+
+
+def test_words_that_nothing_says_any_more_are_forgotten(things: Things, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(content, "_SPARE", 100)
+    index = ContentIndex(things)
+    for turn in range(40):
+        for row in range(9):
+            things.attributes[row]["seen"] = f"at {turn} {row}"
+        for at in range(70 if turn % 10 == 9 else 0):  # enough to make it anew
+            things.add(f"bowl {turn} {at}")
+        index.touch(range(9))
+        liked(index, 0, n=9)
+        assert len(index._number) < 1000
+    fresh = ContentIndex(things)
+    np.testing.assert_allclose(liked(index, 0, n=9), liked(fresh, 0, n=9), atol=0.2)
+    assert index.matching("red", len(things)).astype(bool).tolist()[:3] == [True] * 3
 
 
 def test_an_empty_shop_answers_with_nothing() -> None:

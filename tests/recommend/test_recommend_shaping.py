@@ -142,6 +142,13 @@ def test_attributes_are_fields_and_numbers_of_the_map() -> None:
     assert made.base("brand == 'Acme'") == {0, 1}
 
 
+def test_a_number_too_large_to_count_with_is_as_if_it_were_missing() -> None:
+    attributes = Attributes(weight=[2.5, 10**400, float("inf"), True])
+    made = Made(attributes=attributes)
+    assert made.base("weight > 1") == {0}
+    assert made.base("attributes.get('weight', 7) > 5") == set(range(1, N))
+
+
 def test_an_empty_catalogue_and_a_grown_one() -> None:
     made = Made()
     shelf = made.world.shelf
@@ -393,6 +400,9 @@ def test_spans_of_filters() -> None:
     week = Scenario("s", (), filters=("bought in 7 days", "seen in 1 hour"))
     assert (week.repeats, week.rest_days, week.named["seen"]) == (True, 7.0, 1.0)
     assert Scenario("s", (), filters=("seen",)).named["seen"] == 24.0
+    for both in (("bought", "bought in 7 days"), ("bought in 7 days", "bought")):
+        assert Scenario("s", (), filters=both).repeats is False, "all must hold"
+    assert Scenario("s", (), filters=("seen in 2 days", "seen in 3 hours")).named["seen"] == 48.0
     assert not is_named("bought in seven days")
     assert Scenario("s", (), filters=("bought in 7 weeks",)).rules == ("bought in 7 weeks",)
 

@@ -124,16 +124,16 @@ class ContentIndex:
         numbers += [at for name in categories if (at := self._number.get(f"category={name.casefold()[:100]}", -1)) >= 0]
         if not numbers:
             return np.zeros(n_items, dtype=np.float32)
-        term = np.array(numbers, dtype=np.int64)
+        term = np.array(list(dict.fromkeys(numbers)), dtype=np.int64)
         idf = self._idf[term]
         weight = idf / np.float32(np.linalg.norm(idf))
+        size = max(n_items, len(self._given))  # the catalogue may have grown since the question was asked
         items, shares = self._base.votes(term, weight)
-        found = np.bincount(items, weights=shares, minlength=n_items)
+        found = np.bincount(items, weights=shares, minlength=size)
         if self._fresh:
             found[np.flatnonzero(self._stale)] = 0
             items, shares = self._beside.votes(term, weight)
-            beside = np.bincount(items, weights=shares, minlength=len(found))
-            found = beside + np.append(found, np.zeros(len(beside) - len(found)))
+            found = found + np.bincount(items, weights=shares, minlength=size)  # of nothing it counts in integers
         result: NDArray[np.float32] = found[:n_items].astype(np.float32)
         return result
 
@@ -173,7 +173,7 @@ class ContentIndex:
         touched = [self._touched.popleft() for _ in range(len(self._touched))]
         self._fresh.update(range(len(self._given), n), (row for row in touched if row < n))
         if not self._given or len(self._fresh) > _FRESH + n // 20:
-            self._rebuild()
+            self._rebuild(n)
             return
         for row in sorted(self._fresh.intersection([*range(len(self._given), n), *touched])):
             self._read(row)
@@ -185,8 +185,10 @@ class ContentIndex:
         self._idf = np.concatenate([self._idf, np.full(new, _idf(1, n), dtype=np.float32)])
         self._beside.weigh(self._idf)
 
-    def _rebuild(self) -> None:
-        n = len(self._shelf)
+    def _rebuild(self, n: int) -> None:
+        """Of the first n items: the writer may add some meanwhile."""
+        if len(self._number) > 2 * np.count_nonzero(self._base.found_in) + _SPARE:
+            self._number, self._given = {}, []  # most words are no longer said of anything: forget them
         for row in range(n) if not self._given else sorted(self._fresh):
             self._read(row)
         self._fresh = set()
@@ -215,5 +217,7 @@ def _idf(found_in: Any, n: int) -> NDArray[np.float32]:
 
 
 _PREFIXES = 50
+_SPARE = 10_000
+"""So many words that nothing says any more are kept at least."""
 _NO_TERMS = np.empty(0, dtype=np.int32)
 _NO_WEIGHTS = np.empty(0, dtype=np.float32)

@@ -18,7 +18,8 @@ from shopkeeper.features.state import FeatureState
 from shopkeeper.recommend.cover import Cover
 from shopkeeper.recommend.eligible import Shelf
 from shopkeeper.rules.columns import Column, Columns
-from shopkeeper.rules.schema import Field, Schema, writable
+from shopkeeper.rules.schema import Field, Schema, clean_number, writable
+from shopkeeper.rules.values import MISSING
 from shopkeeper.rules.vectors import MapColumn, TextColumn
 from shopkeeper.stores.item_attributes import Kind
 
@@ -163,7 +164,8 @@ class ItemColumns:
 
 
 def _number(value: Any) -> float:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else float("nan")
+    """NaN for what is no finite number: the JSON of a record may hold whole numbers of any size."""
+    return MISSING if isinstance(value, bool) else clean_number(value)
 
 
 _MAKERS: Mapping[str, Callable[[ItemColumns, int, int], Column]] = {

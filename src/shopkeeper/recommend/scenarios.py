@@ -57,14 +57,18 @@ class Scenario:
 
     @cached_property
     def named(self) -> Mapping[str, float]:
-        """The filters that are words, with their hours: infinite for a plain `bought`, 0 where hours mean nothing."""
+        """The filters that are words, with their hours: infinite for a plain `bought`, 0 where hours mean nothing. Of
+        one that is given twice the longer span counts, as all must hold."""
         found: dict[str, float] = {}
         for text in self.filters:
             span = _SPAN.fullmatch(text)
             if span is not None:
-                found[span[1]] = int(span[2]) * (24.0 if span[3] == "day" else 1.0)
+                name, hours = span[1], int(span[2]) * (24.0 if span[3] == "day" else 1.0)
             elif text in NAMED:
-                found[text] = _PLAIN.get(text, 0.0)
+                name, hours = text, _PLAIN.get(text, 0.0)
+            else:
+                continue
+            found[name] = max(hours, found.get(name, 0.0))
         return found
 
     @cached_property

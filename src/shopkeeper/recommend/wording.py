@@ -4,27 +4,34 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 NAME, CATEGORY, ATTRIBUTE, PRICE = 1.0, 1.5, 1.0, 0.5
 """How much a term of each field counts beside the others."""
 MOST_TERMS = 64
-_WORD = re.compile(r"[a-z0-9]+|[\u0400-\u04ff]+|[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+")
+_PAIRED = r"\u0900-\u0fff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
+"""Indian, Thai, Japanese, Chinese and Korean letters."""
+_WORD = re.compile(rf"([{_PAIRED}]+)|[^\W_{_PAIRED}]+")
+_ACCENT = re.compile(r"[\u0300-\u036f]")
 _LONGEST = 40
 
 
 def words(text: str) -> Iterator[str]:
-    """Words of letters and digits without plural s, Chinese, Japanese and Korean text as pairs of characters."""
-    for word in _WORD.findall(text.casefold()):
-        if word[0] >= "\u3040" and not "\u0400" <= word[0] <= "\u04ff":
+    """Words of letters and digits without accents and plural s; where words are not written apart, or are made of
+    letters and signs, pairs of characters."""
+    for found in _WORD.finditer(_plain(text)):
+        word = found[0]
+        if found[1]:
             yield from (word[at : at + 2] for at in range(max(len(word) - 1, 1)))
         elif len(word) > 1 or word.isdigit():
             yield _single(word)[:_LONGEST]
 
 
 def terms(name: str, category: str | None, price: float, attributes: Mapping[str, Any]) -> dict[str, float]:
-    """At most 64 terms with their weights. A word counts alike in the name and as the value of an attribute, so that a
+    """At most 64 terms with their weights, the first that are met. A word counts alike in the name and as the value of an attribute, so that a
     search finds it; a category, and `key=value` of an attribute, are terms of their own beside their words."""
     found: dict[str, float] = dict.fromkeys(words(name), NAME)
     if category:
@@ -40,9 +47,18 @@ def terms(name: str, category: str | None, price: float, attributes: Mapping[str
                     found.setdefault(word, ATTRIBUTE / 2)
         if len(found) >= MOST_TERMS:
             break
+    if len(found) >= MOST_TERMS:
+        found = dict(islice(found.items(), MOST_TERMS - 1))
     if price > 0 and math.isfinite(price):
         found[f"price={round(2 * math.log2(price))}"] = PRICE
-    return dict(list(found.items())[-MOST_TERMS:]) if len(found) > MOST_TERMS else found
+    return found
+
+
+def _plain(text: str) -> str:
+    """One spelling of what is written alike: small letters, no accents."""
+    if text.isascii():
+        return text.casefold()
+    return unicodedata.normalize("NFC", _ACCENT.sub("", unicodedata.normalize("NFKD", text).casefold()))
 
 
 def _single(word: str) -> str:
