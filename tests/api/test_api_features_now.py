@@ -26,7 +26,7 @@ def compute(http: httpx.Client, user_id: str, context: dict[str, Any]) -> dict[s
 
 
 def test_a_number_comes_with_its_age_and_the_context_counts(live: Running) -> None:
-    live.shop.log.append([Event(event_type="view", user_id="aged-1", item_id="lamp")]).result()
+    live.shop.log.append([Event(event_type="view", user_id="aged-1", item_id="aged-lamp")]).result()
     http = live.http
     mobile = compute(http, "aged-1", {"device": "mobile"})
     assert mobile["contextual"]["request_device_mobile"] == 1.0
@@ -42,7 +42,7 @@ def test_a_number_comes_with_its_age_and_the_context_counts(live: Running) -> No
 
 def test_a_thousand_are_told_at_once_and_unknown_ones_have_an_error(live: Running) -> None:
     ids = [f"thousand-{number}" for number in range(999)]
-    live.shop.log.append([Event(event_type="view", user_id=one, item_id="lamp") for one in ids]).result()
+    live.shop.log.append([Event(event_type="view", user_id=one, item_id="aged-lamp") for one in ids]).result()
     told = live.http.post(f"{URL}/compute", json=[*ids, "unheard-of"]).json()
     assert len(told) == 1000
     assert set(told["unheard-of"]) == {"error"}

@@ -16,7 +16,7 @@ LEFT_OUT = r"(/stream$|/jobs/\{job_id\}/events$|^/ping$|^/readyz$|^/v2/health/re
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1500)
 def test_generated_requests_find_nothing_undeclared(tmp_path: Path) -> None:
     """In a shop of its own: what is asked here trains, stops and deletes."""
     program = shutil.which("schemathesis", path=str(Path(sys.executable).parent))
@@ -24,7 +24,7 @@ def test_generated_requests_find_nothing_undeclared(tmp_path: Path) -> None:
     with serving(tmp_path / "home") as live:
         command = [
             program, "run", f"{live.url}/openapi.json", "--checks", CHECKS, "--exclude-path-regex", LEFT_OUT,
-            "--phases", "coverage,fuzzing", "--max-examples", "5", "--seed", "1", "--request-timeout", "120",
+            "--phases", "coverage,fuzzing", "--max-examples", "3", "--seed", "1", "--request-timeout", "120",
         ]  # fmt: skip
-        done = subprocess.run(command, capture_output=True, text=True, timeout=840, check=False, cwd=tmp_path)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=1440, check=False, cwd=tmp_path)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
