@@ -195,6 +195,7 @@ class Settings(BaseSettings):
         None,
         "Redis that processes share slates and features by (extra redis); none: each its own",
         "REDIS_URL",
+        repr=False,
     )
     redis_namespace: str = _setting(
         "REDIS_NAMESPACE", "shopkeeper", "First part of every key in Redis, before the id of the shop"

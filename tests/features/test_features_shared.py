@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
+import msgspec
 import pytest
 from feature_world import T0, event, shop
 from redisservers import RedisServer, redis_server
@@ -65,7 +66,7 @@ def test_what_one_process_put_another_reads_in_one_round_trip(server: RedisServe
     run(test)
 
 
-def test_another_version_of_the_features_and_another_shop_have_other_keys(server: RedisServer) -> None:
+def test_another_version_of_the_features_and_another_shop_are_told_nothing(server: RedisServer) -> None:
     async def test() -> None:
         clock = StoppedClock(T0 + 2 * MINUTE)
         parts = [level(server, name, clock, version) for name, version in (("keys", 1), ("keys", 2), ("other", 1))]
@@ -87,6 +88,36 @@ def test_what_a_user_does_takes_away_what_was_kept(server: RedisServer) -> None:
         one.hear(Change("item", rows=(0,)))
         one.hear(Change("user", rows=(1,)))
         assert [found is not None for found in await one.get_many([0, 1])] == [True, False]
+        await shared.close()
+
+    run(test)
+
+
+@pytest.mark.parametrize("change", [Change("user", rows=tuple(range(2000))), Change("user"), Change("all")])
+def test_when_many_users_changed_nothing_from_before_is_read(server: RedisServer, change: Change) -> None:
+    async def test() -> None:
+        clock = StoppedClock(T0 + 2 * MINUTE)
+        shared, one = level(server, f"many-{change.kind}-{len(change.rows)}", clock)
+        one.put(1, told(1))
+        assert await one.get_many([1]) == [told(1)]
+        one.hear(change)
+        assert await one.get_many([1]) == [None]
+        clock.advance(SECOND)
+        one.put(1, told(1))
+        assert await one.get_many([1]) == [told(1)]
+        await shared.close()
+
+    run(test)
+
+
+def test_what_could_not_be_taken_away_is_not_read(server: RedisServer) -> None:
+    async def test() -> None:
+        clock = StoppedClock(T0 + 2 * MINUTE)
+        shared, one = level(server, "lost", clock)
+        one.put(1, told(1))
+        assert await one.get_many([1]) == [told(1)]
+        shared._lose([(("UNLINK", "some key"), True)])
+        assert await one.get_many([1]) == [None]
         await shared.close()
 
     run(test)
@@ -114,9 +145,10 @@ def test_what_the_request_says_is_never_kept(server: RedisServer) -> None:
 def test_what_is_no_such_value_is_as_if_it_was_not_there(server: RedisServer) -> None:
     async def test() -> None:
         shared, one = level(server, "torn", StoppedClock(T0))
-        for row, value in enumerate((b"", b"\x93torn", b"\x81\xa2at\xc0", b"\xc1" * 100)):
-            shared.put(shared.key("features", "1", str(row)), value, 60)
-        assert await one.get_many([0, 1, 2, 3]) == [None] * 4
+        older = msgspec.msgpack.encode({"at": T0, "version": 1, "told": {"ages": {}}})
+        for row, value in enumerate((b"", b"\x93torn", b"\x81\xa2at\xc0", b"\xc1" * 100, older)):
+            shared.put(shared.key("features", str(row)), value, 60)
+        assert await one.get_many([0, 1, 2, 3, 4]) == [None] * 5
         await shared.close()
 
     run(test)

@@ -207,3 +207,19 @@ def test_other_shops_do_not_see_them(server: RedisServer) -> None:
         await close(one, stranger)
 
     run(test)
+
+
+def test_while_a_process_does_not_hear_it_uses_nothing_that_is_shared(server: RedisServer) -> None:
+    async def test() -> None:
+        one, other = await two(server, "deaf")
+        await one.slates.ask()
+        await one.settled()
+        server.command("CLIENT", "KILL", "TYPE", "pubsub")
+        while other.level._since is not None:
+            await asyncio.sleep(0.001)
+        assert not (await other.slates.ask())["cache_hit"]
+        while other.level._since is None:  # and it hears again by itself
+            await asyncio.sleep(0.01)
+        await close(one, other)
+
+    run(test)

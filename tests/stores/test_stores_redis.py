@@ -60,6 +60,65 @@ def test_fields_of_a_hash_go_with_it(server: RedisServer) -> None:
     _run(test)
 
 
+def test_a_hash_lasts_as_long_as_its_longest_field_and_has_a_bounded_number(server: RedisServer) -> None:
+    async def test() -> None:
+        shared = _shared(server, shop="fields")
+        key = shared.key("user", "8")
+        shared.put_field(key, b"long", b"1", 60)
+        shared.put_field(key, b"short", b"2", 5)
+        await shared.get("sent")
+        assert 50_000 < int(server.command("PTTL", key)[1:]) <= 60_000
+        for n in range(1000):
+            shared.put_field(key, b"%d" % n, b"3", 5)
+            await shared.get("sent")
+        assert 0 < int(server.command("HLEN", key)[1:]) <= 200
+        assert 0 < int(server.command("PTTL", key)[1:]) <= 5_000
+        assert await shared.get_field(key, b"999") == b"3"
+        await shared.close()
+
+    _run(test)
+
+
+def test_without_a_loop_and_after_the_end_nothing_is_there(server: RedisServer) -> None:
+    shared = _shared(server, shop="outside")
+    key = shared.key("a")
+    lost: list[None] = []
+    shared.on_missed(lambda: lost.append(None))
+    shared.drop([key])  # a shop that has not started
+    assert shared.dropped == 1
+
+    async def test() -> None:
+        shared.put(key, b"1", 60)
+        assert await shared.get(key) == b"1"
+        assert len(lost) == 1
+        trips = shared.round_trips
+        await shared.close()
+        shared.drop([key])
+        shared.put(key, b"2", 60)
+        assert await shared.get(key) is None
+        assert shared.round_trips == trips
+        await shared.close()
+
+    _run(test)
+
+
+def test_what_the_client_raises_leaves_nobody_waiting(server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test() -> None:
+        shared = _shared(server, shop="broken")
+
+        async def torn(_: object) -> list[object]:
+            raise RuntimeError("the transport is closed")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(shared, "_send", torn)
+            assert await shared.get("a") is None
+        shared.put("a", b"1", 60)
+        assert await shared.get("a") == b"1"
+        await shared.close()
+
+    _run(test)
+
+
 def test_what_is_asked_in_one_tick_travels_together(server: RedisServer) -> None:
     async def test() -> None:
         shared = _shared(server, shop="tick")
@@ -89,7 +148,7 @@ def test_messages_reach_the_others(server: RedisServer) -> None:
         one, other = _shared(server), _shared(server)
         heard: asyncio.Queue[bytes] = asyncio.Queue()
         ready = asyncio.Event()
-        other.listen("channel", heard.put_nowait, ready.set)
+        other.listen("channel", heard.put_nowait, lambda on: ready.set() if on else None)
         await ready.wait()
         one.publish("channel", b"\xff1")
         one.publish("channel", b"2")
@@ -105,20 +164,21 @@ def test_a_redis_that_is_gone_costs_a_miss_and_then_nothing() -> None:
         with redis_server() as server:
             clock = StoppedClock(SECOND)
             shared = _shared(server, clock=clock)
-            missed = asyncio.Event()
+            listens: asyncio.Queue[bool] = asyncio.Queue()
             lost: asyncio.Queue[None] = asyncio.Queue()
             shared.on_missed(lambda: lost.put_nowait(None))
-            shared.listen("channel", lambda _: None, missed.set)
-            await missed.wait()
-            missed.clear()
+            shared.listen("channel", lambda _: None, listens.put_nowait)
+            assert await listens.get() is True
             shared.put("a", b"1", 60)
             assert await shared.get("a") == b"1"
             assert lost.empty()
 
             server.stop()
+            assert await listens.get() is False  # others may say what is not heard here
             for _ in range(10):
                 assert await shared.get("a") is None
             shared.put("a", b"2", 60)
+            shared.drop(["b"])
             assert shared.breaker.state == "open"
             tried = shared.failures
             assert await shared.get_many(["a", "b"]) == [None, None]
@@ -130,7 +190,8 @@ def test_a_redis_that_is_gone_costs_a_miss_and_then_nothing() -> None:
             shared.put("a", b"3", 60)
             assert await shared.get("a") == b"3"
             await lost.get()  # what had been lost is told once it answers again
-            await missed.wait()  # and so is what may have been said meanwhile
+            while not await listens.get():  # and so is that others are heard again
+                pass
             assert shared.facts()["state"] == "closed"
             assert shared.facts()["dropped_writes"] >= 1
             await shared.close()
@@ -161,9 +222,14 @@ def test_a_full_redis_refuses_writes_and_still_answers() -> None:
     async def test() -> None:
         with redis_server("--maxmemory", "1", "--maxmemory-policy", "noeviction") as server:
             shared = _shared(server)
+            lost: list[None] = []
+            shared.on_missed(lambda: lost.append(None))
             shared.put("a", b"1" * 1000, 60)
+            shared.put_field("b", b"field", b"1" * 1000, 60)
+            shared.drop(["c"])
             assert await shared.get("a") is None
-            assert shared.dropped == 1
+            assert shared.dropped == 2
+            assert lost == []  # what is not there misleads nobody
             assert shared.breaker.state == "closed"
             await shared.close()
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from shopkeeper.bootstrap.furnishing import GRAPH_DATA
 from shopkeeper.core.batch import EventBatch
 from shopkeeper.core.changes import Change, Changes
 from shopkeeper.core.clock import Clock
@@ -30,11 +31,14 @@ _NO_SLATES = ("forecast",)
 
 
 def shared_level(settings: Settings, meta: Meta, clock: Clock) -> Shared | None:
-    """What processes of one shop share; None where no Redis is set. Raises Unavailable, Invalid."""
+    """What processes of one shop share; None where no Redis is set. Raises Unavailable, Invalid.
+
+    Rows are others once the shop's data was replaced by other data: that has keys of its own.
+    """
     if settings.redis_url is None:
         return None
-    shop = meta.get("shop.id") or "shop"
-    return Shared(settings.redis_url, prefix=(settings.redis_namespace, shop), clock=clock)
+    shop, data = meta.get("shop.id") or "shop", meta.get(GRAPH_DATA) or "data"
+    return Shared(settings.redis_url, prefix=(settings.redis_namespace, shop, data), clock=clock)
 
 
 def slate_front(

@@ -66,7 +66,7 @@ class SharedSlates:
     def __init__(self, shared: Shared, *, users: Users, clock: Clock, changes: Changes) -> None:
         self._shared, self._users, self._clock, self._changes = shared, users, clock, changes
         self._origin = os.urandom(8)
-        self._relaying = False
+        self._relaying = self._listened = False
         self._since: int | None = None  # from when on every change was heard of; None: not yet
         self._changed: OrderedDict[Hashable, int] = OrderedDict()  # when what was told of changed, the latest last
         self.found = self.missed = self.outdated = 0
@@ -74,7 +74,7 @@ class SharedSlates:
     def start(self) -> None:
         self._changes.subscribe(self._hear)
         self._shared.on_missed(self._lost)
-        self._shared.listen(self._shared.key(_CHANNEL), self._heard, self._again)
+        self._shared.listen(self._shared.key(_CHANNEL), self._heard, self._listening)
 
     # -- slates
 
@@ -177,12 +177,13 @@ class SharedSlates:
         if told.origin != self._origin:
             self._relay(Change(told.kind, told.rows, told.names))
 
-    def _again(self) -> None:
-        """Listening begins: what was told before was not heard here."""
-        first, self._since = self._since is None, self._clock.wall() + 1
+    def _listening(self, on: bool) -> None:
+        """What is told while nobody listens here is not heard: nothing that is shared is trusted then."""
         self._changed.clear()
-        if not first:
+        self._since = self._clock.wall() + 1 if on else None
+        if on and self._listened:
             self._relay(Change("all"))
+        self._listened = self._listened or on
 
     def _lost(self) -> None:
         """Changes that this process told did not arrive: nobody trusts what is kept from before."""
