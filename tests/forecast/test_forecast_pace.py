@@ -24,5 +24,21 @@ def test_pieces_a_day_of_the_last_four_whole_weeks() -> None:
     assert pace() is pace(), "worked out once a day"
 
 
+def test_sales_that_come_late_count_within_a_minute() -> None:
+    panel, clock = new_panel(), StoppedClock(at(42))
+    pace = SellingPace(panel, clock)
+    assert pace().tolist() == []
+    panel.apply(batch({"time": at(41), "quantity": 56}))
+    clock.advance(60_000_000)
+    late = pace()
+    assert late.tolist() == [2.0]
+    panel.apply(batch({"time": at(42), "quantity": 9}, {"time": at(10), "quantity": 9}))
+    clock.advance(60_000_000)
+    assert pace() is late, "neither today nor what lies further back"
+    panel.apply(batch({"time": at(30), "quantity": 28}))
+    clock.advance(60_000_000)
+    assert pace().tolist() == [3.0]
+
+
 def test_a_shop_that_sold_nothing() -> None:
     assert SellingPace(new_panel(), StoppedClock(at(1)))().tolist() == []

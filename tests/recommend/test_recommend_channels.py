@@ -214,6 +214,19 @@ def test_a_blend_does_with_the_parts_that_serve(world: World) -> None:
     assert asked.channel.scores(given_items(items(0)), NOW, N)[1:8].all()  # together needs no model
 
 
+def test_a_blend_leaves_what_a_channel_keeps_as_it_is() -> None:
+    popular = recall_models()["popularity"]
+    there = channels(World(models=Hand({"ease": popular})))  # an answer that is the same for everybody is kept
+    alone = there.find("ease", Question(0, NOW))
+    blend = there.find(SIMILAR, Question(0, NOW, anchored=True))
+    assert alone is not None
+    assert blend is not None
+    about = given_items(items(0))
+    for _ in range(2):
+        assert blend.channel.scores(about, NOW, N)[0] == 0
+        assert alone.channel.scores(about, NOW, N)[0] > 0
+
+
 def test_a_model_that_should_serve_and_does_not_is_named_and_an_optional_one_is_not() -> None:
     there = channels(World(models=Hand({})))
     with pytest.raises(Unavailable, match="no model serves"):

@@ -46,6 +46,8 @@ class SalesPanel:
         self._types = event_types
         self._ledger = Ledger()
         self._total: dict[int | None, _Days] = {}
+        self._changes = 0
+        self._changed: dict[int, int] = {}  # the change that touched a day last
 
     def apply(self, batch: EventBatch) -> None:
         order, back = (self._types.row(name) for name in _SALES_TYPES)
@@ -65,6 +67,8 @@ class SalesPanel:
         if not kept.any():
             return
         self._ledger.add(pack(sales.item, sales.store, day)[kept], change[kept])
+        self._changes += 1
+        self._changed.update(dict.fromkeys(np.unique(day[kept]).tolist(), self._changes))
         for days in self._total.values():
             days.stale_from = min(days.stale_from, int(day[kept].min()))
 
@@ -128,6 +132,10 @@ class SalesPanel:
         frame = pl.DataFrame({"unique_id": ids, "ds": day[kept].astype(np.int32), "y": sums[kept, 0]})
         grouped = frame.group_by("unique_id", "ds").agg(pl.col("y").sum()).sort("unique_id", "ds")
         return grouped.with_columns(pl.col("ds").cast(pl.Date))
+
+    def last_change(self, last_day: int, days: int) -> int:
+        """A number that is another one as soon as sales came of the `days` that end with `last_day`."""
+        return max(self._changed.get(day, 0) for day in range(last_day - days + 1, last_day + 1))
 
     def daily_pieces(self, last_day: int, days: int) -> NDArray[np.float32]:
         """Mean pieces a day by item row in the `days` that end with `last_day`, all stores together."""

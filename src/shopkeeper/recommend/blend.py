@@ -25,10 +25,10 @@ class Blend:
         about = self._about(history)
         result = np.zeros(n_items, dtype=np.float32)
         for channel, weight in self.parts:
-            found = channel.scores(about, now, n_items)
+            found = np.maximum(channel.scores(about, now, n_items), 0)  # its own array: a channel may keep what it gave
             found[about.items[about.items < n_items]] = 0  # what it is about is no answer
             if (top := float(found.max(initial=0))) > 0:
-                result += np.maximum(found, 0) * np.float32(weight / top)
+                result += found * np.float32(weight / top)
         return result
 
     def because(self, history: History, wanted: NDArray[np.int32]) -> NDArray[np.int32]:

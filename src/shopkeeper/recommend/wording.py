@@ -31,8 +31,9 @@ def words(text: str) -> Iterator[str]:
 
 
 def terms(name: str, category: str | None, price: float, attributes: Mapping[str, Any]) -> dict[str, float]:
-    """At most 64 terms with their weights, the first that are met. A word counts alike in the name and as the value of an attribute, so that a
-    search finds it; a category, and `key=value` of an attribute, are terms of their own beside their words."""
+    """At most 64 terms with their weights, the first that are met. A word counts alike in the name and as the value of
+    an attribute, so that a search finds it; a category, and `key=value` of an attribute, are terms of their own beside
+    their words."""
     found: dict[str, float] = dict.fromkeys(words(name), NAME)
     if category:
         found[f"category={category.casefold()[:100]}"] = CATEGORY
