@@ -211,10 +211,10 @@ class SlateLog:
         self._next_look = now + _LOOK_S
         since_ms = int(self._clock.wall() // 1000 - self._keep_s * 1000)
         cut = await asyncio.to_thread(self._oldest_kept, since_ms)
-        while not self._ending.is_set() and await asyncio.wrap_future(
-            self._db.writer.submit(lambda one: slates.drop_before(one, cut, _PIECE))
-        ):
-            pass
+        dropped = 1
+        while dropped and not self._ending.is_set():
+            dropping = self._db.writer.submit(lambda one: slates.drop_before(one, cut, _PIECE))
+            dropped = await asyncio.wrap_future(dropping)
 
     def _oldest_kept(self, since_ms: int) -> str:
         with self._db.read() as connection:
