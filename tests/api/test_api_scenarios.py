@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -102,12 +103,27 @@ def test_only_who_saw_the_present_one_changes_it(live: Running) -> None:
     assert live.http.delete(f"{BASE}/scenarios/shared", headers={"if-match": second.headers["etag"]}).status_code == 204
 
 
+def test_whoever_writes_at_once_hears_of_their_own_version(live: Running) -> None:
+    def write(k: int) -> tuple[int, str, str]:
+        answer = put(live, "crowd", help=str(k))
+        assert answer.json()["help"] == str(k)
+        return answer.json()["version"], answer.headers["etag"], str(k)
+
+    with ThreadPoolExecutor(8) as pool:
+        told = list(pool.map(write, range(24)))
+    assert sorted(number for number, _, _ in told) == list(range(1, 25))
+    last = live.http.get(f"{BASE}/scenarios/crowd")
+    assert (last.json()["version"], last.headers["etag"], last.json()["help"]) == max(told)
+    live.http.delete(f"{BASE}/scenarios/crowd")
+
+
 @pytest.mark.parametrize(
     ("body", "code", "told"),
     [
         ({"recall": [{"channel": "trend", "quota": 5}]}, "unknown_channel", "recall[0].channel: no channel 'trend'"),
         ({"recall": [*RECALL, *RECALL]}, "bad_scenario", "recall[1].channel: 'trending' is named by recall[0]"),
         ({"ranker": "nope"}, "unknown_ranker", "ranker: no ranker 'nope'; there are: "),
+        ({"ranker": "no name!@candidate"}, "unknown_ranker", "ranker: no ranker 'no name!@candidate'"),
         (
             {"filters": ["sellabel"]},
             "unknown_filter",

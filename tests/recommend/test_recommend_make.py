@@ -2,15 +2,19 @@
 
 import asyncio
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from own_loop import on_a_loop
-from recommend_world import BrokenRanker, Hand, PriceRanker, World, recall_models
+from recommend_world import BrokenRanker, Hand, Held, PriceRanker, World, recall_models, version
 
 from shopkeeper.core.clock import SECOND
 from shopkeeper.core.errors import Invalid, NotFound
 from shopkeeper.core.records import RecRequest
+from shopkeeper.recommend import standing
+from shopkeeper.recommend.scenariobook import ScenarioBook
+from shopkeeper.recommend.scenarios import BUILT_IN
 from shopkeeper.recommend.scoring import MOST_LOST
 
 
@@ -195,3 +199,72 @@ async def test_many_at_once_are_all_answered() -> None:
     made = await asyncio.gather(*(service.make(wish(f"U{k % 7}")) for k in range(100)))
     assert {one.degraded for one in made} == {False}
     assert len({one.slate_id for one in made}) == 100
+
+
+class OnDisk(Hand):
+    """Versions of the ranker that are not in memory: an alias is looked up each time, a number is kept."""
+
+    def __init__(self) -> None:
+        super().__init__(recall_models())
+        self.looked, self.candidate = 0, 2
+        self.there = threading.Event()
+        self.there.set()
+
+    def peek(self, model: str, ref: str = "champion", _scope: str = "all") -> Held | None:
+        return super().peek(model) if ref == "champion" else None
+
+    def get(self, model: str, ref: str = "champion", _scope: str = "all") -> Held:
+        if model != "home_ranker":
+            return super().get(model)
+        self.looked += 1
+        assert self.there.wait(60)
+        if ref == "9":
+            raise NotFound("no version 9 of home_ranker", code="unknown_version")
+        return Held(version(model, self.candidate if ref == "candidate" else int(ref)), QuickRanker())
+
+
+def ranked_by(address: str) -> World:
+    world = World(models=OnDisk())
+    world.service.book = ScenarioBook()
+    world.service.book._present["home"] = replace(BUILT_IN["home"], ranker=address)
+    return world
+
+
+@pytest.mark.parametrize(("address", "told"), [("home_ranker@candidate", 2), ("home_ranker/3", 3)])
+@on_a_loop
+async def test_a_scenarios_ranker_may_be_a_version_that_is_not_in_memory(address: str, told: int) -> None:
+    world = ranked_by(address)
+    made = await asyncio.gather(*(world.service.make(wish(f"U{k}")) for k in range(5)))
+    assert {one.model_version for one in made} == {f"home_ranker:{told}"}
+    assert (await world.service.make(wish())).model_version == f"home_ranker:{told}"
+    assert world.service.recommend(wish()).model_version == f"home_ranker:{told}"
+    assert world.models.looked == 1
+
+
+@on_a_loop
+async def test_an_alias_of_a_scenario_is_looked_up_again_beside(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = ranked_by("home_ranker@candidate")
+    await world.service.make(wish())
+    world.models.candidate = 5
+    monkeypatch.setattr(standing, "AGAIN_S", 0.0)
+    world.models.there.clear()
+    assert (await world.service.make(wish())).model_version == "home_ranker:2", "nobody waits for what is there"
+    world.models.there.set()
+    while (await world.service.make(wish())).model_version != "home_ranker:5":
+        await asyncio.sleep(0.001)
+
+
+@on_a_loop
+async def test_a_version_that_does_not_exist_or_takes_long_leaves_the_fused_order() -> None:
+    missing = ranked_by("home_ranker/9")
+    for _ in range(3):
+        made = await missing.service.make(wish())
+        assert made.degraded
+        assert made.explanation == "without rank: no model serves"
+    assert missing.models.looked == 1
+    slow = ranked_by("home_ranker/3")
+    slow.models.there.clear()
+    made = await slow.service.make(wish(deadline_ms=30))
+    assert made.items
+    assert made.explanation is not None
+    slow.models.there.set()

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from recommend_world import NOW, BrokenRanker, Hand, PriceRanker, World, recall_models
@@ -134,6 +136,13 @@ def test_a_product_page_shows_its_neighbours_and_not_itself(world: World) -> Non
 def test_similar_of_an_unknown_item_is_not_found(world: World) -> None:
     with pytest.raises(NotFound, match="no item 'gone'"):
         world.service.similar("gone", 3)
+
+
+def test_similar_is_about_the_item_whatever_became_of_the_scenario(world: World) -> None:
+    before = [item.item_id for item in world.service.similar("I9", 4).items]
+    book = world.service.book
+    book._present = {**book._present, "product": replace(BUILT_IN["product"], anchored=False)}
+    assert [item.item_id for item in world.service.similar("I9", 4).items] == before
 
 
 def test_search_results_are_ranked_and_nothing_is_added(world: World) -> None:

@@ -77,6 +77,10 @@ def test_there_is_an_end_to_their_number(store: ScenarioStore, monkeypatch: pyte
     with pytest.raises(Conflict, match="as many as a shop may have"):
         store.put("c", {}, first=0, by="").result()
     store.put("b", {"more": 1}, first=0, by="").result()
+    store.put("b", None, first=0, by="").result()
+    store.put("c", {}, first=0, by="").result()
+    with pytest.raises(Conflict):
+        store.put("b", {}, first=0, by="").result()
 
 
 def test_a_book_tells_each_durable_change_when_it_is_readable(store: ScenarioStore) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Annotated, Any
 
 import msgspec
@@ -115,8 +116,8 @@ async def put_scenario(
     wanted = scenario_of(name, 1, msgspec.to_builtins(form))
     # The check reads which models there are from SQL.
     writing = await asyncio.to_thread(book.put, wanted, by=caller.name, if_match=if_match)
-    await asyncio.wrap_future(writing)
-    stored = book.find(name)
+    # Of this write, not of the book: somebody may have written again since.
+    stored = replace(wanted, version=(await asyncio.wrap_future(writing)).version)
     return reply(_told(shop, stored), 201 if new else 200, {"etag": tag_of(stored.version)})
 
 

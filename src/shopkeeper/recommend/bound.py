@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from shopkeeper.core import protocols
 from shopkeeper.core.errors import Invalid
 from shopkeeper.core.protocols import ItemVectors, Served
 from shopkeeper.core.records import Version
@@ -18,14 +16,7 @@ from shopkeeper.lifecycle.addresses import parse_address
 from shopkeeper.recommend.candidates import COLUMNS, FUSED, PREFIX, TOLD, Candidates
 from shopkeeper.recommend.channels import Recalled, rows_in
 from shopkeeper.recommend.ranking.model import Ranker
-
-
-class Models(protocols.Models, Protocol):
-    """Also those that are not in memory yet."""
-
-    def get(self, model: str, ref: str = "champion", scope: str = "all") -> Served:
-        """Loads it first where needed. Raises NotFound, Unavailable."""
-        ...
+from shopkeeper.recommend.standing import Models, Standing
 
 
 class BoundRanker:
@@ -58,9 +49,10 @@ class BoundRanker:
 class Binder:
     """Binds a version once and keeps it as long as that version serves. Used on one thread."""
 
-    def __init__(self, models: Models, item_ids: Sequence[str]) -> None:
+    def __init__(self, models: Models, item_ids: Sequence[str], standing: Standing | None = None) -> None:
         """`item_ids` is the shop's live list: it grows while the shop runs."""
         self._models = models
+        self._standing = Standing(models) if standing is None else standing
         self._item_ids = item_ids
         self._channels: dict[str, tuple[Served, int, Recalled]] = {}
         self._vectors: dict[str, tuple[Served, int, tuple[NDArray[np.int32], NDArray[np.float32]]]] = {}
@@ -68,7 +60,7 @@ class Binder:
 
     def over(self, item_ids: Sequence[str]) -> Binder:
         """The same models over other items. Rankers stay as they are: they know no items."""
-        other = Binder(self._models, item_ids)
+        other = Binder(self._models, item_ids, self._standing)
         other._rankers = self._rankers
         return other
 
@@ -100,12 +92,11 @@ class Binder:
         return kept[2], served.version
 
     def ranker(self, name: str, *, explicit: bool = False) -> tuple[BoundRanker, Version] | None:
-        """`name`, `name@ref` or `name/ref`. None when no champion is loaded.
+        """`name`, `name@ref` or `name/ref`. None when it is not in memory and was not made ready.
 
         An explicit wish raises NotFound, Unavailable, and Invalid for a model that does not rank.
         """
-        model, ref = parse_address(name)
-        served = self._models.get(model, ref) if explicit else self._models.peek(model, ref)
+        served = self._models.get(*parse_address(name)) if explicit else self._standing.peek(name)
         if served is None:
             return None
         if not (hasattr(served.model, "score") and hasattr(served.model, "defaults")):

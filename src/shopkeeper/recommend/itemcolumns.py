@@ -84,7 +84,7 @@ class ItemColumns:
         return found
 
     def schema(self) -> Schema:
-        """The fields of now: the same object until one came, went or changed its type."""
+        """The fields of now: the same object until one came, went or changed its type. From any thread."""
         version = -1 if self._attributes is None else self._attributes.version
         if self._schema is None or self._schema[0] != version:
             types = {} if self._attributes is None else self._attributes.types()

@@ -18,8 +18,7 @@ _LOGGER = logging.getLogger(__name__)
 
 
 class ScenarioBook:
-    """Readable from any thread; `put` and `delete` are for the thread that owns the feature state, whose item fields
-    they check rules against."""
+    """For any thread. Readers see one whole state after another."""
 
     def __init__(
         self,

@@ -9,6 +9,7 @@ from typing import Any
 
 from shopkeeper.core.errors import Invalid
 from shopkeeper.core.ids import check_name
+from shopkeeper.lifecycle.addresses import parse_address
 from shopkeeper.recommend.asking import check_channel
 from shopkeeper.recommend.itemrules import problem_of
 from shopkeeper.recommend.objectives import OBJECTIVES, RELEVANCE
@@ -108,7 +109,11 @@ def _check_rule(field: str, text: str, schema: Schema) -> None:
 def _check_ranker(ranker: str | None, rankers: Collection[str]) -> None:
     if ranker is None:
         return
-    if ranker.replace("@", "/", 1).partition("/")[0] not in rankers:
+    try:
+        model, _ = parse_address(ranker)
+    except Invalid:
+        model = ""
+    if model not in rankers:
         told = f"no ranker {ranker[:80]!r}; there are: {', '.join(sorted(rankers))}, or null for none"
         raise _wrong("ranker", told, code="unknown_ranker")
 

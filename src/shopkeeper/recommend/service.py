@@ -23,7 +23,7 @@ from shopkeeper.lifecycle.addresses import parse_address
 from shopkeeper.recommend import feedback as feedbacks
 from shopkeeper.recommend.admission import Admission
 from shopkeeper.recommend.asking import Told, check_channel
-from shopkeeper.recommend.bound import Binder, Models
+from shopkeeper.recommend.bound import Binder
 from shopkeeper.recommend.candidates import Quota
 from shopkeeper.recommend.eligible import Rows, Shelf
 from shopkeeper.recommend.made import Made
@@ -32,6 +32,7 @@ from shopkeeper.recommend.scenariobook import ScenarioBook
 from shopkeeper.recommend.scenarios import Scenario
 from shopkeeper.recommend.scoring import Scoring
 from shopkeeper.recommend.shaping import Shaping
+from shopkeeper.recommend.standing import Models, Standing
 from shopkeeper.telemetry import metrics
 
 MOST = 100
@@ -86,7 +87,8 @@ class RecommendService:
         self._told = told
         self._admission = Admission()
         self._scoring = Scoring(clock)
-        self._binder = Binder(models, catalog.ids)
+        self._standing = Standing(models)
+        self._binder = Binder(models, catalog.ids, self._standing)
         self._pipeline = Pipeline(features, catalog, items, self._binder, self._shaping, space, self._scoring, told)
 
     def supposing(self, features: FeatureState, catalog: Shelf, space: VectorSpace | None) -> RecommendService:
@@ -123,6 +125,8 @@ class RecommendService:
         asked = self._asked(request)
         if request.model is not None:
             await self._loaded(request.model)
+        elif asked.scenario.ranker is not None:
+            await self._standing.ready(asked.scenario.ranker, asked.deadline_ms / 1000)
         patience_s = asked.patience_ms / 1000 - (time.perf_counter() - started)
         await self._admission.turn(patience_s, whose)
         begun = time.perf_counter()
@@ -157,6 +161,8 @@ class RecommendService:
             raise Invalid(f"n is {n}, expected 1 to {MOST}", code="out_of_bounds", field="n")
         about = np.array([row], dtype=np.int32)
         place = self.book.get("product")
+        if not place.anchored:  # somebody made a page of it that is about the user
+            place = replace(place, anchored=True)
         if channel != "fused":
             served = self._models.peek(channel)
             check_channel(channel, [channel] if served is not None and hasattr(served.model, "scores") else [])
