@@ -44,6 +44,8 @@ def fill(live: Running) -> Somebody:
     """Puts somebody into every store. Beside them goes a neighbour, `neighbour`, who has to stay as they are."""
     who = Somebody()
     http, shop = live.http, live.shop
+    for stranger in (who.user_id, who.anonymous_id):  # before anybody knows them
+        done(http.post(f"{V1}/personalization/recommend", json={"user_id": stranger, "scenario": "home"}))
     events = [
         {
             "event_id": f"order-{who.user_id}-{n}", "event_type": "order", "user_id": who.user_id,
@@ -77,6 +79,11 @@ def fill(live: Running) -> Somebody:
     done(http.post(f"{V1}/identities/merge", json=merged))
     shop.db.writer.run(lambda connection: _rows(connection, live, who))
     _files(live, who)
+    done(http.post(f"{V1}/personalization/recommend", json={"user_id": who.other_id, "scenario": "home"}))
+    until = time.monotonic() + 30
+    while shop.slatelog.waiting:
+        assert time.monotonic() < until
+        time.sleep(0.01)
     return who
 
 

@@ -7,6 +7,9 @@ from typing import Any
 import pytest
 from api_server import Running, serving
 from erase_person import V1, Somebody, done, erase, fill, traces
+from sqlalchemy import func, select
+
+from shopkeeper.stores import schema
 
 MODES = ("erase", "anonymise")
 
@@ -30,6 +33,9 @@ def test_nothing_of_a_person_is_left_in_any_file_or_table(own: Running, mode: st
     who = fill(own)
     before = {place.split(":")[0] for place in traces(own, who)}
     assert {"users", "events", "preferences", "identities", "deliveries", "jobs", "job_events", "withheld"} <= before
+    assert "slates" in before
+    slates = _slates(own)
+    assert slates >= 3
     assert {"audit", "imports", "log.txt", "left.bin", "server.log", "source.csv", "source.parquet"} <= before | {
         "imports"
     }
@@ -42,7 +48,13 @@ def test_nothing_of_a_person_is_left_in_any_file_or_table(own: Running, mode: st
     assert own.shop.log.last_seq == last
     assert len(own.shop.log.read()) == last
     assert (sales(own, "item-1") == sold) is (mode == "anonymise")
+    assert _slates(own) == slates - 3
     neighbour_stays(own)
+
+
+def _slates(live: Running) -> int:
+    with live.shop.db.read() as connection:
+        return connection.scalar(select(func.count()).select_from(schema.slates)) or 0
 
 
 def neighbour_stays(live: Running) -> None:
@@ -93,6 +105,20 @@ def test_nothing_of_a_person_is_left_in_memory(own: Running, mode: str) -> None:
     assert "neighbour" in [one["user_id"] for one in members]
     assert not [one for one in members if one["user_id"].startswith(("erased", "person", "formerly"))]
     assert traces(own, who) == []
+
+
+def test_what_one_part_cannot_forget_the_others_do(own: Running, caplog: pytest.LogCaptureFixture) -> None:
+    who, shop = fill(own), own.shop
+
+    def fails(_row: int) -> None:
+        raise RuntimeError("cannot forget")
+
+    shop.erasure._listeners = (fails, *shop.erasure._listeners)
+    row = shop.vocab.users.row(who.user_id)
+    assert row in shop.shaped.shown._of
+    erase(own, who.user_id, "erase")
+    assert row not in shop.shaped.shown._of
+    assert "a listener to erased users failed" in caplog.messages
 
 
 def test_a_stream_of_events_goes_on_beyond_erased_ones(own: Running) -> None:

@@ -19,6 +19,8 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 from websockets.uri import parse_uri
 
+from shopkeeper.api.access import Access
+from shopkeeper.api.livesocket import LiveSockets
 from shopkeeper.api.sockets import SocketProtocol
 from shopkeeper.core.ids import ulid
 from shopkeeper.telemetry.metrics import REGISTRY
@@ -214,6 +216,37 @@ def test_more_than_the_server_takes_are_told_to_come_back(own: Running) -> None:
             assert code_of(socket) == 1013
     with talking(own) as say:
         assert say({"type": "ping"})["type"] == "pong"
+
+
+def test_after_its_end_a_socket_is_told_nothing_though_a_message_has_just_come(live: Running) -> None:
+    """The message is there and not taken up yet, when the server begins to close."""
+
+    async def talk() -> list[str]:
+        closing, came, sent = asyncio.Event(), asyncio.Queue[dict[str, Any]](), []
+
+        async def send(message: Any) -> None:
+            sent.append(message["type"])
+
+        def say(message: Any) -> None:
+            came.put_nowait({"type": "websocket.receive", "text": json.dumps(message)})
+
+        sockets = LiveSockets(live.shop, Access(None), closing, most=1)
+        scope = {"type": "websocket", "caller": Access(None).caller(None, None), "request_id": "r"}
+        talking = asyncio.create_task(sockets(scope, came.get, send))
+        came.put_nowait({"type": "websocket.connect"})
+        say({"user_id": "user-1"})
+        while len(sent) < 2:
+            await asyncio.sleep(0)
+        closing.set()
+        await asyncio.sleep(0)  # the watch has been woken, and comes before the answer
+        say({"type": "ping"})
+        while "websocket.close" not in sent:
+            await asyncio.sleep(0)
+        came.put_nowait({"type": "websocket.disconnect"})
+        await asyncio.wait_for(talking, 30)
+        return sent
+
+    assert asyncio.run(talk()) == ["websocket.accept", "websocket.send", "websocket.close"]
 
 
 def test_at_the_end_sockets_are_closed_with_a_word(tmp_path: Path) -> None:

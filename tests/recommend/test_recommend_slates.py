@@ -151,6 +151,41 @@ def test_one_that_is_asked_often_is_computed_anew_before_its_end() -> None:
     run(test)
 
 
+def test_errors_are_those_of_who_asked() -> None:
+    async def test() -> None:
+        slates = Slates()
+        for _ in range(3):
+            await slates.post(BODY)
+        slates.error = Overloaded("too many")
+        slates.at += 275
+        await slates.post(BODY)  # kept still; that it cannot be computed anew is nobody's error
+        await turns()
+        assert slates.made == 2
+        assert slates.front.speed().error_rate == 0
+        slates.error = RuntimeError("broken inside")
+        slates.at += 30
+        failed = await asyncio.gather(*(slates.post(BODY) for _ in range(3)), return_exceptions=True)
+        assert {type(one) for one in failed} == {RuntimeError}
+        assert slates.front.speed().error_rate == pytest.approx(3 / 7, abs=1e-3)
+
+    run(test)
+
+
+def test_a_renewal_that_breaks_is_told_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    async def test() -> None:
+        slates = Slates()
+        for _ in range(3):
+            await slates.post(BODY)
+        slates.error = RuntimeError("broken inside")
+        slates.at += 275
+        assert (await slates.post(BODY))["cache_hit"]
+        await turns()
+        assert slates.front._behind == set()
+
+    run(test)
+    assert [record.message for record in caplog.records] == ["a kept slate could not be computed anew"]
+
+
 # -- equal requests at the same time
 
 

@@ -11,6 +11,7 @@ from slate_world import Slates, run, shown, slate
 
 from shopkeeper.core.changes import Change, Changes
 from shopkeeper.core.clock import SECOND
+from shopkeeper.core.records import RecRequest
 from shopkeeper.recommend.slates.shared import SharedSlates
 from shopkeeper.stores.redis import Shared
 
@@ -191,6 +192,27 @@ def test_what_is_not_a_slate_is_a_miss(server: RedisServer) -> None:
         one.redis.put_field(key, fields[9:25], b"\xc1 of another release", 60)
         await one.settled()
         assert not (await other.slates.ask())["cache_hit"]
+        await close(one, other)
+
+    run(test)
+
+
+def test_what_was_computed_ahead_is_shared_once_somebody_was_given_it(server: RedisServer) -> None:
+    """Before that no log knows it, and what is said about an answer finds it there."""
+
+    async def test() -> None:
+        one, other = await two(server, "ahead")
+        request = RecRequest(user_id="U1", scenario="home")
+        assert await one.slates.front.ahead(request)
+        await one.settled()
+        assert not (await other.slates.ask("U1"))["cache_hit"]
+        other.redis.drop([other.redis.key("slates", "row:1")])
+        other.slates.front.local.clear()
+        await other.settled()
+        given = await one.slates.ask("U1")
+        await one.settled()
+        assert [made.slate_id for made in one.slates.log.noted] == [slate(given)]
+        assert slate(await other.slates.ask("U1")) == slate(given)
         await close(one, other)
 
     run(test)

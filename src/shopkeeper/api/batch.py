@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterator
 from typing import Annotated, Any
 
@@ -20,6 +21,7 @@ from shopkeeper.core.errors import ShopkeeperError
 from shopkeeper.core.ids import check_id
 from shopkeeper.core.records import RecFilters, RecRequest, RecResponse
 
+_LOGGER = logging.getLogger(__name__)
 doors = Doors("Personalisation")
 MOST = 100
 _AT_ONCE = 4
@@ -86,6 +88,9 @@ async def _work(shop: Shop, left: Iterator[tuple[int, msgspec.Raw]], found: list
             found[place] = await shop.slates.answer(asked, whose=id(found))
         except ShopkeeperError as error:
             found[place] = errors.answer(error, _PATH, request_id).body
+        except Exception:  # the last net of one, so that the others are answered; the log has the trace
+            _LOGGER.exception("a request of a batch failed", extra={"request_id": request_id})
+            found[place] = errors.unexpected(_PATH, request_id).body
 
 
 @doors.add(

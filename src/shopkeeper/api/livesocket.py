@@ -213,13 +213,14 @@ _ASKED = tuple(name for name in Ask.__struct_fields__ if name != "request_id")
 
 
 class _Socket:
-    """One client. `busy` while a message of its is answered; `ending`: that answer is the last."""
+    """One client. `busy` while a message of its is answered; `ending`: that answer is the last. After `close` nothing
+    is sent any more: it may come while the next message is just being taken up."""
 
-    __slots__ = ("_receive", "_send", "busy", "ending", "scope", "user_id")
+    __slots__ = ("_closed", "_receive", "_send", "busy", "ending", "scope", "user_id")
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.scope, self._receive, self._send = scope, receive, send
-        self.busy = self.ending = False
+        self.busy = self.ending = self._closed = False
         self.user_id = ""
 
     async def next(self) -> bytes | None:
@@ -231,10 +232,13 @@ class _Socket:
         return message.get("bytes") or b"" if text is None else text.encode()
 
     async def send(self, body: bytes) -> None:
-        await self._send({"type": "websocket.send", "text": body.decode()})
+        if not self._closed:
+            await self._send({"type": "websocket.send", "text": body.decode()})
 
     async def close(self, code: int) -> None:
-        await self._send({"type": "websocket.close", "code": code})
+        if not self._closed:
+            self._closed = True
+            await self._send({"type": "websocket.close", "code": code})
 
     async def refuse(self, error: ShopkeeperError) -> None:
         await self.send(_problem(error, None))

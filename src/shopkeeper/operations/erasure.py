@@ -6,6 +6,7 @@ when the job goes on at the next start.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import CancelledError, Future
 from typing import Any, TypeAlias
@@ -34,6 +35,7 @@ from shopkeeper.stores.sweep import sweep
 from shopkeeper.stores.vocabulary import Vocabularies
 
 Listener: TypeAlias = Callable[[int], None]
+_LOGGER = logging.getLogger(__name__)
 _UNSWEPT = "erase.unswept"
 
 
@@ -141,7 +143,10 @@ class Erasure:
             self._features.forget(row)
         for row in person.rows:
             for listener in self._listeners:
-                listener(row)
+                try:
+                    listener(row)
+                except Exception:  # an edge: what one cannot forget the others must all the same
+                    _LOGGER.exception("a listener to erased users failed")
 
     def _sweep(self) -> None:
         self._db.writer.run(drop_stragglers)

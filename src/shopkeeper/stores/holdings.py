@@ -18,7 +18,8 @@ PIECE = 2_000
 @dataclass(frozen=True)
 class Holding:
     """`column` is the row of the person that a line is about; `hidden` columns are numbers of this database only.
-    `named`: where an id stands instead, of one who had no row when the line was written."""
+    `named`: where an id stands instead, of one who had no row when the line was written: a user's, or a visitor's who
+    was asked for as one."""
 
     name: str
     table: Table
@@ -30,7 +31,7 @@ class Holding:
     def about(self, person: Person) -> ColumnElement[bool]:
         """Which lines are about a person."""
         mine = self.column.in_(person.rows)
-        return mine if self.named is None else or_(mine, self.named.in_(person.user_ids))
+        return mine if self.named is None else or_(mine, self.named.in_(person.ids))
 
 
 HOLDINGS = (

@@ -35,10 +35,11 @@ class _Lasting(msgspec.Struct):
 
 
 class Entry:
-    """`until` and `renew_at` on the clock of the loop (seconds). `made` until somebody was given it, then None."""
+    """`until` and `renew_at` on the clock of the loop (seconds). `made` until somebody was given it, then None.
+    `began`: when what it is made of was looked at here, us of the wall's clock."""
 
     __slots__ = (
-        "bodies", "key", "made", "met", "models", "renew_at", "request", "rows", "said", "scenario", "served", "size",
+        "began", "bodies", "key", "made", "met", "renew_at", "request", "rows", "said", "scenario", "served", "size",
         "slate_id", "start", "tail", "until",
     )  # fmt: skip
 
@@ -63,6 +64,7 @@ class Entry:
         self.met = 0  # answers that it gave here
         self.said = 0  # of which the log was told
         self.made: Made | None = None
+        self.began: int | None = None
         self.bodies: list[bytes] = []
         # The context stands in the key and, as Python objects, in the request: about eight times as large there.
         self.size = len(tail) + 9 * len(key[1]) + _OVERHEAD + _PER_ITEM * len(rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Protocol
@@ -19,6 +20,7 @@ from shopkeeper.recommend.slates.shared import SharedSlates
 from shopkeeper.recommend.slates.window import Speed, Window
 from shopkeeper.telemetry import metrics
 
+_LOGGER = logging.getLogger(__name__)
 _RENEW = 0.1  # of its time before the end a slate that is asked often is computed anew
 _WORTH_SHARING_S = 2.0  # what was degraded for a moment stays here
 _MANY = 50_000  # users that changed at once: dropping them one by one would hold up the loop
@@ -126,6 +128,14 @@ class Front:
 
         Raises what `make` raises; for all who waited for the same.
         """
+        try:
+            return await self._answer(request, body, whose)
+        except Exception as error:
+            if not isinstance(error, ShopkeeperError) or isinstance(error, Unavailable | Overloaded):
+                self.window.fail(self._now())
+            raise
+
+    async def _answer(self, request: RecRequest, body: bytes | None, whose: Hashable) -> bytes:
         began = self._now()
         if not kept(request):
             return await self._apart(request, began, whose)
@@ -170,16 +180,18 @@ class Front:
         return self._stamp
 
     def _first(self, entry: Entry) -> None:
-        """What was computed ahead is given to somebody for the first time."""
+        """What was computed ahead is given to somebody for the first time. Others may have it from now on, as the log
+        knows it."""
         made, entry.made = entry.made, None
         if made is not None:
             self._log.note(made)
             entry.said += 1  # the note says that it answers once
             self.used_ahead += 1
+            self._share(entry)
 
     async def _apart(self, request: RecRequest, began: float, whose: Hashable) -> bytes:
         self._bypassed += 1
-        made = await self._computed_by(request, whose)
+        made = await self._make(request, whose=whose)
         self._log.note(made)
         self.window.add((self._now() - began) * 1000)
         return first_answer(made, tail_of(made))
@@ -218,7 +230,14 @@ class Front:
         return first_answer(made, entry.tail)
 
     async def _computed_once(
-        self, request: RecRequest, key: Key, flight: _Flight, whose: Hashable, *, anew: bool = False
+        self,
+        request: RecRequest,
+        key: Key,
+        flight: _Flight,
+        whose: Hashable,
+        *,
+        anew: bool = False,
+        ahead: bool = False,
     ) -> tuple[Made | None, Entry]:
         """(None, what another process had computed) or (what was computed, its entry). It is kept when it may be."""
         began = self._clock.wall()
@@ -227,26 +246,19 @@ class Front:
             if entry is not None and not flight.stale and flight.items.isdisjoint(entry.rows):
                 self.local.put(entry)
                 return None, entry
-        made = await self._computed_by(request, whose)
+        made = await self._make(request, whose=whose)
         entry = self._entry(made, request, key)
-        ttl = entry.until - self._now()
-        if ttl > 0 and not flight.stale and flight.items.isdisjoint(entry.rows):
+        if entry.until > self._now() and not flight.stale and flight.items.isdisjoint(entry.rows):
+            entry.began = began
             self.local.put(entry)
-            if self.shared is not None and ttl > _WORTH_SHARING_S:
-                self.shared.put(entry, began, ttl)
+            if not ahead:
+                self._share(entry)
         return made, entry
 
-    async def _computed_by(self, request: RecRequest, whose: Hashable) -> Made:
-        try:
-            made = await self._make(request, whose=whose)
-        except ShopkeeperError as error:
-            if isinstance(error, Unavailable | Overloaded):
-                self.window.fail(self._now())
-            raise
-        except Exception:
-            self.window.fail(self._now())
-            raise
-        return made
+    def _share(self, entry: Entry) -> None:
+        ttl = entry.until - self._now()
+        if self.shared is not None and entry.began is not None and ttl > _WORTH_SHARING_S:
+            self.shared.put(entry, entry.began, ttl)
 
     def _entry(self, made: Made, request: RecRequest, key: Key) -> Entry:
         now, ttl = self._now(), made.ttl_s
@@ -302,7 +314,7 @@ class Front:
         at = (key, request.deadline_ms)
         flight = self._begin(at, request)
         try:
-            made, entry = await self._computed_once(request, key, flight, "ahead", anew=anew)
+            made, entry = await self._computed_once(request, key, flight, "ahead", anew=anew, ahead=True)
         except BaseException as error:
             self._land(at, flight, error)
             if isinstance(error, ShopkeeperError):
@@ -321,8 +333,10 @@ class Front:
             return
 
         async def renew() -> None:
-            if await self._ahead(entry.request, entry.key, anew=True):
-                self._renewed += 1
+            try:
+                self._renewed += await self._ahead(entry.request, entry.key, anew=True)
+            except Exception:  # an edge: nobody waits for it, and whoever asks next is told
+                _LOGGER.exception("a kept slate could not be computed anew")
 
         task = asyncio.get_running_loop().create_task(renew(), name="slate ahead")
         self._behind.add(task)
