@@ -121,6 +121,19 @@ async def test_a_ranker_that_hangs_costs_its_deadline_and_no_one_else_waits() ->
         ranker.let_go.set()
 
 
+class Slow(PriceRanker):
+    def score(self, rows: np.ndarray) -> np.ndarray:
+        threading.Event().wait(0.05)
+        return super().score(rows)
+
+
+@on_a_loop
+async def test_the_wait_for_a_ranker_is_told_as_its_stage() -> None:
+    world = world_with(Slow())
+    for made in (await world.service.make(wish()), world.service.recommend(wish())):
+        assert made.stages["rank"] > 40
+
+
 @on_a_loop
 async def test_a_ranker_that_fails_often_is_left_alone_and_tried_again() -> None:
     world = world_with(ranker := BrokenRanker())

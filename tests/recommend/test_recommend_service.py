@@ -138,6 +138,18 @@ def test_similar_of_an_unknown_item_is_not_found(world: World) -> None:
         world.service.similar("gone", 3)
 
 
+def test_where_the_user_is_narrows_nothing_but_a_page(world: World) -> None:
+    plain = ask(world, scenario="home")
+    assert ids(ask(world, scenario="home", context={"item_id": "I9"})) == ids(plain)
+    assert len(ids(plain)) > 1
+
+
+def test_as_many_candidates_as_are_asked_for(world: World) -> None:
+    book = world.service.book
+    book._present = {**book._present, "home": replace(BUILT_IN["home"], candidates=3, ranker=None)}
+    assert len(ids(ask(world, scenario="home", n_recommendations=12))) == 12
+
+
 def test_similar_is_about_the_item_whatever_became_of_the_scenario(world: World) -> None:
     before = [item.item_id for item in world.service.similar("I9", 4).items]
     book = world.service.book

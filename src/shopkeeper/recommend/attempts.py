@@ -14,7 +14,8 @@ log = logging.getLogger(__name__)
 
 
 class Run:
-    """The clock and the record of one request. `with run.stage(name)` times a stage, whose own deadline then counts."""
+    """The clock and the record of one request. `with run.stage(name)` times a stage, whose own deadline then counts;
+    what a stage takes in several parts is added up."""
 
     def __init__(self, deadline_ms: float, stages_ms: Mapping[str, float], since: float | None = None) -> None:
         """`since` (time.perf_counter): when the request came, None: now. `stages_ms`: what some stages may take."""
@@ -38,7 +39,8 @@ class Run:
         """A stage begins."""
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.stages[self._stage] = round((time.perf_counter() - self._begun) * 1000, 3)
+        taken = (time.perf_counter() - self._begun) * 1000
+        self.stages[self._stage] = round(self.stages.get(self._stage, 0.0) + taken, 3)
 
     def late(self) -> bool:
         """Is the time of this stage over?"""

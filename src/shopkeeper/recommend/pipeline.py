@@ -117,7 +117,8 @@ class Pipeline:
         """The whole way at once; a slow ranker is waited for. Raises as `draft`."""
         draft = self.draft(wish, since)
         if draft.waits:
-            self._rank(draft, lambda desk, rows: desk.waited_for(rows, draft.run.left_s()))
+            with draft.run.stage("rank"):
+                self._rank(draft, lambda desk, rows: desk.waited_for(rows, draft.run.left_s()))
         return self.finish(draft)
 
     def draft(self, wish: Wish, since: float | None = None) -> Draft:
@@ -232,7 +233,7 @@ class Pipeline:
                     orders[name] = order
         if QUERY in scores:
             mask = narrowed(mask, scores[QUERY])
-        found = fuse(scores, wish.scenario.recall, mask, wish.scenario.candidates, orders)
+        found = fuse(scores, wish.scenario.recall, mask, _most(wish), orders)
         if len(found) < wish.n and not _only_again(wish):
             return self._filled(wish, history, mask, scores)
         return found
@@ -245,7 +246,7 @@ class Pipeline:
         # The least score that still counts: items that nobody bought lately come last, in order of their row.
         scores = {**scores, "trending": trending + np.float32(1e-6)}
         quotas = tuple(q for q in wish.scenario.recall if q.channel != "trending")
-        return fuse(scores, (*quotas, Quota("trending", max(wish.n, 60), 0.05)), mask, wish.scenario.candidates)
+        return fuse(scores, (*quotas, Quota("trending", max(wish.n, 60), 0.05)), mask, _most(wish))
 
     def _reranked(self, wish: Wish, candidates: Candidates, strength: NDArray[np.float32], run: Run) -> Ranked:
         if not run.late():
@@ -299,6 +300,11 @@ class Pipeline:
 
 def _anchored(wish: Wish) -> bool:
     return wish.scenario.anchored and len(wish.about) > 0
+
+
+def _most(wish: Wish) -> int:
+    """Candidates: as many as the scenario wants, and no fewer than are asked for."""
+    return max(wish.scenario.candidates, wish.n)
 
 
 def _only_again(wish: Wish) -> bool:

@@ -192,7 +192,7 @@ class RecommendService:
                 field="n_recommendations",
             )
         deadline = request.deadline_ms or place.deadlines.get("total", self._deadline_ms)
-        return _Asked(request, place, self._about(request.context), deadline)
+        return _Asked(request, place, self._about(request.context, page=place.anchored), deadline)
 
     def _wish(self, asked: _Asked) -> Wish:
         request = asked.request
@@ -245,8 +245,9 @@ class RecommendService:
         row = self._users.row(user_id)
         return row if row is not None and self._allows(row) else -1
 
-    def _about(self, context: Mapping[str, Any]) -> NDArray[np.int32]:
-        """Rows of `context.item_id` and `context.item_ids`; ids that the shop does not know are passed over."""
+    def _about(self, context: Mapping[str, Any], *, page: bool) -> NDArray[np.int32]:
+        """Rows of `context.item_ids`, and of `context.item_id` where the slate is about a `page`: else that only says
+        where the user is. Ids that the shop does not know are passed over. Raises Invalid."""
         given = context.get("item_ids", [])
         if not isinstance(given, list) or len(given) > _MOST_ABOUT:
             raise Invalid(
@@ -257,7 +258,7 @@ class RecommendService:
         one = context.get("item_id")
         if not isinstance(one, str | None):
             raise Invalid("context.item_id must be the text of an item id", code="bad_context", field="context")
-        ids = [one, *given] if one is not None else given
+        ids = [one, *given] if one is not None and page else given
         rows = [self._items.row(id) for id in ids if isinstance(id, str)]
         return np.array(list(dict.fromkeys(row for row in rows if row is not None)), dtype=np.int32)
 
