@@ -93,3 +93,9 @@ def test_an_artifact_that_does_not_fit_is_refused(tmp_path: Path, damage: str) -
     Factors(model.item_ids, vectors.astype(np.float32), 0.1, 0.1, 1.0).save(tmp_path)
     with pytest.raises(Invalid, match="do not fit"):
         Factors.load(tmp_path)
+
+
+def test_what_cannot_be_solved_is_told_and_no_model_comes_of_it() -> None:
+    params = Als.Params(dimensions=64, l2=1e-30, alpha=1e-9, half_life_days=None)  # 24 items cannot tell 64 numbers
+    with pytest.raises(Invalid, match="l2 is too small"):
+        Als(params, 3).fit(small_data(), silent)

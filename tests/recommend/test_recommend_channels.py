@@ -249,6 +249,29 @@ def test_any_recall_model_is_a_channel_by_its_name() -> None:
     np.testing.assert_array_equal(asked.channel.scores(history, NOW, N), ease.channel.scores(history, NOW, N))
 
 
+def test_a_model_is_bound_again_only_while_the_shop_lacks_some_of_its_items() -> None:
+    shop = list(World().shelf.ids)
+    last = shop.pop()
+    models = recall_models()
+    binder = Binder(Hand(models), shop)
+
+    def bound(name: str) -> object:
+        found = binder.channel(name)
+        assert found is not None
+        return found[0]
+
+    whole, lacking = bound("ease"), bound("popularity")
+    assert last not in models["ease"].item_ids
+    assert last in models["popularity"].item_ids
+    shop.append("another")
+    assert bound("ease") is whole
+    assert bound("popularity") is not lacking
+    shop.append(last)
+    known = bound("popularity")
+    shop.append("one more")
+    assert bound("popularity") is known
+
+
 def test_the_item_vectors_of_a_model_are_a_space() -> None:
     ids = small_orders().item_ids[:24]
     vectors = np.zeros((24, 3), dtype=np.float32)

@@ -54,8 +54,8 @@ class Binder:
         self._models = models
         self._standing = Standing(models) if standing is None else standing
         self._item_ids = item_ids
-        self._channels: dict[str, tuple[Served, int, Recalled]] = {}
-        self._vectors: dict[str, tuple[Served, int, tuple[NDArray[np.int32], NDArray[np.float32]]]] = {}
+        self._channels: dict[str, tuple[Served, int | None, Recalled]] = {}
+        self._vectors: dict[str, tuple[Served, int | None, tuple[NDArray[np.int32], NDArray[np.float32]]]] = {}
         self._rankers: dict[str, tuple[Served, BoundRanker]] = {}
 
     def over(self, item_ids: Sequence[str]) -> Binder:
@@ -71,9 +71,9 @@ class Binder:
             return None
         size = len(self._item_ids)
         kept = self._channels.get(name)
-        if kept is None or kept[0] is not served or kept[1] != size:
+        if kept is None or kept[0] is not served or kept[1] not in (None, size):
             rows = rows_in(served.model.item_ids, self._item_ids)
-            kept = self._channels[name] = (served, size, Recalled(served.model, rows))
+            kept = self._channels[name] = (served, _until(rows, size), Recalled(served.model, rows))
         return kept[2], served.version
 
     def vectors(self, name: str) -> tuple[tuple[NDArray[np.int32], NDArray[np.float32]], Version] | None:
@@ -83,12 +83,12 @@ class Binder:
             return None
         size = len(self._item_ids)
         kept = self._vectors.get(name)
-        if kept is None or kept[0] is not served or kept[1] != size:
+        if kept is None or kept[0] is not served or kept[1] not in (None, size):
             rows = rows_in(served.model.item_ids, self._item_ids)
             known = rows >= 0
             found = np.asarray(served.model.item_vectors, dtype=np.float32)[known]
             found = found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-9)
-            kept = self._vectors[name] = (served, size, (rows[known], found.astype(np.float32)))
+            kept = self._vectors[name] = (served, _until(rows, size), (rows[known], found.astype(np.float32)))
         return kept[2], served.version
 
     def ranker(self, name: str, *, explicit: bool = False) -> tuple[BoundRanker, Version] | None:
@@ -107,6 +107,11 @@ class Binder:
             while len(self._rankers) > _KEPT:
                 del self._rankers[next(iter(self._rankers))]
         return kept[1], served.version
+
+
+def _until(rows: NDArray[np.int32], size: int) -> int | None:
+    """How many items the shop has as long as these rows are right; None: for good, as the shop has them all."""
+    return size if bool((rows < 0).any()) else None
 
 
 _KEPT = 8

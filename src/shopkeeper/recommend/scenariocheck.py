@@ -141,6 +141,7 @@ def _check_explore(explore: Mapping[str, Any]) -> None:
     slots = explore.get("slots", [])
     if not isinstance(slots, list | tuple) or not all(type(slot) is int and 0 <= slot < 100 for slot in slots):
         raise _wrong("explore.slots", "must be a list of places, 0 (the first) to 99")
+    _few("explore.slots", slots, 100)
 
 
 def _few(field: str, given: Sequence[Any], most: int) -> None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from shopkeeper.core.protocols import Params as BaseParams
 from shopkeeper.core.protocols import Report
-from shopkeeper.recommend.recall.factors import Factors
+from shopkeeper.recommend.recall.factors import Factors, solved
 from shopkeeper.recommend.recall.training import RecallData
 
 
@@ -53,6 +53,7 @@ class Als:
         self.seed = seed
 
     def fit(self, data: RecallData, report: Report) -> Factors:
+        """Raises Invalid when l2 is too small."""
         params = self.params
         report(0, params.sweeps + 1, message="reading purchases")
         kept = data.most_bought(params.max_items, params.half_life_days)
@@ -95,8 +96,6 @@ class _Side:
 
     def solve(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         """The best vectors of this side given the other's; zeros for a row that nothing was taken with."""
-        from scipy.linalg import lapack
-
         gram = self._alpha * (vectors.T @ vectors)
         result = np.zeros((len(self._start) - 1, vectors.shape[1]), dtype=np.float32)
         diagonal = np.diag_indices(len(gram))
@@ -106,5 +105,5 @@ class _Side:
             near, weight = vectors[self._other[a:b]], self._weight[a:b, None]
             left = gram + near.T @ (near * weight)
             left[diagonal] += self._l2[row]
-            result[row] = lapack.sposv(left, (near * weight).sum(axis=0))[1]
+            result[row] = solved(left, (near * weight).sum(axis=0))
         return result

@@ -41,13 +41,9 @@ class Factors:
         return found
 
     def user_vector(self, items: NDArray[np.int32], weights: NDArray[np.float32]) -> NDArray[np.float32]:
-        """float32 (d,) of whoever took `items` (m,), m > 0, with `weights` (m,)."""
-        from scipy.linalg import lapack
-
+        """float32 (d,) of whoever took `items` (m,), m > 0, with `weights` (m,). Raises Invalid as `solved`."""
         taken = self.vectors[items]
-        # sposv: the left side is positive definite, so half of the work is enough.
-        found: NDArray[np.float32] = lapack.sposv(self._left(taken, weights), weights @ taken, overwrite_a=True)[1]
-        return found
+        return solved(self._left(taken, weights), weights @ taken)
 
     def because(
         self, items: NDArray[np.int32], weights: NDArray[np.float32], wanted: NDArray[np.int32]
@@ -95,3 +91,17 @@ class Factors:
         held_back = self.l2 * (float(weights.sum()) + self.alpha * len(self.vectors)) ** self.frequency
         left.flat[:: len(left) + 1] += np.float32(held_back)
         return left
+
+
+def solved(left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np.float32]:
+    """x (d,) of left x = right; `left` (d, d) is symmetric and positive definite, and is overwritten.
+
+    Raises Invalid where it is not so, as what holds vectors back is less than float32 can tell.
+    """
+    from scipy.linalg import lapack
+
+    found: NDArray[np.float32]
+    _, found, wrong = lapack.sposv(left, right, overwrite_a=True)
+    if wrong or not np.isfinite(found).all():
+        raise Invalid("l2 is too small to tell the vectors of these purchases apart; raise it", code="bad_param")
+    return found
