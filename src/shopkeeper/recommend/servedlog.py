@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import zlib
-from contextlib import suppress
 from functools import partial
 
 import numpy as np
 
 from shopkeeper.core.errors import Overloaded, Unavailable
+from shopkeeper.recommend.behind import WrittenBehind
 from shopkeeper.recommend.made import Made
 from shopkeeper.stores import served_vectors
 from shopkeeper.stores.served_vectors import ServedVectors
@@ -22,24 +22,23 @@ from shopkeeper.stores.sql import Database
 from shopkeeper.telemetry import metrics
 
 _LOGGER = logging.getLogger(__name__)
-_GATHER_S = 0.5
 _BATCH = 200
-_LONGEST_PAUSE_S = 10.0
 
 
-class ServedLog:
+class ServedLog(WrittenBehind):
     """`note` on the loop. `share` of the slates is logged, by their ids: whether one is, never changes. `waiting` is
     how many may wait to be written."""
 
+    name = "served vectors"
+    gather_s = 0.5
+
     def __init__(self, db: Database, *, share: float = 0.05, waiting: int = 2_000) -> None:
+        super().__init__()
         self._db = db
         self._below = int(share * 2**32)
         self._bound = waiting
         self._pending: list[ServedVectors] = []
         self._writing: list[ServedVectors] = []
-        self._noted = asyncio.Event()
-        self._ending = asyncio.Event()
-        self._running: asyncio.Task[None] | None = None
 
     @property
     def waiting(self) -> int:
@@ -73,33 +72,10 @@ class ServedLog:
         self._pending = [one for one in self._pending if one.user_row != row]
         self._writing = [one for one in self._writing if one.user_row != row]
 
-    def start(self) -> None:
-        """Begins to write what waits. On the loop."""
-        self._ending.clear()
-        self._running = asyncio.create_task(self._run(), name="served vectors")
-
-    async def stop(self) -> None:
-        """Writes what waits, once; the database is open still."""
-        running, self._running = self._running, None
-        if running is not None:
-            self._ending.set()
-            self._noted.set()
-            await running
-        await self._try()
-
-    async def _run(self) -> None:
-        pause_s = _GATHER_S
-        while not self._ending.is_set():
-            if not self.waiting:
-                await self._noted.wait()
-            self._noted.clear()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(pause_s):
-                    await self._ending.wait()
-            pause_s = _GATHER_S if await self._try() else min(2 * pause_s, _LONGEST_PAUSE_S)
+    def _anything(self) -> bool:
+        return self.waiting > 0
 
     async def _try(self) -> bool:
-        """Whether SQL took what waited."""
         try:
             while self.waiting:
                 if not self._writing:

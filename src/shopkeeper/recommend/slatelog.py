@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -17,6 +16,7 @@ from sqlalchemy import Connection
 from shopkeeper.core.clock import Clock, moment
 from shopkeeper.core.errors import NotFound, Overloaded, Unavailable
 from shopkeeper.core.records import RecItem, Record
+from shopkeeper.recommend.behind import WrittenBehind
 from shopkeeper.recommend.made import Made, slate_of
 from shopkeeper.stores import slates
 from shopkeeper.stores.slates import SlateRow
@@ -25,11 +25,9 @@ from shopkeeper.stores.vocabulary import UserVocabulary
 from shopkeeper.telemetry import metrics
 
 _LOGGER = logging.getLogger(__name__)
-_GATHER_S = 0.2
 _BATCH = 500
 _PIECE = 2_000
 _LOOK_S = 600.0
-_LONGEST_PAUSE_S = 10.0
 
 
 class ShownItem(Record, kw_only=True):
@@ -64,9 +62,13 @@ class Shown(Record, kw_only=True):
         )
 
 
-class SlateLog:
+class SlateLog(WrittenBehind):
     """`note`, `served` and `find` on the loop. `keep_s` seconds and the newest `most` slates are kept; `waiting` is how
     many may wait to be written. `also` is told of each slate that was computed."""
+
+    name = "slate log"
+    gather_s = 0.2
+    idle_s = _LOOK_S  # what is old is taken away though nothing new comes
 
     def __init__(
         self,
@@ -79,6 +81,7 @@ class SlateLog:
         waiting: int = 5_000,
         also: Callable[[Made], None] = lambda _: None,
     ) -> None:
+        super().__init__()
         self._db = db
         self._users = users
         self._clock = clock
@@ -89,9 +92,6 @@ class SlateLog:
         self._pending: dict[str, SlateRow] = {}
         self._writing: dict[str, SlateRow] = {}
         self._served: dict[str, int] = {}
-        self._noted = asyncio.Event()
-        self._ending = asyncio.Event()
-        self._running: asyncio.Task[None] | None = None
         self._next_look = 0.0
 
     @property
@@ -138,37 +138,12 @@ class SlateLog:
 
     # -- writing
 
-    def start(self) -> None:
-        """Begins to write what waits, and to take away what is old. On the loop."""
-        self._ending.clear()
-        self._running = asyncio.create_task(self._run(), name="slate log")
-
-    async def stop(self) -> None:
-        """Writes what waits, once; the database is open still."""
-        running, self._running = self._running, None
-        if running is not None:
-            self._ending.set()
-            self._noted.set()
-            await running
-        await self._try()
-
-    async def _run(self) -> None:
-        pause_s = _GATHER_S
-        while not self._ending.is_set():
-            if not self.waiting and not self._served:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(_LOOK_S):
-                        await self._noted.wait()
-            self._noted.clear()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(pause_s):
-                    await self._ending.wait()
-            pause_s = _GATHER_S if await self._try() else min(2 * pause_s, _LONGEST_PAUSE_S)
+    def _anything(self) -> bool:
+        return self.waiting > 0 or bool(self._served)
 
     async def _try(self) -> bool:
-        """Whether SQL took what waited."""
         try:
-            while self.waiting or self._served:
+            while self._anything():
                 await self._write()
             if not self._ending.is_set():  # who closes a shop does not wait for that
                 await self._drop_old()
