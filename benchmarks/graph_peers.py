@@ -1,4 +1,4 @@
-"""LightGCN and ALS beside the graph model: run as programs of their own, which know nothing of Shopkeeper."""
+"""LightGCN, and ALS and BPR of implicit, beside the models of the house: programs that know nothing of Shopkeeper."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,12 +33,23 @@ SETTINGS: dict[str, dict[str, dict[str, float]]] = {
 
 def factors(peer: str, links: Links, end: int, seed: int) -> tuple[NDArray[np.float32], NDArray[np.float32], float]:
     """Vectors of users and items, whose inner product ranks, from the links before `end`, and the seconds it took."""
-    python = implicit_python() if peer == "als" else Path(sys.executable)
     pairs = links.past(end).pairs()
+    sizes = len(links.users), len(links.items)
+    return vectors(peer, (pairs.user, pairs.item), sizes, seed, SETTINGS[peer][links.name])
+
+
+def vectors(
+    peer: str,
+    pairs: tuple[NDArray[Any], NDArray[Any]],
+    sizes: tuple[int, int],
+    seed: int,
+    settings: dict[str, float],
+) -> tuple[NDArray[np.float32], NDArray[np.float32], float]:
+    """The same from `pairs`, (user, item) rows; `sizes`: how many there are of both. `peer`: als, bpr or lightgcn."""
+    python = Path(sys.executable) if peer == "lightgcn" else implicit_python()
     with tempfile.TemporaryDirectory() as folder:
         given, made = Path(folder) / "given.npz", Path(folder) / "made.npz"
-        sizes = {"n_users": len(links.users), "n_items": len(links.items), "seed": seed}
-        np.savez(given, user=pairs.user, item=pairs.item, **sizes, **SETTINGS[peer][links.name])
+        np.savez(given, user=pairs[0], item=pairs[1], n_users=sizes[0], n_items=sizes[1], seed=seed, **settings)
         command = [str(python), str(PEERS / f"{peer}.py"), str(given), str(made)]
         subprocess.run(command, check=True, env=ALONE, stderr=subprocess.DEVNULL)
         with np.load(made) as found:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks import record
+from benchmarks.graph_peers import vectors
 from benchmarks.suggest_lists import Ask, Found, measured, of_fused, of_model, of_vectors, together
-from benchmarks.suggest_peers import vectors
 from benchmarks.suggest_protocols import Task
 from shopkeeper import plugins
 from shopkeeper.core.protocols import silent

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.graph_peers import vectors
 from benchmarks.suggest_channels import ADDED, Answer, Past, Rows, beside, stacked, without
-from benchmarks.suggest_peers import vectors
 from benchmarks.suggest_quality import written
 from benchmarks.suggest_ranker import SEEDS, midnight, spread
 from benchmarks.suggest_recall import WEEKS, raw_home
