@@ -252,7 +252,7 @@ def test_every_scenario_answers_everybody(world: World) -> None:
         for user in ("U0", "nobody"):
             answer = ask(world, user, scenario=name, n_recommendations=3)
             assert len(ids(answer)) == len(set(ids(answer))) <= 3
-    assert [facts["name"] for facts in world.service.scenarios()] == list(BUILT_IN)
+    assert [each.name for each in world.service.book.all()] == list(BUILT_IN)
 
 
 def test_a_new_version_is_used_at_once(world: World) -> None:

@@ -178,10 +178,6 @@ class RecommendService:
         price = _price(self._catalog, row) if row is not None and row < len(self._catalog) else None
         return feedbacks.to_event(given, price)
 
-    def scenarios(self) -> list[dict[str, Any]]:
-        """All scenarios, in the shape of the API."""
-        return [each.facts() for each in self.book.all()]
-
     def _asked(self, request: RecRequest) -> _Asked:
         """Raises Invalid."""
         place = self.book.get(request.scenario)
