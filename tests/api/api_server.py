@@ -19,6 +19,8 @@ from shopkeeper.bootstrap import Shop, open_shop
 from shopkeeper.core.records import Event
 from shopkeeper.settings import Settings
 
+KEY = "a-key-that-nobody-guesses"
+
 
 @dataclass
 class Running:

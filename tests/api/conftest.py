@@ -5,11 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from api_server import Running, serving
+from api_server import KEY, Running, serving
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "operations"))  # small_telecom
-
-KEY = "a-key-that-nobody-guesses"
 
 
 @pytest.fixture(scope="session")

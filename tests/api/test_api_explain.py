@@ -12,8 +12,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from api_server import Running, serving
-from conftest import KEY
+from api_server import KEY, Running, serving
 
 from shopkeeper.cli.main import main
 from shopkeeper.client import ShopkeeperClient

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from api_server import Running, serving
-from conftest import KEY
+from api_server import KEY, Running, serving
 from websockets.client import ClientProtocol
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
