@@ -111,7 +111,7 @@ async def _optimized(shop: Shop) -> list[str]:
     done = []
     if over := shop.slates.sweep():
         done.append(f"dropped {over} kept slates whose time was over")
-    if ahead := await shop.warm_slates():
+    if ahead := await shop.suggesting.queue_asked():
         done.append(f"{ahead} slates that were asked most often are computed while nothing else is to do")
     await asyncio.wrap_future(shop.db.writer.submit(_analyze))
     done.append("brought the statistics up to date by which SQL plans its queries")

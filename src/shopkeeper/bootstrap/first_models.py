@@ -1,10 +1,12 @@
-"""The models that a shop trains by itself, in which order."""
+"""The models that a shop trains by itself, in which order, and what a new one finds among its schedules."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from shopkeeper.core.schedules import Schedule
 
 
 @dataclass(frozen=True)
@@ -55,3 +57,13 @@ FIRST_MODELS = (
         sample=True,
     ),
 )
+
+NIGHTLY = Schedule(
+    name="nightly",
+    cron="0 2 * * *",
+    kind="train",
+    params={"model": "home_ranker", "algorithm": "xgb"},
+    condition={"new_events": 1},
+    enabled=False,
+)
+"""To be enabled: the ranker anew every night that has something new."""

@@ -7,16 +7,18 @@ from contextlib import ExitStack
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from shopkeeper.core.clock import Clock, SystemClock
+from shopkeeper.core.clock import Clock, ReplayClock, SystemClock
 from shopkeeper.core.errors import Conflict, Invalid
 from shopkeeper.core.ids import ulid
 from shopkeeper.core.protocols import Report
 from shopkeeper.lifecycle.pinning import names_in, pins_in
 from shopkeeper.operations.import_rows import Targets
-from shopkeeper.operations.livestream import shop_clock
+from shopkeeper.operations.livestream import LiveStream, shop_clock
 from shopkeeper.operations.opening import is_open, open_retail
 from shopkeeper.operations.regeneration import change_over
+from shopkeeper.operations.streaming import Stream
 from shopkeeper.operations.telecom import open_telecom, telecom_clock
+from shopkeeper.operations.telecomstream import TelecomStream
 from shopkeeper.settings import Settings
 from shopkeeper.stores.catalog import Catalog
 from shopkeeper.stores.events import EventLog
@@ -38,6 +40,7 @@ class Stores:
     """Everything that lives in SQL, on one clock."""
 
     def __init__(self, db: Database, clock: Clock) -> None:
+        self.db = db
         self.vocab = Vocabularies.load(db)
         self.log = EventLog(db, self.vocab, clock)
         self.catalog = Catalog(db, self.vocab)
@@ -103,3 +106,13 @@ def clock_of(meta: Meta, settings: Settings) -> Clock:
     if kind == "telecom":
         return telecom_clock(meta, settings.live_speed)
     return shop_clock(meta, settings.live_speed) if kind == "retail" else SystemClock()
+
+
+def stream_of(settings: Settings, clock: Clock, stores: Stores, meta: Meta) -> Stream | None:
+    """The shop's own source of events, where it has one."""
+    speed = settings.live_speed
+    if speed == 0 or not isinstance(clock, ReplayClock):
+        return None
+    if meta.get("shop.kind") == "telecom":
+        return TelecomStream(stores.db, stores.log, stores.users, meta, clock, pace=speed)
+    return LiveStream(stores.db, stores.log, stores.users, meta, clock, speed=speed)

@@ -9,18 +9,18 @@ from contextlib import ExitStack, suppress
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from shopkeeper.bootstrap.describing import told_of_items
-from shopkeeper.bootstrap.featuring import feature_versions, shared_features
-from shopkeeper.bootstrap.first_models import FIRST_MODELS, FirstModel
-from shopkeeper.bootstrap.furnishing import GRAPH_DATA, Stores, clock_of, furnished, pins_of
+from shopkeeper.bootstrap.featuring import feature_versions
+from shopkeeper.bootstrap.first_models import FIRST_MODELS, NIGHTLY, FirstModel
+from shopkeeper.bootstrap.furnishing import Stores, clock_of, furnished, pins_of, stream_of
+from shopkeeper.bootstrap.graphing import live_graph
 from shopkeeper.bootstrap.shaping import shaped
-from shopkeeper.bootstrap.suggesting import Telling, asked_before, forgets_with, shared_level, slate_front
+from shopkeeper.bootstrap.suggesting import suggesting
+from shopkeeper.bootstrap.telling import Telling, forgets_with
 from shopkeeper.core.changes import Changes
-from shopkeeper.core.clock import SECOND, Clock, ReplayClock
+from shopkeeper.core.clock import Clock
 from shopkeeper.core.errors import Busy, Conflict
 from shopkeeper.core.protocols import silent
 from shopkeeper.core.records import Job
-from shopkeeper.core.schedules import Schedule
 from shopkeeper.core.turnstile import Turnstile
 from shopkeeper.features.state import FeatureState
 from shopkeeper.forecast.panel import SalesPanel
@@ -51,31 +51,20 @@ from shopkeeper.operations.exporting import Exporting
 from shopkeeper.operations.identities import Identities
 from shopkeeper.operations.imports import Imports
 from shopkeeper.operations.intake import Intake
-from shopkeeper.operations.livestream import LiveStream
 from shopkeeper.operations.refit import Refit
 from shopkeeper.operations.refresh import Refresh
 from shopkeeper.operations.regeneration import Regeneration
 from shopkeeper.operations.scheduled import works
-from shopkeeper.operations.streaming import Stream
-from shopkeeper.operations.telecomstream import TelecomStream
 from shopkeeper.operations.uploads import Uploads
 from shopkeeper.operations.webhooks import Messenger
 from shopkeeper.operations.whatif import WhatIf
 from shopkeeper.profiles.defaults import RETAIL
 from shopkeeper.profiles.fusion.past import CONSENT_DEFAULT
 from shopkeeper.profiles.graph.build import Scope
-from shopkeeper.profiles.graph.drift import Detector
-from shopkeeper.profiles.graph.pace import Pace
-from shopkeeper.profiles.graph.service import GraphService
 from shopkeeper.profiles.personal import Personal
 from shopkeeper.profiles.segments import Segments
 from shopkeeper.profiles.service import ProfileService
 from shopkeeper.profiles.telecom_defaults import TELECOM
-from shopkeeper.recommend.servedlog import ServedLog
-from shopkeeper.recommend.service import RecommendService
-from shopkeeper.recommend.shown import Remembering
-from shopkeeper.recommend.slatelog import SlateLog
-from shopkeeper.recommend.slates.ahead import Ahead
 from shopkeeper.settings import Settings
 from shopkeeper.sources.sample import write_sample
 from shopkeeper.stores.archives import ArchiveLimits
@@ -128,7 +117,6 @@ class Shop:
         self.users, self.items, self.shops, self.stock = stores.users, stores.items, stores.shops, stores.stock
 
         self.changes = Changes()
-        self.shared = shared_level(settings, meta, clock)
         zone = ZoneInfo(self.zone)
         self.features = FeatureState(zone, self.vocab.event_types, slots=settings.feature_slots)
         self.panel = SalesPanel(zone, self.vocab.items, self.vocab.event_types)
@@ -188,26 +176,30 @@ class Shop:
         )
         tracker = self.profiles.tracker
         self.segments = Segments(self.profiles.segmentbook, tracker, self.vocab.users, clock, consents=self.consents)
-        self.graph = self._live_graph(meta.get(GRAPH_DATA) or "")
+        self.graph = live_graph(
+            settings,
+            db,
+            clock,
+            home,
+            meta,
+            stores=stores,
+            consents=self.consents,
+            jobs=self.jobs,
+            registry=self.registry,
+            serving=self.serving,
+        )
         self.following = Following(self.log, [self.features, self.panel, tracker, self.graph, telling])
         known = IdentityStore(db, self.vocab, clock, self.log, self.consents)
         self.identities = Identities(known, self.following, self.features)
         self.identities.subscribe(tracker.moved)
         self.identities.subscribe(self.graph.merge)
-        self.identities.subscribe(telling.moved)
         self.users.subscribe(tracker.touch)
         self.users.subscribe(self.graph.touch)
-        self.users.subscribe(telling.users)
         self.consents.subscribe(self.graph.touch)
-        self.consents.subscribe(telling.users)
         self.catalog.subscribe(self.graph.touch_items)
-        self.catalog.subscribe(telling.items)
-        self.stock.subscribe(telling.stock)
-        self.profiles.rulebook.subscribe(telling.rules)
         self.changes.subscribe(forgets_with(self.profiles.explaining.clear))
         self.refit = Refit(self.profiles.rulebook, self.registry, self.releases)
         self.preferences = PreferenceStore(db, self.vocab, clock)
-        self.preferences.subscribe(telling.users)
         self.personal = Personal(
             db,
             clock,
@@ -235,15 +227,7 @@ class Shop:
         )
         self.erasure.subscribe(tracker.forget)
         self.erasure.subscribe(self.graph.forget)
-        self.erasure.subscribe(telling.user)
         self.exporting = Exporting(db, home, self.vocab, clock)
-        keep_s = settings.keep_slates_h * 3600
-        self.servedlog = ServedLog(db, share=settings.served_share)
-        self.erasure.subscribe(self.servedlog.forget)
-        self.slatelog = SlateLog(
-            db, self.vocab.users, clock, keep_s=keep_s, most=settings.keep_slates, also=self.servedlog.note
-        )
-        self.erasure.subscribe(self.slatelog.forget)
         self.shaped = shaped(
             db,
             clock,
@@ -258,32 +242,33 @@ class Shop:
             space=self.graph.space,
         )
         self.shaped.follow(self.identities, self.erasure)
-        self.recommend = RecommendService(
-            features=self.features,
-            catalog=self.catalog,
-            users=self.vocab.users,
-            items=self.vocab.items,
-            models=self.serving,
-            clock=clock,
-            deadline_ms=settings.recommend_deadline_ms,
-            on_hand=self.stock.on_hand,
-            allows=lambda row: self.consents.allows(row, "personalization"),
-            space=self.graph.space,
-            told=told_of_items(self.catalog, clock),
-            scenarios=self.shaped.book,
-            shaping=self.shaped.shaping,
-        )
-        self.slates = slate_front(
+        self.suggesting = suggesting(
             settings,
-            self.recommend,
-            vocab=self.vocab,
-            clock=clock,
-            log=Remembering(self.slatelog, self.shaped.shown),
+            db,
+            clock,
+            meta,
+            stores=stores,
             changes=self.changes,
-            shared=self.shared,
+            features=self.features,
+            versions=self.feature_versions,
+            serving=self.serving,
+            consents=self.consents,
+            shaped=self.shaped,
+            space=self.graph.space,
+            erasure=self.erasure,
         )
-        self.shared_features = shared_features(self.shared, clock, self.feature_versions, self.changes)
-        self.ahead = Ahead(self.slates, pages=settings.slate_prefetch)
+        made = self.suggesting
+        self.recommend, self.slates, self.ahead, self.slatelog = made.recommend, made.slates, made.ahead, made.slatelog
+        self.shared_features = made.shared_features
+        # Last of all that listen: whoever is told that something changed finds it changed.
+        telling.hear(
+            users=[self.users, self.consents, self.preferences],
+            items=self.catalog,
+            stock=self.stock,
+            rules=self.profiles.rulebook,
+            identities=self.identities,
+            erasure=self.erasure,
+        )
         self.what_if = WhatIf(
             db,
             clock,
@@ -307,7 +292,7 @@ class Shop:
         )
         tracker.tell(self.webhooks.announce, self.messenger.wake)
         self.regeneration = Regeneration(meta, self.jobs, change=self._change)
-        self.live = self._stream()
+        self.live = stream_of(settings, clock, stores, meta)
         self.operations = Controller(
             clock,
             self.jobs,
@@ -331,7 +316,7 @@ class Shop:
             self.profiles.seed_defaults()
             meta.set("profiles.seeded", "1").result()
         if meta.get("schedules.seeded") is None:
-            self.schedules.seed(_nightly())
+            self.schedules.seed(NIGHTLY)
             meta.set("schedules.seeded", "1").result()
         self.feature_versions.seed()
         self.imports.recover()
@@ -368,9 +353,7 @@ class Shop:
         self.changes.attach(self._loop)
         self.following.attach(self._loop)
         self.operations.start()
-        self.slatelog.start()
-        self.slates.start()
-        self.servedlog.start()
+        self.suggesting.start()
         await asyncio.to_thread(self.traffic.load)
         self.unpinned = await asyncio.to_thread(pin, self.registry, pins_of(self.settings))
         await asyncio.to_thread(self.serving.sync)
@@ -379,10 +362,8 @@ class Shop:
         self.profiles.tracker.load()
         self.profiles.rulebook.compiled()  # ten thousand take a second, which no request should wait for
         self._watching = asyncio.create_task(self.profiles.tracker.run(), name="segments")
-        self.ahead.start()
-        await self.warm_slates()
-        self.recommend.warm()  # here and not in a thread: it reads the followers' state
         await self.graph.start()
+        await self.suggesting.warm()
         self._growing = asyncio.create_task(self.graph.run(begins=schedules), name="graph")
         await asyncio.to_thread(self.jobs.start)
         if schedules:
@@ -416,13 +397,8 @@ class Shop:
         await asyncio.to_thread(self.jobs.stop)
         await asyncio.to_thread(self.messenger.stop)
         self.following.detach()
-        await self.ahead.stop()
-        await self.slates.stop()
-        await self.slatelog.stop()
-        if self.shared is not None:
-            await self.shared.close()
+        await self.suggesting.stop()
         self.changes.detach()
-        await self.servedlog.stop()
         if self._watching is not None:
             await asyncio.to_thread(self.profiles.tracker.save)
         if self._growing is not None:
@@ -472,12 +448,6 @@ class Shop:
             self.prepare()
             begun.pop_all()
 
-    async def warm_slates(self) -> int:
-        """Has what was asked most often computed while nothing else is to do. Returns how many slates that will be."""
-        asked = await asyncio.to_thread(asked_before, self.db, self.vocab.users, self.settings.slate_warm)
-        self.ahead.queue(asked)
-        return len(asked)
-
     def _learn_again(self) -> None:
         """What the shop had learned of the data that it has no more."""
         wanted = self.regeneration.to_learn()
@@ -503,41 +473,6 @@ class Shop:
         present = users.row(users.id(row))
         return present is not None and self.consents.allows(present, "marketing")
 
-    def _live_graph(self, data: str) -> GraphService:
-        asked = self.settings
-        return GraphService(
-            self.db,
-            self.clock,
-            self.home,
-            vocabularies=self.vocab,
-            catalog=self.catalog,
-            consents=self.consents,
-            jobs=self.jobs,
-            registry=self.registry,
-            serving=self.serving,
-            data=data,
-            pace=Pace(events=asked.graph_events, top=asked.graph_top, epsilon=asked.graph_epsilon),
-            detector=Detector(
-                every=asked.graph_drift_s * SECOND, events=asked.graph_drift_events, most=asked.graph_drift
-            ),
-            idle_s=asked.graph_idle_s,
-        )
-
     def _embed(self, scope: Scope, by: str) -> Job:
         """All vectors anew."""
         return self.graph.refresh(requested_by=by, ratio=scope.ratio, seed=scope.seed, timed=scope.timed)
-
-    def _stream(self) -> Stream | None:
-        speed = self.settings.live_speed
-        if speed == 0 or not isinstance(self.clock, ReplayClock):
-            return None
-        if self.kind == "telecom":
-            return TelecomStream(self.db, self.log, self.users, self.meta, self.clock, pace=speed)
-        return LiveStream(self.db, self.log, self.users, self.meta, self.clock, speed=speed)
-
-
-def _nightly() -> Schedule:
-    """What a new shop finds among its schedules, to be enabled: the ranker anew every night that has something new."""
-    order = {"model": "home_ranker", "algorithm": "xgb"}
-    news = {"new_events": 1}
-    return Schedule(name="nightly", cron="0 2 * * *", kind="train", params=order, condition=news, enabled=False)

@@ -1,33 +1,149 @@
-"""Kept slates of a shop: where they are kept, and everybody who says that something they were made of has changed."""
+"""What makes the slates of a shop, keeps them, and remembers what was shown."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any
+import asyncio
+import logging
+from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
-from shopkeeper.bootstrap.furnishing import GRAPH_DATA
-from shopkeeper.core.batch import EventBatch
-from shopkeeper.core.changes import Change, Changes
+from shopkeeper.bootstrap.describing import told_of_items
+from shopkeeper.bootstrap.featuring import shared_features
+from shopkeeper.bootstrap.furnishing import GRAPH_DATA, Stores
+from shopkeeper.bootstrap.shaping import Shaped
+from shopkeeper.core.changes import Changes
 from shopkeeper.core.clock import Clock
-from shopkeeper.core.errors import NotFound
-from shopkeeper.core.records import RecRequest, Version
-from shopkeeper.lifecycle.registry import Registry
+from shopkeeper.core.protocols import VectorSpace
+from shopkeeper.core.records import RecRequest
+from shopkeeper.features.shared import SharedFeatures
+from shopkeeper.features.state import FeatureState
+from shopkeeper.features.versions import FeatureVersions
+from shopkeeper.lifecycle.serving import Serving
+from shopkeeper.operations.erasure import Erasure
+from shopkeeper.recommend.servedlog import ServedLog
 from shopkeeper.recommend.service import RecommendService
-from shopkeeper.recommend.shown import Log
+from shopkeeper.recommend.shown import Remembering
+from shopkeeper.recommend.slatelog import SlateLog
 from shopkeeper.recommend.slates import Front
+from shopkeeper.recommend.slates.ahead import Ahead
 from shopkeeper.recommend.slates.shared import SharedSlates
 from shopkeeper.settings import MIB, Settings
+from shopkeeper.stores.consents import ConsentStore
 from shopkeeper.stores.meta import Meta
 from shopkeeper.stores.redis import Shared
 from shopkeeper.stores.slates import most_asked
 from shopkeeper.stores.sql import Database
-from shopkeeper.stores.vocabulary import UserVocabulary, Vocabularies
+from shopkeeper.stores.vocabulary import UserVocabulary
 
-_NO_SLATES = ("forecast",)
-"""Tasks of models that no slate is made with."""
+_LOGGER = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Suggesting:
+    """`shared`: what processes of one shop share, None where no Redis is set."""
+
+    db: Database
+    users: UserVocabulary
+    recommend: RecommendService
+    slates: Front
+    ahead: Ahead
+    slatelog: SlateLog
+    servedlog: ServedLog
+    shared: Shared | None
+    shared_features: SharedFeatures | None
+    most_warm: int
+
+    def start(self) -> None:
+        """Answers may be kept and noted from now on. On the loop."""
+        self.slatelog.start()
+        self.servedlog.start()
+        self.slates.start()
+
+    async def warm(self) -> None:
+        """What the first visitors would wait for otherwise. A shop without that starts all the same."""
+        self.ahead.start()
+        try:
+            self.recommend.warm()  # here and not in a thread: it reads the followers' state
+            await self.queue_asked()
+        except Exception:  # an edge: what is only for speed keeps no shop from opening
+            _LOGGER.exception("nothing could be made ready ahead: the first answers may take longer")
+
+    async def queue_asked(self) -> int:
+        """Has what was asked most often computed while nothing else is to do. Returns how many slates that will be."""
+        asked = await asyncio.to_thread(asked_before, self.db, self.users, self.most_warm)
+        self.ahead.queue(asked)
+        return len(asked)
+
+    async def stop(self) -> None:
+        """Writes what waits; the database is open still. A second call does nothing."""
+        await self.ahead.stop()
+        await self.slates.stop()  # which tells the log the rest
+        await self.slatelog.stop()
+        await self.servedlog.stop()
+        if self.shared is not None:
+            await self.shared.close()
+
+
+def suggesting(
+    settings: Settings,
+    db: Database,
+    clock: Clock,
+    meta: Meta,
+    *,
+    stores: Stores,
+    changes: Changes,
+    features: FeatureState,
+    versions: FeatureVersions,
+    serving: Serving,
+    consents: ConsentStore,
+    shaped: Shaped,
+    space: VectorSpace | None,
+    erasure: Erasure,
+) -> Suggesting:
+    """Raises Unavailable, Invalid when the Redis that is set cannot be one."""
+    users, catalog, shared = stores.vocab.users, stores.catalog, shared_level(settings, meta, clock)
+    recommend = RecommendService(
+        features=features,
+        catalog=catalog,
+        users=users,
+        items=stores.vocab.items,
+        models=serving,
+        clock=clock,
+        deadline_ms=settings.recommend_deadline_ms,
+        on_hand=stores.stock.on_hand,
+        allows=lambda row: consents.allows(row, "personalization"),
+        space=space,
+        told=told_of_items(catalog, clock),
+        scenarios=shaped.book,
+        shaping=shaped.shaping,
+    )
+    servedlog = ServedLog(db, share=settings.served_share)
+    slatelog = SlateLog(
+        db, users, clock, keep_s=settings.keep_slates_h * 3600, most=settings.keep_slates, also=servedlog.note
+    )
+    for log in (servedlog, slatelog):
+        erasure.subscribe(log.forget)
+    level = None if shared is None else SharedSlates(shared, users=users, clock=clock, changes=changes)
+    slates = Front(
+        recommend.make,
+        users=users,
+        clock=clock,
+        log=Remembering(slatelog, shaped.shown),
+        most=settings.slate_cache_mb * MIB,
+        shared=level,
+    )
+    changes.subscribe(slates.hear)
+    return Suggesting(
+        db=db,
+        users=users,
+        recommend=recommend,
+        slates=slates,
+        ahead=Ahead(slates, pages=settings.slate_prefetch),
+        slatelog=slatelog,
+        servedlog=servedlog,
+        shared=shared,
+        shared_features=shared_features(shared, clock, versions, changes),
+        most_warm=settings.slate_warm,
+    )
 
 
 def shared_level(settings: Settings, meta: Meta, clock: Clock) -> Shared | None:
@@ -39,23 +155,6 @@ def shared_level(settings: Settings, meta: Meta, clock: Clock) -> Shared | None:
         return None
     shop, data = meta.get("shop.id") or "shop", meta.get(GRAPH_DATA) or "data"
     return Shared(settings.redis_url, prefix=(settings.redis_namespace, shop, data), clock=clock)
-
-
-def slate_front(
-    settings: Settings,
-    recommend: RecommendService,
-    *,
-    vocab: Vocabularies,
-    clock: Clock,
-    log: Log,
-    changes: Changes,
-    shared: Shared | None,
-) -> Front:
-    level = None if shared is None else SharedSlates(shared, users=vocab.users, clock=clock, changes=changes)
-    most = settings.slate_cache_mb * MIB
-    front = Front(recommend.make, users=vocab.users, clock=clock, log=log, most=most, shared=level)
-    changes.subscribe(front.hear)
-    return front
 
 
 def asked_before(db: Database, users: UserVocabulary, n: int) -> list[RecRequest]:
@@ -70,71 +169,3 @@ def asked_before(db: Database, users: UserVocabulary, n: int) -> list[RecRequest
         if id and number and not (row is not None and users.is_anonymous(row)):
             requests.append(RecRequest(user_id=id, scenario=scenario, n_recommendations=number))
     return requests
-
-
-class Telling:
-    """Says on the one path what it hears from the stores, the log and the registry.
-
-    As a follower it comes after those whose state a slate reads.
-    """
-
-    name = "changes"
-
-    def __init__(self, changes: Changes, registry: Registry, on_hand: Callable[[], NDArray[np.float32]]) -> None:
-        self._tell, self._registry, self._on_hand = changes.tell, registry, on_hand
-        registry.attach(self)
-
-    def apply(self, batch: EventBatch) -> None:
-        users = np.unique(batch.user)
-        self.users(users[users >= 0].tolist())
-
-    def users(self, rows: Iterable[int]) -> None:
-        """Their events, records, consents or preferences."""
-        if named := tuple(rows):
-            self._tell(Change("user", rows=named))
-
-    def moved(self, source: int, target: int) -> None:
-        self.users((source, target))
-
-    def user(self, row: int) -> None:
-        self.users((row,))
-
-    def items(self, rows: list[int]) -> None:
-        """Their records: price, name, whether they are sold."""
-        self._tell(Change("item", rows=tuple(rows)))
-
-    def stock(self, rows: list[int]) -> None:
-        """Pieces on hand: who shows what is sold out must hear of it; how many there are changes no slate."""
-        on_hand = self._on_hand()
-        if gone := tuple(row for row in rows if row < len(on_hand) and on_hand[row] <= 0):
-            self._tell(Change("item", rows=gone))
-
-    def rules(self) -> None:
-        self._tell(Change("rules"))
-
-    def everything(self) -> None:
-        self._tell(Change("all"))
-
-    # -- the registry's
-
-    def prepare(self, version: Version) -> None:
-        """Nothing to load."""
-
-    def changed(self, model: str, scope: str) -> None:
-        """Another champion, or none any more."""
-        try:
-            task = self._registry.model(model, scope).task
-        except NotFound:
-            task = ""
-        if task not in _NO_SLATES:
-            self._tell(Change("model", names=(model,)))
-
-
-def forgets_with(clear: Callable[[], Any]) -> Callable[[Change], None]:
-    """A listener for what is kept of profiles: of users and items it hears by itself."""
-
-    def hear(change: Change) -> None:
-        if change.kind in ("model", "rules", "features", "all"):
-            clear()
-
-    return hear
