@@ -19,7 +19,8 @@ from shopkeeper.core.records import Version
 from shopkeeper.features.state import FeatureState
 from shopkeeper.recommend.bound import Binder
 from shopkeeper.recommend.candidates import Quota
-from shopkeeper.recommend.pipeline import Pipeline, Wish
+from shopkeeper.recommend.draft import Wish
+from shopkeeper.recommend.pipeline import Pipeline
 from shopkeeper.recommend.recall.family import MOST_USERS
 from shopkeeper.recommend.recall.holdout import CANDIDATES, K, UserCase, cases_at, graded, measure
 from shopkeeper.recommend.recall.popularity import count

@@ -7,7 +7,7 @@ from recommend_world import NOW, BrokenRanker, Hand, PriceRanker, World, recall_
 from shopkeeper.checks.recall import USERS
 from shopkeeper.core.errors import Invalid, NotFound
 from shopkeeper.core.records import Feedback, RecFilters, RecRequest
-from shopkeeper.recommend.pipeline import Wish
+from shopkeeper.recommend.draft import Wish
 from shopkeeper.recommend.scenarios import BUILT_IN
 from shopkeeper.stores.vocabulary import Vocabulary
 

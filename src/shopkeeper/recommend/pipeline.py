@@ -7,9 +7,7 @@ left, is left out and named in `fallbacks`; a slate always comes, from the live 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +15,6 @@ from numpy.typing import NDArray
 from shopkeeper.core.clock import SystemClock
 from shopkeeper.core.errors import ShopkeeperError
 from shopkeeper.core.protocols import VectorSpace
-from shopkeeper.core.records import RecFilters
 from shopkeeper.features.base import Ask
 from shopkeeper.features.state import FeatureState
 from shopkeeper.recommend.asking import Asked, Channels, Question, Told
@@ -26,68 +23,15 @@ from shopkeeper.recommend.bound import Binder
 from shopkeeper.recommend.candidates import Candidates, Quota, fuse
 from shopkeeper.recommend.channels import OF_THE_BOUGHT, Channel, Recalled, Trending
 from shopkeeper.recommend.described import QUERY, narrowed
+from shopkeeper.recommend.draft import Draft, Slate, Wish
 from shopkeeper.recommend.eligible import Rows, Shelf, drop, narrow, within_scenario
 from shopkeeper.recommend.history import History, given_items, history_of, unwanted
 from shopkeeper.recommend.made import Seen
 from shopkeeper.recommend.newcomers import New
 from shopkeeper.recommend.reasons import Reason, reasons
 from shopkeeper.recommend.rerank import Ranked
-from shopkeeper.recommend.scenarios import Scenario
 from shopkeeper.recommend.scoring import Desk, Scoring
 from shopkeeper.recommend.shaping import Shaping
-
-
-@dataclass(frozen=True)
-class Wish:
-    """What is asked: `user` row (-1: nobody known), `now` us, `n` items; `about` rows of the page or basket;
-    `diversity` instead of the scenario's; `tell` what the value of each item is made of."""
-
-    user: int
-    now: int
-    n: int
-    scenario: Scenario
-    filters: RecFilters | None = None
-    about: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, dtype=np.int32))
-    context: dict[str, Any] = field(default_factory=dict)
-    ranker: str | None = None
-    diversity: float | None = None
-    tell: bool = False
-    deadline_ms: float = 100.0
-
-
-@dataclass
-class Slate:
-    """What came of it. `places` (m,) are the chosen positions in `candidates`, best first; `probability` is of all
-    candidates, None without a ranker. `stages` are milliseconds."""
-
-    candidates: Candidates
-    places: NDArray[np.int64]
-    probability: NDArray[np.float32] | None
-    reasons: list[Reason]
-    versions: dict[str, int]
-    stages: dict[str, float]
-    fallbacks: list[str]
-    seen: Seen | None = None
-    told: list[dict[str, Any]] | None = None
-
-
-@dataclass
-class Draft:
-    """A slate that is not ranked yet. `desk` None: no ranker orders it. `rows` (k, f) is what that one sees."""
-
-    wish: Wish
-    run: Run
-    history: History
-    channels: dict[str, Channel]
-    candidates: Candidates
-    desk: Desk | None = None
-    seen: Seen | None = None
-    scores: NDArray[np.float32] | None = None
-
-    @property
-    def waits(self) -> bool:
-        """Must its ranker be waited for?"""
-        return self.desk is not None and self.seen is not None and not self.desk.quick(self.seen.vectors)
 
 
 class Pipeline:
@@ -165,7 +109,7 @@ class Pipeline:
             told = run.attempt(
                 "explain",
                 lambda: reasons(
-                    candidates, places, draft.history, draft.channels, self._shelf.names, anchored=_anchored(wish)
+                    candidates, places, draft.history, draft.channels, self._shelf.names, anchored=wish.anchored
                 ),
             )
         if told is None:
@@ -185,7 +129,7 @@ class Pipeline:
         allowed.personal(mask, scenario, wish.user, wish.now)
         history = history_of(self._state, wish.user, wish.now)
         within_scenario(mask, scenario, history, unwanted(self._state, wish.user, wish.now))
-        if _anchored(wish):
+        if wish.anchored:
             drop(mask, wish.about)
             return given_items(wish.about), mask
         if len(wish.about):
@@ -195,7 +139,7 @@ class Pipeline:
         return history, mask
 
     def _channels(self, wish: Wish, run: Run) -> dict[str, Channel]:
-        question = Question(wish.user, wish.now, _anchored(wish), wish.context)
+        question = Question(wish.user, wish.now, wish.anchored, wish.context)
         channels: dict[str, Channel] = {}
         for name in dict.fromkeys((*(quota.channel for quota in wish.scenario.recall), *self._read(wish))):
             asked: Asked | None = run.attempt(name, partial(self._asking.find, name, question))
@@ -233,8 +177,8 @@ class Pipeline:
                     orders[name] = order
         if QUERY in scores:
             mask = narrowed(mask, scores[QUERY])
-        found = fuse(scores, wish.scenario.recall, mask, _most(wish), orders)
-        if len(found) < wish.n and not _only_again(wish):
+        found = fuse(scores, wish.scenario.recall, mask, wish.most, orders)
+        if len(found) < wish.n and not wish.only_again:
             return self._filled(wish, history, mask, scores)
         return found
 
@@ -246,7 +190,7 @@ class Pipeline:
         # The least score that still counts: items that nobody bought lately come last, in order of their row.
         scores = {**scores, "trending": trending + np.float32(1e-6)}
         quotas = tuple(q for q in wish.scenario.recall if q.channel != "trending")
-        return fuse(scores, (*quotas, Quota("trending", max(wish.n, 60), 0.05)), mask, _most(wish))
+        return fuse(scores, (*quotas, Quota("trending", max(wish.n, 60), 0.05)), mask, wish.most)
 
     def _reranked(self, wish: Wish, candidates: Candidates, strength: NDArray[np.float32], run: Run) -> Ranked:
         if not run.late():
@@ -296,16 +240,3 @@ class Pipeline:
         desk, seen = draft.desk, draft.seen
         if desk is not None and seen is not None:
             draft.scores = draft.run.attempt("rank", lambda: score(desk, seen.vectors))
-
-
-def _anchored(wish: Wish) -> bool:
-    return wish.scenario.anchored and len(wish.about) > 0
-
-
-def _most(wish: Wish) -> int:
-    """Candidates: as many as the scenario wants, and no fewer than are asked for."""
-    return max(wish.scenario.candidates, wish.n)
-
-
-def _only_again(wish: Wish) -> bool:
-    return all(quota.channel in OF_THE_BOUGHT for quota in wish.scenario.recall)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import copy
-import math
 import time
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,21 +21,21 @@ from shopkeeper.features.state import FeatureState
 from shopkeeper.lifecycle.addresses import parse_address
 from shopkeeper.recommend import feedback as feedbacks
 from shopkeeper.recommend.admission import Admission
+from shopkeeper.recommend.answers import count, debug_of, items_of, lasts, price_of, ranked_by
 from shopkeeper.recommend.asking import Told, check_channel
 from shopkeeper.recommend.bound import Binder
 from shopkeeper.recommend.candidates import Quota
+from shopkeeper.recommend.draft import Slate, Wish
 from shopkeeper.recommend.eligible import Rows, Shelf
 from shopkeeper.recommend.made import Made
-from shopkeeper.recommend.pipeline import Pipeline, Slate, Wish
+from shopkeeper.recommend.pipeline import Pipeline
 from shopkeeper.recommend.scenariobook import ScenarioBook
 from shopkeeper.recommend.scenarios import Scenario
 from shopkeeper.recommend.scoring import Scoring
 from shopkeeper.recommend.shaping import Shaping
 from shopkeeper.recommend.standing import Models, Standing
-from shopkeeper.telemetry import metrics
 
 MOST = 100
-DEGRADED_S = 1.0
 _PATIENT_MS = 60_000.0
 _MOST_ABOUT = 50
 _PATIENCE = 3
@@ -104,7 +103,7 @@ class RecommendService:
         """What the user would be shown, without a deadline and without counting as a request. Raises Invalid."""
         user, now = self._known(user_id), self._clock.now()
         wish = Wish(user, now, n, self.book.get(scenario_name), deadline_ms=_PATIENT_MS)
-        return self._items_of(self._pipeline.run(wish))
+        return items_of(self._pipeline.run(wish), self._catalog)
 
     def recommend(self, request: RecRequest) -> RecResponse:
         """A slate, all at once, for who asks one at a time; a stranger gets what sells.
@@ -170,12 +169,12 @@ class RecommendService:
         user = -1 if user_id is None else self._known(user_id)
         wish = Wish(user, self._clock.now(), n, place, about=about, deadline_ms=self._deadline_ms)
         slate = self._pipeline.run(wish)
-        return Similar(item_id=item_id, items=self._items_of(slate), versions=slate.versions)
+        return Similar(item_id=item_id, items=items_of(slate, self._catalog), versions=slate.versions)
 
     def feedback(self, given: Feedback) -> Event:
         """The event that the caller appends to the log. Raises Invalid for an unknown kind of feedback."""
         row = self._items.row(given.item_id)
-        price = _price(self._catalog, row) if row is not None and row < len(self._catalog) else None
+        price = price_of(self._catalog, row) if row is not None and row < len(self._catalog) else None
         return feedbacks.to_event(given, price)
 
     def _asked(self, request: RecRequest) -> _Asked:
@@ -215,24 +214,24 @@ class RecommendService:
     def _made(self, asked: _Asked, wish: Wish, slate: Slate, started: float) -> Made:
         taken = time.perf_counter() - started
         place, fallbacks = asked.scenario, slate.fallbacks
-        _count(place.name, taken, slate)
+        count(place.name, taken, slate)
         return Made(
             slate_id=ulid(),
             user_id=asked.request.user_id,
             user=wish.user,
             scenario=place.name,
             scenario_version=place.version,
-            items=tuple(self._items_of(slate)),
+            items=tuple(items_of(slate, self._catalog)),
             rows=slate.candidates.items[slate.places],
             made_at=wish.now,
-            ttl_s=_lasts(place.ttl_s, fallbacks),
+            ttl_s=lasts(place.ttl_s, fallbacks),
             taken_ms=round(taken * 1000, 3),
-            model_version=_ranked_by(slate),
+            model_version=ranked_by(slate),
             versions=slate.versions,
             stages=slate.stages,
             degraded=bool(fallbacks),
             explanation=f"without {'; '.join(fallbacks)}" if fallbacks else None,
-            debug_info=_debug(slate) if asked.request.debug else None,
+            debug_info=debug_of(slate) if asked.request.debug else None,
             seen=slate.seen,
         )
 
@@ -258,30 +257,6 @@ class RecommendService:
         rows = [self._items.row(id) for id in ids if isinstance(id, str)]
         return np.array(list(dict.fromkeys(row for row in rows if row is not None)), dtype=np.int32)
 
-    def _items_of(self, slate: Slate) -> list[RecItem]:
-        shelf, candidates = self._catalog, slate.candidates
-        result = []
-        for place, reason in zip(slate.places.tolist(), slate.reasons, strict=True):
-            row = int(candidates.items[place])
-            chance = None if slate.probability is None else float(slate.probability[place])
-            metadata = {
-                "name": shelf.names[row],
-                "category": shelf.category[row],
-                "price": _price(shelf, row),
-                "channels": candidates.channels_of(place),
-                "reason": reason.facts(shelf.ids),
-            }
-            result.append(
-                RecItem(
-                    item_id=shelf.ids[row],
-                    score=float(candidates.fused[place]) if chance is None else chance,
-                    confidence=chance,
-                    explanation=reason.text,
-                    metadata=metadata,
-                )
-            )
-        return result
-
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
@@ -301,38 +276,3 @@ class _Asked:
     def patience_ms(self) -> float:
         """So long it may wait for its turn. A crowd is better served a little late than sent away."""
         return self.deadline_ms if self.hurried else _PATIENCE * self.deadline_ms
-
-
-def _price(shelf: Shelf, row: int) -> float | None:
-    price = float(shelf.price[row])
-    return None if math.isnan(price) else round(price, 4)
-
-
-def _lasts(ttl_s: float, fallbacks: Sequence[str]) -> float:
-    """Seconds that a slate may be answered again: a moment when something failed or was late, for that may be over; as
-    long as any other when models are missing, whose coming is told."""
-    missing = all(fallback.endswith(": no model serves") for fallback in fallbacks)
-    return ttl_s if missing else min(ttl_s, DEGRADED_S)
-
-
-def _ranked_by(slate: Slate) -> str:
-    """`home_ranker:3`, or the recall models when nothing ranked."""
-    names = slate.versions if slate.probability is None else list(slate.versions)[-1:]
-    return "+".join(f"{name}:{slate.versions[name]}" for name in names) or "live"
-
-
-def _debug(slate: Slate) -> dict[str, Any]:
-    return {
-        "candidates": len(slate.candidates),
-        "versions": slate.versions,
-        "fallbacks": slate.fallbacks,
-        "named": slate.candidates.counts(),
-        "items": slate.told,
-    }
-
-
-def _count(scenario_name: str, seconds: float, slate: Slate) -> None:
-    metrics.recommend_requests_total.labels(scenario_name, "degraded" if slate.fallbacks else "ok").inc()
-    metrics.recommend_seconds.labels(scenario_name).observe(seconds)
-    for fallback in slate.fallbacks:
-        metrics.recommend_degraded_total.labels(fallback.partition(":")[0]).inc()
