@@ -16,6 +16,7 @@ import httpx
 from shopkeeper.api.server import Server, address, listen
 from shopkeeper.api.server import run as run_on_fast_loop
 from shopkeeper.bootstrap import Shop, open_shop
+from shopkeeper.core.clock import Clock
 from shopkeeper.core.records import Event
 from shopkeeper.settings import Settings
 
@@ -31,16 +32,18 @@ class Running:
 
 
 @contextmanager
-def serving(home: Path, *, filled: bool = True, kind: str = "empty", **changes: Any) -> Iterator[Running]:
+def serving(
+    home: Path, *, filled: bool = True, kind: str = "empty", clock: Clock | None = None, **changes: Any
+) -> Iterator[Running]:
     """Opens an own shop on `home`, fills it with a few orders unless told otherwise, and serves it on a free port. One
-    of another `kind` has its events already."""
+    of another `kind` has its events already. `clock` None: the one that goes with the kind."""
     settings = Settings(home=home, **changes)
     listener = listen("127.0.0.1", 0)
     ready, ended = threading.Event(), threading.Event()
     held: dict[str, Any] = {}
 
     async def run() -> None:
-        shop = open_shop(settings, shop=kind)
+        shop = open_shop(settings, shop=kind, clock=clock)
         try:
             await shop.start()
             held["shop"], held["server"] = shop, Server(shop, listener)

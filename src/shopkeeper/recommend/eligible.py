@@ -75,7 +75,8 @@ def within_scenario(mask: NDArray[np.bool_], scenario: Scenario, history: Histor
     if not scenario.repeats:
         drop(mask, history.items[history.bought])
     elif scenario.rest_days > 0:
-        drop(mask, history.items[history.bought & (history.age_days < scenario.rest_days)])
+        # Of a clock that was set back what was bought lies ahead: it rests no longer for that.
+        drop(mask, history.items[history.bought & (np.abs(history.age_days) < scenario.rest_days)])
 
 
 def drop(mask: NDArray[np.bool_], rows: Sequence[int] | NDArray[np.int32]) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shopkeeper.core.clock import Clock
-from shopkeeper.core.errors import Invalid, NotFound
+from shopkeeper.core.errors import Invalid, NotFound, Unavailable
 from shopkeeper.core.ids import ulid
 from shopkeeper.core.protocols import VectorSpace
 from shopkeeper.core.records import Event, Feedback, RecItem, Record, RecRequest, RecResponse
@@ -38,6 +38,8 @@ from shopkeeper.recommend.standing import Models, Standing
 MOST = 100
 _PATIENT_MS = 60_000.0
 _MOST_ABOUT = 50
+_LOADING_S = 10.0
+"""So long a request that names no time waits for a model that is not in memory."""
 _PATIENCE = 3
 """Deadlines that a request may wait for its turn, unless it says itself by when it has to be answered."""
 
@@ -118,12 +120,13 @@ class RecommendService:
     async def make(self, request: RecRequest, *, whose: Hashable = None) -> Made:
         """The same among many. `whose`: the socket or batch that asks; such take turns. None: one who asks once.
 
-        Raises as `recommend`, and Overloaded when its turn would not come within the deadline.
+        Raises as `recommend`, Overloaded when its turn would not come within the deadline, and Unavailable (`deadline`)
+        when the model that it asks for is not read from disk by then.
         """
         started = time.perf_counter()
         asked = self._asked(request)
         if request.model is not None:
-            await self._loaded(request.model)
+            await self._loaded(request.model, asked.deadline_ms / 1000 if asked.hurried else _LOADING_S)
         elif asked.scenario.ranker is not None:
             await self._standing.ready(asked.scenario.ranker, asked.deadline_ms / 1000)
         patience_s = asked.patience_ms / 1000 - (time.perf_counter() - started)
@@ -205,11 +208,20 @@ class RecommendService:
             deadline_ms=asked.deadline_ms,
         )
 
-    async def _loaded(self, name: str) -> None:
-        """Reads an asked version from disk, where it is not in memory, while others go on. Raises as `Models.get`."""
+    async def _loaded(self, name: str, seconds: float) -> None:
+        """Reads an asked version from disk, where it is not in memory, while others go on. What takes longer than
+        `seconds` is read all the same, for who asks later. Raises as `Models.get`, and Unavailable (`deadline`)."""
         model, ref = parse_address(name)
-        if self._models.peek(model, ref) is None:
-            await asyncio.to_thread(self._models.get, model, ref)
+        if self._models.peek(model, ref) is not None:
+            return
+        try:
+            async with asyncio.timeout(seconds):
+                await asyncio.to_thread(self._models.get, model, ref)
+        except TimeoutError:
+            raise Unavailable(
+                f"model {name!r} was not read from disk within {seconds * 1000:g} ms; ask again in a moment",
+                code="deadline",
+            ) from None
 
     def _made(self, asked: _Asked, wish: Wish, slate: Slate, started: float) -> Made:
         taken = time.perf_counter() - started
