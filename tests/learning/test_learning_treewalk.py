@@ -55,7 +55,7 @@ def test_the_compiled_walk_is_the_one_that_is_written(grown, table) -> None:
     walk = TreeWalk(grown[0])
     rows = table[0][:20].copy()
     rows[:, 1] = 0.5
-    assert np.allclose(treewalk._walk(rows, *walk._nodes), walk.score(rows), atol=1e-7)
+    assert np.array_equal(_as_written(walk, rows), walk.score(rows))
 
 
 def test_a_missing_number_is_left_to_another_form(grown, table) -> None:
@@ -64,7 +64,48 @@ def test_a_missing_number_is_left_to_another_form(grown, table) -> None:
         rows = table[0][:9].copy()
         rows[place] = np.nan
         assert walk.score(rows) is None
-        assert len(treewalk._walk(rows, *walk._nodes)) == 0
+        assert len(_as_written(walk, rows)) == 0
+
+
+def test_columns_that_lie_side_by_side_are_rows_too(grown, table) -> None:
+    walk = TreeWalk(grown[0])
+    assert np.array_equal(walk.score(np.asfortranarray(table[0])), walk.score(table[0]))
+    assert len(walk.score(table[0][:0])) == 0
+
+
+@pytest.mark.parametrize("depth", [5, 6, 7, 9])
+def test_trees_of_many_leaves_are_walked_in_parts(depth) -> None:
+    xgboost = pytest.importorskip("xgboost")
+    random = np.random.default_rng(depth)
+    rows = random.normal(size=(4000, FEATURES)).astype(np.float32).round(2)
+    label = (np.sin(9 * rows).sum(axis=1) > 0).astype(np.float32)
+    params = {"objective": "binary:logistic", "max_depth": depth, "min_child_weight": 0, "nthread": 1}
+    booster = xgboost.train(params, xgboost.DMatrix(rows, label), 4)
+    trees = trees_of_xgboost(booster)
+    assert depth < 7 or max(np.bincount(trees.tree[trees.leaf])) > 64
+    walk = TreeWalk(trees)
+    for some in (rows[:500], near_thresholds(trees, FEATURES)):
+        assert np.allclose(walk.score(some), booster.inplace_predict(some), atol=1e-6)
+    some[:, :3] = some[0, :3]
+    assert np.allclose(walk.score(some), booster.inplace_predict(some), atol=1e-6)
+
+
+def test_a_tree_that_is_a_long_chain_is_refused() -> None:
+    n, none = 70, np.zeros(141, dtype=np.int64)
+    node = np.arange(141)
+    split = node < n
+    no = np.where(node < n - 1, node + 1, 2 * n)
+    trees = Trees(
+        "<", 0.0, none, node, none, node.astype(np.float32), np.where(split, n + node, 0), np.where(split, no, 0),
+        none.astype(np.bool_), ~split, none.astype(np.float32),
+    )  # fmt: skip
+    with pytest.raises(Invalid, match="levels"):
+        TreeWalk(trees)
+
+
+def _as_written(walk: TreeWalk, rows: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore"):  # what the machine does with words that are too long
+        return treewalk._walk(np.ascontiguousarray(rows.T), *walk._nodes)
 
 
 def test_a_single_leaf_is_a_tree(table) -> None:

@@ -1,50 +1,57 @@
 """Boosted trees compiled for the rows of one slate: many candidates, one user, one moment.
 
-About half of what a ranker reads is the same in all rows of a slate. Such splits are decided once a call, which leaves
-small trees, and these are walked level by level for all rows at once. Measured on the first ranker of the bundled shop
-(144 trees of depth 5, 190 rows, 54 features): 0.24 ms, the ONNX form 0.56, XGBoost's own predictor 0.90.
+A tree's leaves are the bits of a word, from left to right. A split that a row fails rules out the leaves on its `yes`
+side; what is left of the word, its lowest bit, is the row's leaf. So a split costs one comparison for each row, in
+order, which processors do for many rows at once. About half of what a ranker reads is the same in all rows of a slate:
+such splits are decided once a call, and what lies behind their other side is passed over. Measured on 144 trees of
+depth 5, 200 rows, 56 features of which half differ: 0.06 ms; level by level it was 0.21.
+
+References: Lucchese et al., "QuickScorer: a fast algorithm to rank documents with additive ensembles of regression
+trees", SIGIR 2015.
 """
 
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shopkeeper.core.errors import Invalid
+from shopkeeper.learning.compiled import compiled
 from shopkeeper.learning.trees import Trees
 
 MOST_NODES = 100_000
-"""Every call looks at all nodes once."""
+"""What is asked of all rows at once must not take longer than the other forms."""
+_LEAVES = 64
+_FULL = 2**_LEAVES - 1
+_SPREAD = 0x03F79D71B4CB0A89
+"""A de Bruijn sequence: its product with a single bit has another six highest bits for each place of that bit."""
+_HIGHEST = 58
+
+_Node: TypeAlias = "tuple[int, Any, Any, Any, int] | Any"
+"""(feature, threshold, yes, no, leaves), or the value of a leaf."""
 
 
 class TreeWalk:
     """Scores finite rows. Threads may share it. Making the first one takes a second or two, for a compiler works."""
 
     def __init__(self, trees: Trees) -> None:
-        """Raises Invalid for too many nodes."""
+        """Raises Invalid for too many nodes, or trees that are too deep."""
         if len(trees) > MOST_NODES:
             raise Invalid(f"{len(trees):,} nodes are too many to walk, at most {MOST_NODES:,}", code="no_form")
-        order, root = _parents_first(trees)
-        leaf = trees.leaf[order]
-        # A threshold that belongs to `yes` is moved up by the least step, so that one test will do.
-        above = trees.threshold if trees.test == "<" else np.nextafter(trees.threshold, np.float32(np.inf))
-        self._nodes = (
-            np.where(leaf, -1, trees.feature[order]).astype(np.int32),
-            above[order].astype(np.float32),
-            root[0].astype(np.int32),
-            root[1].astype(np.int32),
-            trees.value[order].astype(np.float32),
-            root[2].astype(np.int32),
-            float(trees.base),
-        )
+        form = _Form()
+        for root in _roots(trees):
+            for part in _parts(root, _LEAVES):
+                form.add(part)
+        self._nodes = (*form.arrays(), float(trees.base))
         self._walk = _compiled()
 
     def score(self, rows: NDArray[np.float32]) -> NDArray[np.float32] | None:
-        """(n, f) -> probability (n,); None when a number is missing, which another form must decide."""
-        scores: NDArray[np.float32] = self._walk(np.ascontiguousarray(rows, dtype=np.float32), *self._nodes)
+        """(n, f) -> probability (n,); None when a number is missing, which another form must decide. Rows whose
+        columns lie side by side are read as they are."""
+        scores: NDArray[np.float32] = self._walk(np.ascontiguousarray(rows.T, dtype=np.float32), *self._nodes)
         return scores if len(scores) == len(rows) else None
 
 
@@ -61,99 +68,157 @@ def near_thresholds(trees: Trees, features: int, n: int = 256) -> NDArray[np.flo
     return rows
 
 
-def _parents_first(trees: Trees) -> tuple[NDArray[np.int64], tuple[NDArray[np.int64], ...]]:
-    """(all nodes, every parent before its children; the places of `yes`, `no` and of the roots in that order)."""
+class _Form:
+    """Splits in the order in which they are met, a split's `yes` side before its `no` side, and leaves of each tree at
+    the places that `_SPREAD` gives them."""
+
+    def __init__(self) -> None:
+        self.starts = [0]
+        self.feature: list[int] = []
+        self.threshold: list[Any] = []
+        self.mask: list[int] = []
+        self.no: list[int] = []
+        self.end: list[int] = []
+        self.values: list[NDArray[np.float32]] = []
+
+    def add(self, tree: _Node) -> None:
+        """At most 64 leaves."""
+        values = np.zeros(_LEAVES, dtype=np.float32)
+        for place, value in enumerate(self._splits(tree, 0)):
+            values[((1 << place) * _SPREAD & _FULL) >> _HIGHEST] = value
+        self.values.append(values)
+        self.starts.append(len(self.feature))
+
+    def _splits(self, node: _Node, first: int) -> list[Any]:
+        """The values of its leaves, of which `first` is the first."""
+        if not isinstance(node, tuple):
+            return [node]
+        feature, threshold, yes, no, _ = node
+        at = len(self.feature)
+        self.feature.append(feature)
+        self.threshold.append(threshold)
+        for later in (self.mask, self.no, self.end):
+            later.append(0)
+        below = self._splits(yes, first)
+        self.mask[at] = _FULL & ~(((1 << len(below)) - 1) << first)
+        self.no[at] = len(self.feature)
+        above = self._splits(no, first + len(below))
+        self.end[at] = len(self.feature)
+        return below + above
+
+    def arrays(self) -> tuple[NDArray[Any], ...]:
+        places = (np.array(each, dtype=np.int32) for each in (self.starts, self.feature, self.no, self.end))
+        threshold, mask = np.array(self.threshold, dtype=np.float32), np.array(self.mask, dtype=np.uint64)
+        return (*places, threshold, mask, np.array(self.values, dtype=np.float32).reshape(-1, _LEAVES))
+
+
+def _roots(trees: Trees) -> list[_Node]:
+    """Trees as nested nodes."""
     at = {key: place for place, key in enumerate(zip(trees.tree.tolist(), trees.node.tolist(), strict=True))}
-    tree, leaf = trees.tree.tolist(), trees.leaf.tolist()
+    tree, leaf, feature = trees.tree.tolist(), trees.leaf.tolist(), trees.feature.tolist()
     yes, no = trees.yes.tolist(), trees.no.tolist()
-    order: list[int] = []
+    # A threshold that belongs to `yes` is moved up by the least step, so that one test will do.
+    below = trees.threshold if trees.test == "<" else np.nextafter(trees.threshold, np.float32(np.inf))
     roots = []
     for number in dict.fromkeys(tree):
-        roots.append(len(order))
+        order: list[int] = []
         waiting = [at[number, 0]]
         while waiting:
             place = waiting.pop()
             order.append(place)
             if not leaf[place]:
                 waiting += [at[number, no[place]], at[number, yes[place]]]
-    new = np.empty(len(trees), dtype=np.int64)
-    new[order] = np.arange(len(order))
-    places = [place if leaf[place] else at[tree[place], yes[place]] for place in order]
-    others = [place if leaf[place] else at[tree[place], no[place]] for place in order]
-    return np.array(order), (new[places], new[others], np.array(roots, dtype=np.int64))
+        made: dict[int, _Node] = {}
+        for place in reversed(order):  # children before their parents
+            if leaf[place]:
+                made[place] = trees.value[place]
+            else:
+                one, other = made.pop(at[number, yes[place]]), made.pop(at[number, no[place]])
+                made[place] = (feature[place], below[place], one, other, _leaves(one) + _leaves(other))
+        roots.append(made[at[number, 0]])
+    return roots
+
+
+def _parts(node: _Node, room: int) -> list[_Node]:
+    """Trees of at most `room` leaves whose sum is the tree: what one of them leaves out is 0 in it. Raises Invalid."""
+    if _leaves(node) <= room:
+        return [node]
+    if room < 2:
+        raise Invalid(f"trees of more than {_LEAVES} levels are not walked", code="no_form")
+    feature, threshold, yes, no, _ = node
+    of_yes = [(feature, threshold, one, np.float32(0), _leaves(one) + 1) for one in _parts(yes, room - 1)]
+    of_no = [(feature, threshold, np.float32(0), one, _leaves(one) + 1) for one in _parts(no, room - 1)]
+    return [*of_yes, *of_no]
+
+
+def _leaves(node: _Node) -> int:
+    return int(node[4]) if isinstance(node, tuple) else 1
 
 
 @cache
 def _compiled() -> Any:
-    import numba
-
     ints, floats = "int32[::1]", "float32[::1]"
-    signature = f"{floats}(float32[:,::1],{ints},{floats},{ints},{ints},{floats},{ints},float64)"
-    try:
-        return numba.njit(signature, cache=True, nogil=True, error_model="numpy")(_walk)
-    except RuntimeError:  # there is no folder in which it could be kept for the next start
-        return numba.njit(signature, nogil=True, error_model="numpy")(_walk)
+    signature = f"{floats}(float32[:,::1],{ints},{ints},{ints},{ints},{floats},uint64[::1],float32[:,::1],float64)"
+    return compiled(_walk, signature)
 
 
 def _walk(  # type: ignore[no-untyped-def]
-    rows, feature, threshold, yes, no, value, roots, base
+    columns, starts, feature, no, end, threshold, mask, values, base
 ):
-    """Empty when a number is missing."""
-    n, f = rows.shape
-    same = np.ones(f, dtype=np.bool_)
-    for i in range(n):
-        for j in range(f):
-            if not rows[i, j] == rows[0, j]:  # noqa: SIM201  true of NaN, too
-                same[j] = False
-                if rows[i, j] != rows[i, j]:
-                    return np.empty(0, dtype=np.float32)
-    # Columns that differ, side by side: `start` of each.
-    start = np.zeros(f, dtype=np.int32)
-    kept = 0
-    for j in range(f):
-        if not same[j]:
-            start[j] = kept
-            kept += n
-    columns = np.empty(max(kept, 1), dtype=np.float32)
-    for j in range(f):
-        if not same[j]:
-            for i in range(n):
-                columns[start[j] + i] = rows[i, j]
-    # Children before their parents: where the decided splits lead, and how far down the others reach.
-    m = len(feature)
-    goes = np.empty(m, dtype=np.int32)
-    depth = np.empty(m, dtype=np.int32)
-    child = np.empty(2 * m, dtype=np.int32)
-    column = np.zeros(m, dtype=np.int32)
-    for a in range(m - 1, -1, -1):
-        j = feature[a]
-        if j < 0:
-            goes[a], depth[a], child[2 * a], child[2 * a + 1] = a, 0, a, a
-        elif same[j]:
-            b = yes[a] if rows[0, j] < threshold[a] else no[a]
-            goes[a], depth[a] = goes[b], depth[b]
-        else:
-            b, c = goes[yes[a]], goes[no[a]]
-            goes[a], column[a], child[2 * a + 1], child[2 * a] = a, start[j], b, c
-            depth[a] = 1 + max(depth[b], depth[c])
-    total = np.full(n, base)
-    at = np.empty(n, dtype=np.int32)
-    for t in range(len(roots)):
-        root = goes[roots[t]]
-        if depth[root] == 0:
-            for i in range(n):
-                total[i] += value[root]
-            continue
-        split, below, above, first = threshold[root], child[2 * root + 1], child[2 * root], column[root]
-        for i in range(n):
-            at[i] = below if columns[first + i] < split else above
-        for _ in range(1, depth[root]):
-            for i in range(n):
-                a = at[i]
-                at[i] = child[2 * a + (columns[column[a] + i] < threshold[a])]
-        for i in range(n):
-            total[i] += value[at[i]]
+    """`columns` (f, n). Empty when a number is missing."""
+    f, n = columns.shape
     result = np.empty(n, dtype=np.float32)
+    if n == 0:
+        return result
+    same = np.ones(f, dtype=np.bool_)
+    missing = False
+    for j in range(f):
+        first = columns[j, 0]
+        for i in range(n):
+            same[j] &= columns[j, i] == first
+            missing |= columns[j, i] != columns[j, i]
+    if missing:
+        return np.empty(0, dtype=np.float32)
+    every, one = np.uint64(_FULL), np.uint64(1)
+    spread, highest = np.uint64(_SPREAD), np.uint64(_HIGHEST)
+    total = np.full(n, base)
+    left = np.empty(n, dtype=np.uint64)
+    jump = np.zeros(len(feature) + 1, dtype=np.int32)  # where to go on from the `no` side of a decided split
+    for t in range(len(starts) - 1):
+        a = starts[t]
+        of_all, differ = every, False  # what is left for all rows; do they differ yet?
+        while a < starts[t + 1]:
+            if jump[a]:
+                b = jump[a]
+                jump[a] = 0
+                a = b
+                continue
+            column, limit, kept = columns[feature[a]], threshold[a], mask[a]
+            if not same[feature[a]]:
+                if not differ:
+                    differ = True
+                    left[:] = of_all
+                for i in range(n):
+                    left[i] &= every if column[i] < limit else kept
+                a += 1
+            elif column[0] < limit:
+                if no[a] < end[a]:
+                    jump[no[a]] = end[a]
+                a += 1
+            else:
+                if differ:
+                    for i in range(n):
+                        left[i] &= kept
+                else:
+                    of_all &= kept
+                a = no[a]
+        if differ:
+            for i in range(n):
+                lowest = left[i] & (~left[i] + one)
+                total[i] += values[t, (lowest * spread) >> highest]
+        else:
+            lowest = of_all & (~of_all + one)
+            total += values[t, (lowest * spread) >> highest]
     for i in range(n):
         result[i] = 1.0 / (1.0 + np.exp(-total[i]))
     return result
