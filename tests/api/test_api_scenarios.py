@@ -124,6 +124,7 @@ def test_whoever_writes_at_once_hears_of_their_own_version(live: Running) -> Non
         ({"recall": [*RECALL, *RECALL]}, "bad_scenario", "recall[1].channel: 'trending' is named by recall[0]"),
         ({"ranker": "nope"}, "unknown_ranker", "ranker: no ranker 'nope'; there are: "),
         ({"ranker": "no name!@candidate"}, "unknown_ranker", "ranker: no ranker 'no name!@candidate'"),
+        ({"ranker": "home_ranker/99"}, "unknown_ranker", "ranker: no model 'home_ranker'; train it first"),
         (
             {"filters": ["sellabel"]},
             "unknown_filter",

@@ -273,7 +273,7 @@ async def test_a_version_that_does_not_exist_or_takes_long_leaves_the_fused_orde
     for _ in range(3):
         made = await missing.service.make(wish())
         assert made.degraded
-        assert made.explanation == "without rank: no model serves"
+        assert made.explanation == "without rank: home_ranker/9: no model serves"
     assert missing.models.looked == 1
     slow = ranked_by("home_ranker/3")
     slow.models.there.clear()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -133,3 +134,24 @@ def test_a_rule_that_fits_no_more_is_told(store: ScenarioStore) -> None:
     later = ScenarioBook(store, KNOWN)
     (problem,) = later.problems(later.get("night"))
     assert problem.startswith("filters[1]: at 1: unknown field 'brand'")
+
+
+def test_a_version_of_a_ranker_must_exist_and_may_go(store: ScenarioStore) -> None:
+    there = {("home_ranker", "7"), ("home_ranker", "candidate")}
+
+    def find(model: str, ref: str) -> object:
+        if (model, ref) not in there:
+            raise NotFound(f"model {model!r} has no version {ref}", code="unknown_version")
+        return object()
+
+    book = ScenarioBook(store, replace(KNOWN, find=find))
+    with pytest.raises(Invalid, match="ranker: model 'home_ranker' has no version 8") as error:
+        book.put(scenario(ranker="home_ranker/8"))
+    assert (error.value.code, error.value.field) == ("unknown_ranker", "ranker")
+    for ranker in ("home_ranker", "home_ranker@candidate", "home_ranker/7", None):
+        book.put(scenario(ranker=ranker)).result()
+        assert book.problems(book.get("night")) == []
+    book.put(scenario(ranker="home_ranker/7")).result()
+    there.clear()
+    (problem,) = book.problems(book.get("night"))
+    assert problem.startswith("ranker: model 'home_ranker' has no version 7")

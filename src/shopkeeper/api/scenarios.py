@@ -59,7 +59,7 @@ class ScenarioForm(Struct):
 
 
 class ScenarioInfo(Struct):
-    """`problems`: rules that cannot run any more, each with its place; they hold for nothing."""
+    """`problems`: rules that cannot run any more (they hold for nothing) and a ranker's version that is gone."""
 
     name: str
     version: int

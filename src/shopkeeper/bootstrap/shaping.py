@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from shopkeeper import plugins
 from shopkeeper.core.changes import Change, Changes
 from shopkeeper.core.clock import Clock
+from shopkeeper.core.errors import NotFound
 from shopkeeper.core.protocols import VectorSpace
+from shopkeeper.core.records import Version
 from shopkeeper.features.state import FeatureState
 from shopkeeper.forecast.pace import SellingPace
 from shopkeeper.forecast.panel import SalesPanel
-from shopkeeper.lifecycle.registry import Registry
+from shopkeeper.lifecycle.registry import REMOVED, Registry
 from shopkeeper.operations.erasure import Erasure
 from shopkeeper.operations.identities import Identities
 from shopkeeper.recommend.scenariobook import ScenarioBook
@@ -99,9 +101,18 @@ def shaped(
         recall=lambda: _recall(registry),
         rankers=lambda: {RANKER, *(info.name for info in registry.models(task="ranking"))},
         schema=shaping.columns.schema,
+        find=lambda model, ref: _version(registry, model, ref),
     )
     book = ScenarioBook(ScenarioStore(db, clock), known, lambda name: changes.tell(Change("scenario", names=(name,))))
     return Shaped(book, shaping, tastes, shown, attributes, preferences)
+
+
+def _version(registry: Registry, model: str, ref: str) -> Version:
+    """Raises NotFound for one that never was or whose files were removed."""
+    found = registry.version(model, ref)
+    if found.status == REMOVED:
+        raise NotFound(f"the files of {model!r} version {found.version} were removed", code="unknown_version")
+    return found
 
 
 def _recall(registry: Registry) -> Collection[str]:

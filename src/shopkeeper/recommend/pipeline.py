@@ -227,7 +227,7 @@ class Pipeline:
         else:
             bound = run.attempt("rank", partial(self._binder.ranker, name))
         if bound is None:
-            run.fell("rank", "no model serves")
+            run.fell("rank", f"{name}: no model serves" if "@" in name or "/" in name else "no model serves")
             return
         ranker, version = bound
         ask = Ask.live(wish.user, wish.now, candidates.items, self._state, wish.context)

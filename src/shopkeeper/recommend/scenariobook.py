@@ -66,8 +66,8 @@ class ScenarioBook:
         return list(self._present.values())
 
     def problems(self, scenario: Scenario) -> list[str]:
-        """Rules of a stored scenario that cannot run any more, each with its place and why."""
-        return [] if self._known is None else problems_of(scenario, self._known.schema())
+        """What of a stored scenario cannot be answered any more, each with its place and why."""
+        return [] if self._known is None else problems_of(scenario, self._known)
 
     def reload(self) -> None:
         """Reads what was written anew."""

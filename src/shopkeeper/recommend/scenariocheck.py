@@ -7,9 +7,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from shopkeeper.core.errors import Invalid
+from shopkeeper.core.errors import Invalid, NotFound
 from shopkeeper.core.ids import check_name
-from shopkeeper.lifecycle.addresses import parse_address
+from shopkeeper.lifecycle.addresses import CHAMPION, parse_address
 from shopkeeper.recommend.asking import check_channel
 from shopkeeper.recommend.itemrules import problem_of
 from shopkeeper.recommend.objectives import OBJECTIVES, RELEVANCE
@@ -29,11 +29,13 @@ _HELP = 1000
 
 @dataclass(frozen=True)
 class Known:
-    """What a scenario may name: recall models and rankers (models or `model@ref`), and the fields of items."""
+    """What a scenario may name: recall models and rankers, and the fields of items. `find(model, ref)` looks a version
+    of a ranker up; it raises NotFound, or Invalid for what is no reference, where there is none."""
 
     recall: Callable[[], Collection[str]]
     rankers: Callable[[], Collection[str]]
     schema: Callable[[], Schema]
+    find: Callable[[str, str], object] = lambda _model, _ref: None
 
 
 def check_scenario(scenario: Scenario, known: Known) -> None:
@@ -45,7 +47,8 @@ def check_scenario(scenario: Scenario, known: Known) -> None:
     _bounded("candidates", scenario.candidates, 1, MOST_CANDIDATES)
     schema = known.schema()
     _check_filters(scenario.filters, schema)
-    _check_ranker(scenario.ranker, known.rankers())
+    if scenario.ranker is not None and (why := _lacking(scenario.ranker, known)) is not None:
+        raise _wrong("ranker", why, code="unknown_ranker")
     _check_objectives(scenario.objectives)
     _bounded("diversity", scenario.diversity, 0, 1)
     _few("boosts", scenario.boosts, MOST_RULES)
@@ -59,9 +62,13 @@ def check_scenario(scenario: Scenario, known: Known) -> None:
     _bounded("ttl_s", scenario.ttl_s, 0, MOST_TTL_S)
 
 
-def problems_of(scenario: Scenario, schema: Schema) -> list[str]:
-    """Rules that cannot run with the fields of now, each with its place; they hold for nothing."""
-    found = []
+def problems_of(scenario: Scenario, known: Known) -> list[str]:
+    """What cannot be answered as it stands now, each with its place: rules over fields that are gone, which hold for
+    nothing, and a version of a ranker that is gone, without which the order of recall stays."""
+    found, schema = [], known.schema()
+    one = scenario.ranker
+    if one is not None and ("@" in one or "/" in one) and (why := _lacking(one, known)) is not None:
+        found.append(f"ranker: {why}")
     for at, text in enumerate(scenario.filters):
         if not is_named(text) and (why := problem_of(text, schema)) is not None:
             found.append(f"filters[{at}]: {why}")
@@ -106,16 +113,22 @@ def _check_rule(field: str, text: str, schema: Schema) -> None:
         raise _wrong(field, why, code="bad_rule")
 
 
-def _check_ranker(ranker: str | None, rankers: Collection[str]) -> None:
-    if ranker is None:
-        return
+def _lacking(ranker: str, known: Known) -> str | None:
+    """Why there is no such ranker; None: there is, or for a name alone there will be once it is trained."""
+    rankers = known.rankers()
     try:
-        model, _ = parse_address(ranker)
+        model, ref = parse_address(ranker)
     except Invalid:
-        model = ""
+        model, ref = "", CHAMPION
     if model not in rankers:
-        told = f"no ranker {ranker[:80]!r}; there are: {', '.join(sorted(rankers))}, or null for none"
-        raise _wrong("ranker", told, code="unknown_ranker")
+        return f"no ranker {ranker[:80]!r}; there are: {', '.join(sorted(rankers))}, or null for none"
+    if ref == CHAMPION:
+        return None
+    try:
+        known.find(model, ref)
+    except (Invalid, NotFound) as error:
+        return error.message
+    return None
 
 
 def _check_objectives(objectives: Mapping[str, float]) -> None:
