@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from sqlalchemy import func, select
 
+from shopkeeper.core.changes import Change
 from shopkeeper.core.clock import DAY, HOUR, StoppedClock
 from shopkeeper.core.errors import NotFound
 from shopkeeper.core.ids import ulid
@@ -246,6 +247,37 @@ async def test_a_step_of_the_clock_back_takes_nothing(db: Database, vocab: Vocab
     log.note(made())
     await log.stop()
     assert count(db) == 1
+
+
+@looped
+async def test_a_stranger_who_becomes_known_and_is_erased_before_sql_came_back_is_in_no_row(
+    db: Database, vocab: Vocabularies
+) -> None:
+    log = log_of(db, vocab)
+    with db.engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE slates RENAME TO elsewhere")
+    hers, still = [made("new", -1), made("new", -1)], made("other", -1)
+    log.note(hers[0])
+    await log.stop()  # tried, and in the batch that is tried again
+    log.note(hers[1])
+    log.note(still)
+    clock = StoppedClock(NOW)
+    EventLog(db, vocab, clock).append([Event(event_type="view", user_id="new", item_id="mug")]).result()
+    row = vocab.users.row("new")
+    assert row is not None
+    log.hear(Change("user", rows=(row,)))
+    assert (await log.find(hers[0].slate_id)).user_id == "new"
+    with db.engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE elsewhere RENAME TO slates")
+    with db.read() as connection:
+        person = person_at(connection, row)
+    assert person is not None
+    db.writer.run(lambda one: erase_person(one, vocab, RowGiver(vocab, clock), person, "erase", Actor(), NOW))
+    log.forget(row)
+    await log.stop()
+    with db.read() as connection:
+        left = connection.execute(select(schema.slates.c.slate_id, schema.slates.c.user_id)).all()
+    assert [tuple(one) for one in left] == [(still.slate_id, "other")]
 
 
 @looped

@@ -131,6 +131,7 @@ def suggesting(
         most=settings.slate_cache_mb * MIB,
         shared=level,
     )
+    changes.subscribe(slatelog.hear)
     changes.subscribe(slates.hear)
     return Suggesting(
         db=db,

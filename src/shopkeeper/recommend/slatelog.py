@@ -11,8 +11,10 @@ import logging
 from collections.abc import Callable
 from datetime import datetime
 
+from msgspec.structs import replace
 from sqlalchemy import Connection
 
+from shopkeeper.core.changes import Change
 from shopkeeper.core.clock import Clock, moment
 from shopkeeper.core.errors import NotFound, Overloaded, Unavailable
 from shopkeeper.core.records import RecItem, Record
@@ -92,6 +94,7 @@ class SlateLog(WrittenBehind):
         self._pending: dict[str, SlateRow] = {}
         self._writing: dict[str, SlateRow] = {}
         self._served: dict[str, int] = {}
+        self._strangers: set[str] = set()  # slates that wait, of people without a row
         self._next_look = 0.0
 
     @property
@@ -105,7 +108,9 @@ class SlateLog(WrittenBehind):
         if self.waiting >= self._bound:
             metrics.slates_lost_total.inc()
             return
-        self._pending[made.slate_id] = _row(made, self._users)
+        row = self._pending[made.slate_id] = _row(made, self._users)
+        if row.user_row is None:
+            self._strangers.add(made.slate_id)
         self._noted.set()
 
     def served(self, slate_id: str, times: int = 1) -> None:
@@ -131,6 +136,18 @@ class SlateLog(WrittenBehind):
             )
         return _shown(request_id, row, user_id, self._served.get(slate_id, 0))
 
+    def hear(self, change: Change) -> None:
+        """Who was a stranger may be known by now: what waits of theirs goes when they are erased."""
+        if change.kind != "user" or not self._strangers:
+            return
+        for waiting in (self._pending, self._writing):
+            for slate_id in self._strangers & waiting.keys():
+                one = waiting[slate_id]
+                row = None if one.user_id is None else self._users.row(one.user_id)
+                if row is not None:
+                    waiting[slate_id] = replace(one, user_row=row, user_id=None)
+                    self._strangers.discard(slate_id)
+
     def forget(self, row: int) -> None:
         """Of an erased person nothing waits any more."""
         self._pending = {slate_id: one for slate_id, one in self._pending.items() if one.user_row != row}
@@ -153,7 +170,7 @@ class SlateLog(WrittenBehind):
         except Exception:  # an edge: what cannot be written must not keep what comes after it from being written
             _LOGGER.exception("%d slates could not be logged", len(self._writing))
             metrics.slates_lost_total.inc(len(self._writing))
-            self._writing = {}
+            self._ended()
         return True
 
     async def _write(self) -> None:
@@ -175,8 +192,12 @@ class SlateLog(WrittenBehind):
             for slate_id, count in counts.items():
                 self._served[slate_id] = self._served.get(slate_id, 0) + count
             raise
-        self._writing = {}
+        self._ended()
         metrics.slates_logged_total.inc(added)
+
+    def _ended(self) -> None:
+        self._strangers.difference_update(self._writing)
+        self._writing = {}
 
     async def _drop_old(self) -> None:
         """From time to time, in pieces: a million rows must not keep events from being written."""
