@@ -6,7 +6,8 @@ Each check is given a trainer class and makes its own small shop: 60 users who k
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, cast
+from functools import cache
+from typing import cast
 
 import msgspec
 import numpy as np
@@ -93,7 +94,7 @@ def loads_what_it_saved(trainer: type[Trainer]) -> None:
 
 def same_seed_same_model(trainer: type[Trainer]) -> None:
     """Two fits with one seed give the same answers."""
-    _same(_fitted(trainer), _fitted(trainer))
+    _same(_fitted(trainer), _fit(trainer))
 
 
 def survives_a_tiny_shop(trainer: type[Trainer]) -> None:
@@ -124,8 +125,12 @@ CHECKS: tuple[Callable[[type[Trainer]], None], ...] = (
 )
 
 
-def _fitted(trainer: type[Trainer], params: Any = None) -> RecallModel:
-    return cast(RecallModel, trainer(params or trainer.Params(), 11).fit(small_data(), silent))
+def _fit(trainer: type[Trainer]) -> RecallModel:
+    return cast(RecallModel, trainer(trainer.Params(), 11).fit(small_data(), silent))
+
+
+_fitted = cache(_fit)
+"""Checks that only ask a model share one: no check changes it."""
 
 
 def _taken(model: RecallModel, items: list[int]) -> tuple[NDArray[np.int32], NDArray[np.float32]]:

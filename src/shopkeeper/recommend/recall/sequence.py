@@ -46,9 +46,12 @@ class Sasrec:
     class Params(BaseParams):
         width: Annotated[int, _about("Numbers of an item's vector", ge=4, le=512)] = 64
         blocks: Annotated[int, _about("Layers of attention", ge=1, le=8)] = 2
-        heads: Annotated[int, _about("Attention heads; the width is a multiple of them", ge=1, le=16)] = 2
+        heads: Annotated[int, _about("Attention heads; the width is a multiple of them", ge=1, le=16)] = 1
         length: Annotated[int, _about("Newest items that are read", ge=1, le=500)] = 50
         epochs: Annotated[int, _about("Passes over all users", ge=1, le=1000)] = 30
+        minutes: Annotated[
+            float, _about("Most minutes of learning; the steps get small towards them", gt=0, le=1440)
+        ] = 60
         tokens: Annotated[int, _about("Items of a step, in sequences of about one length", ge=16, le=1_000_000)] = 2400
         negatives: Annotated[int, _about("Items drawn for each step, in place of all others", ge=1, le=100_000)] = 512
         learning_rate: Annotated[float, _about("Highest step of Adam", gt=0, le=1)] = 0.002
@@ -81,6 +84,7 @@ class Sasrec:
             length=p.length,
             dropout=p.dropout,
             epochs=p.epochs,
+            minutes=p.minutes,
             tokens=p.tokens,
             negatives=p.negatives,
             learning_rate=p.learning_rate,

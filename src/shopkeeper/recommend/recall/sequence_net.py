@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -12,11 +13,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from shopkeeper.core.protocols import Report
+from shopkeeper.recommend.recall.sequence_adam import Adam
+from shopkeeper.recommend.recall.sequence_loss import loss_of, shares
+from shopkeeper.recommend.recall.sequence_start import counts, item_vectors, popularity
 
 Items = NDArray[np.int64]
 _BLOCK_ITEMS = 16
 """Sequences are put together with others of about their length, so that little of a step is padding."""
-_NEVER = -1e4
 
 
 @dataclass(frozen=True)
@@ -27,16 +30,33 @@ class Plan:
     length: int
     dropout: float
     epochs: int
+    minutes: float
     tokens: int
     negatives: int
     learning_rate: float
 
 
+class LeaveOut(nn.Module):
+    """Dropout by bytes: a byte a number takes a fifth of the time of torch's own draw. The share is one of 256 steps.
+    The same for all layers, which have no order of their own to draw in."""
+
+    def __init__(self, share: float, seed: int) -> None:
+        super().__init__()
+        self._least = round(share * 256)
+        self._random = np.random.Generator(np.random.SFC64(seed))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or not self._least:
+            return x
+        drawn = np.frombuffer(self._random.bytes(x.numel()), dtype=np.uint8).reshape(x.shape)
+        return x * torch.from_numpy(drawn >= self._least).to(x.dtype).mul_(256 / (256 - self._least))
+
+
 class Block(nn.Module):
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, leave_out: LeaveOut) -> None:
         super().__init__()
         d = plan.width
-        self.heads, self.dropout = plan.heads, plan.dropout
+        self.heads, self.leave_out = plan.heads, leave_out
         self.norm1, self.norm2 = nn.LayerNorm(d), nn.LayerNorm(d)
         self.qkv, self.out = nn.Linear(d, 3 * d), nn.Linear(d, d)
         self.up, self.down = nn.Linear(d, 2 * d), nn.Linear(2 * d, d)
@@ -47,28 +67,29 @@ class Block(nn.Module):
         query, key, value = parts.permute(2, 0, 3, 1, 4)
         heard = functional.scaled_dot_product_attention(query, key, value, is_causal=True)
         heard = self.out(heard.transpose(1, 2).reshape(many, length, d))
-        x = x + functional.dropout(heard, self.dropout, self.training)
+        x = x + self.leave_out(heard)
         inner = functional.gelu(self.up(self.norm2(x)), approximate="tanh")
-        return x + functional.dropout(self.down(inner), self.dropout, self.training)
+        result: Tensor = x + self.leave_out(self.down(inner))
+        return result
 
 
 class Net(nn.Module):
     """Padding stands behind a sequence, where the causal attention of what counts never looks."""
 
-    def __init__(self, plan: Plan, n_items: int) -> None:
+    def __init__(self, plan: Plan, n_items: int, seed: int = 0) -> None:
         super().__init__()
         d = plan.width
-        self.scale, self.dropout = d**0.5 / 2, plan.dropout
-        self.items = nn.Parameter(torch.randn(n_items, d) * 0.7 * d**-0.5)
+        self.scale, self.leave_out = d**0.5 / 2, LeaveOut(plan.dropout, seed)
+        self.items = nn.Parameter(torch.zeros(n_items, d))
         self.places = nn.Parameter(torch.randn(plan.length, d) * 0.02)
         self.bias = nn.Parameter(torch.zeros(n_items))
-        self.blocks = nn.ModuleList(Block(plan) for _ in range(plan.blocks))
+        self.blocks = nn.ModuleList(Block(plan, self.leave_out) for _ in range(plan.blocks))
         self.norm = nn.LayerNorm(d)
 
     def forward(self, rows: Tensor) -> Tensor:
         """State (many, length, d) after each place of item rows (many, length)."""
         x = functional.embedding(rows, self.items) * self.scale + self.places[: rows.shape[1]]
-        x = functional.dropout(x, self.dropout, self.training)
+        x = self.leave_out(x)
         for block in self.blocks:
             x = block(x)
         result: Tensor = self.norm(x)
@@ -95,48 +116,38 @@ def train(
     report: Report,
 ) -> dict[str, NDArray[np.float32]]:
     """The arrays of a trained net. Each sequence is oldest first; what happened at one `moment` has no order, so each
-    pass draws one. The loss is that of a softmax over all items, estimated with the same drawn items for all places of
-    a step: they stand for all others, so their share is raised by n_items / negatives.
-    """
+    pass draws one. `plan.minutes` are those of the wall; a training that they end is not repeatable to the bit."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         random = np.random.default_rng(seed)
-        net = Net(plan, n_items)
+        net = Net(plan, n_items, seed)
         with torch.no_grad():
-            net.bias.copy_(torch.from_numpy(_popularity(sequences, n_items)))
-        adam = torch.optim.AdamW(net.parameters(), lr=plan.learning_rate, betas=(0.9, 0.98), weight_decay=0.0)
+            net.items.copy_(torch.from_numpy(item_vectors(sequences, n_items, plan.width, random)))
+            net.bias.copy_(torch.from_numpy(popularity(sequences, n_items)))
+        drawing = shares(counts(sequences, n_items), plan.negatives)
+        adam = Adam(net.parameters())
         steps = max(len(_batches(sequences, plan, random)) * plan.epochs, 1)
-        step = 0
+        step, began = 0, time.monotonic()
         for epoch in range(plan.epochs):
             total, places = 0.0, 0
             for rows, wanted in _steps(sequences, moments, plan, random):
-                for group in adam.param_groups:
-                    group["lr"] = plan.learning_rate * _pace(step, steps)
-                loss = _loss(net, rows, wanted, n_items, plan.negatives, random)
-                adam.zero_grad(set_to_none=True)
+                late = (time.monotonic() - began) / 60 / plan.minutes
+                if late >= 1:
+                    break
+                counting = wanted >= 0
+                loss = loss_of(net(rows)[counting], wanted[counting], net.items, net.bias, drawing, random)
                 loss.backward()  # type: ignore[no-untyped-call]
                 nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-                adam.step()
+                adam.step(plan.learning_rate * _pace(step, steps, late))
                 step += 1
-                count = int((wanted >= 0).sum())
+                count = int(counting.sum())
                 total, places = total + float(loss.detach()) * count, places + count
+            if sequences and not places:
+                report(epoch, plan.epochs, message=f"learning sequences ended after {plan.minutes:g} minutes")
+                break
             told = {"loss": total / max(places, 1)}
             report(epoch + 1, plan.epochs, told, message="learning sequences", epoch=True)
         return net.arrays()
-
-
-def _loss(net: Net, rows: Tensor, wanted: Tensor, n_items: int, negatives: int, random: np.random.Generator) -> Tensor:
-    counts = wanted >= 0
-    state, right = net(rows)[counts], wanted[counts]
-    if negatives >= n_items:
-        return functional.cross_entropy(state @ net.items.T + net.bias, right)
-    drawn = torch.from_numpy(random.choice(n_items, negatives, replace=False))
-    raised = float(np.log((n_items - 1) / negatives))
-    others = state @ functional.embedding(drawn, net.items).T + (net.bias[drawn] + raised)
-    others = others.masked_fill(drawn[None, :] == right[:, None], _NEVER)
-    own = (state * functional.embedding(right, net.items)).sum(1) + net.bias[right]
-    loss: Tensor = (torch.logaddexp(torch.logsumexp(others, 1), own) - own).mean()
-    return loss
 
 
 def _steps(
@@ -179,17 +190,12 @@ def _batches(sequences: Sequence[Items], plan: Plan, random: np.random.Generator
     return [batches[at] for at in random.permutation(len(batches))]
 
 
-def _pace(step: int, steps: int) -> float:
-    """Share of the learning rate: up within the first steps, then down along a cosine."""
+def _pace(step: int, steps: int, late: float) -> float:
+    """Share of the learning rate: up within the first steps, then down along a cosine of what is gone of the passes or
+    of the time (`late`), whichever ends first: what is cut short has come to rest, too."""
     up = min(1.0, (step + 1) / min(200, max(steps // 10, 1)))
-    return float(up * (0.02 + 0.49 * (1 + np.cos(np.pi * step / steps))))
-
-
-def _popularity(sequences: Sequence[Items], n_items: int) -> NDArray[np.float32]:
-    """Where the bias begins: half the logarithm of how often an item comes, over the average."""
-    count = np.bincount(np.concatenate([*sequences, np.empty(0, dtype=np.int64)]).astype(np.int64), minlength=n_items)
-    result: NDArray[np.float32] = (0.5 * np.log((count + 1) * n_items / (count + 1).sum())).astype(np.float32)
-    return result
+    gone = min(max(step / steps, late), 1.0)
+    return float(up * (0.02 + 0.49 * (1 + np.cos(np.pi * gone))))
 
 
 def _pair(norm: nn.LayerNorm) -> Tensor:
