@@ -23,7 +23,7 @@ from shopkeeper.core.clock import DAY
 from shopkeeper.core.protocols import TrainingContext, silent
 from shopkeeper.recommend.asking import Question
 from shopkeeper.recommend.candidates import Quota
-from shopkeeper.recommend.history import given_items
+from shopkeeper.recommend.history import History
 from shopkeeper.recommend.recall.training import RecallData
 from shopkeeper.recommend.scenarios import BUILT_IN
 from shopkeeper.sources.retail import ZONE
@@ -90,7 +90,7 @@ def _cut(past: Past, cutoff: int, found: dict[str, list[float]]) -> None:
     lists["fused: content"] = lambda answer: answer.fused(_CONTENT, new=True)
     lists["fused: ease, als, item_knn"] = lambda answer: answer.fused(_FUSED, new=True)
     for one in _newcomers(past, cutoff):
-        history, scores = given_items(one.known), {}
+        history, scores = History(one.known, np.zeros(KNOWN), np.ones(KNOWN, dtype=np.int32)), {}
         for name in names:
             asked = channels.find(name, Question(-1, cutoff - 1))
             if asked is not None:

@@ -46,4 +46,4 @@ class Blend:
 
     def _about(self, history: History) -> History:
         of = history if self.items is None else self.items
-        return History(of.items[: self.most], of.age_days[: self.most], of.lines[: self.most])
+        return History(of.items[: self.most], of.age_days[: self.most], of.lines[: self.most], given=True)

@@ -94,6 +94,8 @@ class Recalled:
         self._place = np.full(int(rows.max(initial=-1)) + 1, -1, dtype=np.int32)
         self._place[self._rows] = self._known
         self._kept = Kept() if getattr(model, "for_everybody", False) else None
+        self._plain = getattr(model, "plain", model.scores)
+        """Some models add what counts for beginners; a page or a basket is none."""
 
     def scores(self, history: History, _now: int, n_items: int) -> NDArray[np.float32]:
         if self._kept is not None:
@@ -107,12 +109,17 @@ class Recalled:
     def _scores(self, history: History, n_items: int) -> NDArray[np.float32]:
         _, items, weights = self._translated(history)
         result = np.zeros(n_items, dtype=np.float32)
-        found = self._model.scores(items, weights)
+        found = self._plain(items, weights) if history.given else self._model.scores(items, weights)
         if self._whole and len(found) <= n_items:
             result[: len(found)] = found
             return result
-        inside = self._rows < n_items
-        result[self._rows[inside]] = found[self._known][inside]
+        if len(self._known) < len(found):
+            found = found[self._known]
+        if len(self._place) <= n_items:
+            result[self._rows] = found
+        else:
+            inside = self._rows < n_items
+            result[self._rows[inside]] = found[inside]
         return result
 
     def because(self, history: History, wanted: NDArray[np.int32]) -> NDArray[np.int32]:

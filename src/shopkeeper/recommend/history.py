@@ -23,11 +23,13 @@ _UNWANTED = ("dislike", "dismiss", "report")
 
 @dataclass(frozen=True)
 class History:
-    """Distinct items, all (m,): the freshest first. `lines` counts order lines, 0: only looked at."""
+    """Distinct items, all (m,): the freshest first. `lines` counts order lines, 0: only looked at. `given`: a page or a
+    basket, whose number of items tells nothing of how well a user is known."""
 
     items: NDArray[np.int32]
     age_days: NDArray[np.float64]
     lines: NDArray[np.int32]
+    given: bool = False
 
     def __len__(self) -> int:
         return len(self.items)
@@ -67,7 +69,7 @@ def history_of(state: FeatureState, user: int, now: int) -> History:
 
 def given_items(items: NDArray[np.int32]) -> History:
     """A basket or a page: items that matter now, whoever asks."""
-    return History(items, np.zeros(len(items)), np.ones(len(items), dtype=np.int32))
+    return History(items, np.zeros(len(items)), np.ones(len(items), dtype=np.int32), given=True)
 
 
 def unwanted(state: FeatureState, user: int, now: int) -> NDArray[np.int32]:

@@ -122,11 +122,11 @@ _DISCOVER = (
     Quota("context", 60, 3.0),
     Quota("ease", 120, 1.0),
     Quota("als", 120, 1.5),
-    Quota("item_knn", 80, 0.5),
+    Quota("item_knn", 80, 0.25),
     Quota("new", 60, 1.0),
-    Quota("content", 60, 0.25),
-    Quota("popularity", 60, 0.25),
-    Quota("trending", 60, 0.25),
+    Quota("content", 60, 0.5),
+    Quota("popularity", 60, 0.125),
+    Quota("trending", 60, 0.125),
     Quota("graph", 80, 0.5),
 )
 _HOME = (

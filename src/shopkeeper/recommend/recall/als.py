@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, ClassVar
 
 import msgspec
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from shopkeeper.core.protocols import Params as BaseParams
 from shopkeeper.core.protocols import Report
+from shopkeeper.recommend.recall.beginning import learned
 from shopkeeper.recommend.recall.factors import Factors, solved
 from shopkeeper.recommend.recall.training import RecallData
 
@@ -67,7 +69,7 @@ class Als:
             users = by_user.solve(items)
             items = by_item.solve(users)
             report(sweep + 1, params.sweeps + 1, message="fitting vectors", epoch=True)
-        return Factors(
+        model = Factors(
             item_ids=tuple(data.orders.item_ids[i] for i in kept),
             vectors=items,
             alpha=params.alpha,
@@ -75,6 +77,15 @@ class Als:
             frequency=params.frequency,
             half_life_days=params.half_life_days,
         )
+        if not len(kept):
+            return model
+        usual = items @ by_user.solve(items).mean(axis=0)
+        beginning = learned(data.orders, kept, usual, lambda _, known: model.plain(known, _ones(known)), self.seed)
+        return replace(model, beginning=beginning)
+
+
+def _ones(items: NDArray[np.int32]) -> NDArray[np.float32]:
+    return np.ones(len(items), dtype=np.float32)
 
 
 class _Side:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 import numpy as np
@@ -10,8 +12,36 @@ from numpy.typing import NDArray
 
 from shopkeeper.core.protocols import Params as BaseParams
 from shopkeeper.core.protocols import Report
+from shopkeeper.recommend.recall.beginning import Ask, Beginning, learned
 from shopkeeper.recommend.recall.neighbours import Neighbours
 from shopkeeper.recommend.recall.training import RecallData
+
+
+@dataclass(frozen=True)
+class LinearModel(Neighbours):
+    """Neighbours, and for whoever has taken little yet also what everybody takes."""
+
+    beginning: Beginning | None = None
+
+    def scores(self, items: NDArray[np.int32], weights: NDArray[np.float32]) -> NDArray[np.float32]:
+        found = self.plain(items, weights)
+        return found if self.beginning is None else self.beginning.added(found, len(items))
+
+    def plain(self, items: NDArray[np.int32], weights: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(n_items,) what goes with the items, whoever took them."""
+        return super().scores(items, weights)
+
+    def save(self, folder: Path) -> None:
+        super().save(folder)
+        if self.beginning is not None:
+            self.beginning.save(folder)
+
+    @classmethod
+    def load(cls, folder: Path) -> LinearModel:
+        loaded = super().load(folder)
+        assert isinstance(loaded, LinearModel)
+        beginning = Beginning.load(folder, len(loaded.item_ids))
+        return loaded if beginning is None else replace(loaded, beginning=beginning)
 
 
 class Ease:
@@ -29,7 +59,7 @@ class Ease:
     tags: ClassVar[tuple[str, ...]] = ("recall", "linear", "neighbours")
     knows_new_users: ClassVar[bool] = True
     knows_new_items: ClassVar[bool] = False
-    model: ClassVar[type[Neighbours]] = Neighbours
+    model: ClassVar[type[LinearModel]] = LinearModel
 
     class Params(BaseParams):
         l2: Annotated[float, msgspec.Meta(gt=0, le=1e7, description="Ridge penalty: more smooths more")] = 150.0
@@ -46,25 +76,53 @@ class Ease:
         self.params = params
         self.seed = seed
 
-    def fit(self, data: RecallData, report: Report) -> Neighbours:
+    def fit(self, data: RecallData, report: Report) -> LinearModel:
         params = self.params
-        report(0, 3, message="counting common buyers")
+        report(0, 4, message="counting common buyers")
         kept = data.most_bought(params.max_items, params.half_life_days)
-        bought = data.orders.matrix(data.now, params.half_life_days)[:, kept]
+        bought = data.orders.matrix(data.now, params.half_life_days)[:, kept].tocsr()
         gram = np.asarray((bought.T @ bought).todense(), dtype=np.float64)
-        report(1, 3, message=f"inverting {len(kept)} x {len(kept)}")
-        weights = _solve(gram, params.l2)
-        report(2, 3, message="keeping the largest weights")
+        report(1, 4, message=f"inverting {len(kept)} x {len(kept)}")
+        inverse = _inverse(gram, params.l2)
+        report(2, 4, message="keeping the largest weights")
         ids = tuple(data.orders.item_ids[i] for i in kept)
-        return Neighbours.from_table(weights, ids, params.k, params.half_life_days)
+        table = _weights(inverse)
+        found = Neighbours.from_table(table, ids, params.k, params.half_life_days)
+        report(3, 4, message="asking how users began")
+        usual = np.asarray(bought.mean(axis=0), dtype=np.float32).ravel()
+        beginning = learned(data.orders, kept, usual, _without(bought, inverse, found), self.seed)
+        return LinearModel(ids, found.start, found.other, found.weight, params.half_life_days, beginning=beginning)
 
 
-def _solve(gram: NDArray[np.float64], l2: float) -> NDArray[np.float32]:
-    """B of the docstring; `gram` (n, n) is overwritten. Row i: how much item i speaks for each other item."""
+def _inverse(gram: NDArray[np.float64], l2: float) -> NDArray[np.float64]:
+    """P of the docstring; `gram` (n, n) is overwritten."""
     if not len(gram):
-        return gram.astype(np.float32)
+        return gram
     gram[np.diag_indices(len(gram))] += l2
-    inverse = np.linalg.inv(gram)
+    return np.linalg.inv(gram).astype(np.float64, copy=False)
+
+
+def _weights(inverse: NDArray[np.float64]) -> NDArray[np.float32]:
+    """B of the docstring. Row i: how much item i speaks for each other item."""
     weights: NDArray[np.float32] = (-inverse / np.diag(inverse)).astype(np.float32)
     np.fill_diagonal(weights, 0)
     return weights
+
+
+def _without(bought: Any, inverse: NDArray[np.float64], table: Neighbours) -> Ask:
+    """The model's own scores, had it not learned from the user who asks: X'X loses x x', so P gains z z' / (1 - x'z),
+    z = P x (Sherman and Morrison), and of that only the neighbours of the items taken are needed."""
+    diagonal = np.diag(inverse)
+
+    def ask(user: int, items: NDArray[np.int32]) -> NDArray[np.float32]:
+        a, b = bought.indptr[user], bought.indptr[user + 1]
+        own, x = bought.indices[a:b], bought.data[a:b].astype(np.float64)
+        z = x @ inverse[own]
+        left = 1.0 - float(x @ z[own])
+        scores = np.zeros(len(inverse))
+        for item in items.tolist():
+            near = table.other[table.start[item] : table.start[item + 1]]
+            scores[near] -= (inverse[item, near] + z[item] * z[near] / left) / (diagonal[near] + z[near] ** 2 / left)
+        return scores.astype(np.float32)
+
+    return ask

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shopkeeper.core.errors import Invalid
+from shopkeeper.recommend.recall.beginning import Beginning
 
 _ARRAYS = "factors.npz"
 _FACTS = "factors.json"
@@ -28,6 +29,8 @@ class Factors:
     frequency: float
     half_life_days: float | None = None
     feature_names: tuple[str, ...] = ()
+    beginning: Beginning | None = None
+    """What counts beside for whoever has taken little yet."""
 
     @property
     def item_vectors(self) -> NDArray[np.float32]:
@@ -35,6 +38,11 @@ class Factors:
 
     def scores(self, items: NDArray[np.int32], weights: NDArray[np.float32]) -> NDArray[np.float32]:
         """(n_items,) inner products; 0 for everything when nothing was taken."""
+        found = self.plain(items, weights)
+        return found if self.beginning is None else self.beginning.added(found, len(items))
+
+    def plain(self, items: NDArray[np.int32], weights: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The same without what counts for beginners alone."""
         if not len(items):
             return np.zeros(len(self.item_ids), dtype=np.float32)
         found: NDArray[np.float32] = self.vectors @ self.user_vector(items, weights)
@@ -66,6 +74,8 @@ class Factors:
             "half_life_days": self.half_life_days,
         }
         (folder / _FACTS).write_text(json.dumps(facts), encoding="utf-8")
+        if self.beginning is not None:
+            self.beginning.save(folder)
 
     @classmethod
     def load(cls, folder: Path) -> Factors:
@@ -76,7 +86,7 @@ class Factors:
         ids = tuple(facts.pop("item_ids"))
         if vectors.ndim != 2 or len(vectors) != len(ids) or not np.isfinite(vectors).all():
             raise Invalid("the vectors do not fit their item ids; train the model again", code="bad_artifact")
-        loaded = cls(ids, vectors.astype(np.float32), **facts)
+        loaded = cls(ids, vectors.astype(np.float32), **facts, beginning=Beginning.load(folder, len(ids)))
         if len(ids):  # what the first question needs is there before it comes
             loaded.user_vector(np.zeros(1, dtype=np.int32), np.ones(1, dtype=np.float32))
         return loaded
