@@ -12,7 +12,6 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import ASGIApp
 
 from shopkeeper import __version__
 from shopkeeper.api import (
@@ -64,7 +63,6 @@ from shopkeeper.api.door import Doors, needs
 from shopkeeper.api.errors import FieldProblem, Malformed
 from shopkeeper.api.fastlane import Fastlane
 from shopkeeper.api.livesocket import LiveSockets
-from shopkeeper.api.meter import Meter
 from shopkeeper.api.middleware import Gatehouse, Limits
 from shopkeeper.bootstrap import Shop
 from shopkeeper.core.errors import Invalid, NotFound, ShopkeeperError
@@ -142,7 +140,7 @@ class Closing(asyncio.Event):
             self.clear()
 
 
-def create_app(shop: Shop, closing: Closing | None = None, *, manage: bool = True) -> ASGIApp:
+def create_app(shop: Shop, closing: Closing | None = None, *, manage: bool = True) -> Gatehouse:
     """The whole API of an opened shop. `manage`: start and stop the shop with the server's lifespan."""
     closing = closing or Closing()
     shop.on_change(closing.interrupt, closing.go_on)
@@ -154,7 +152,6 @@ def create_app(shop: Shop, closing: Closing | None = None, *, manage: bool = Tru
         Fastlane(shop, api, LiveSockets(shop, access, closing, most=settings.live_sockets)),
         access=access,
         limits=Limits(settings.body_limit, settings.batch_body_limit, settings.upload_limit),
-        meter=Meter(),
         closing=closing.is_set,
         turnstile=shop.turnstile,
     )

@@ -28,7 +28,7 @@ from shopkeeper.lifecycle.outputs import flattened
 _json = msgspec.json.Encoder().encode
 _INFER = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?/infer")
 _INFER_DOORS = ("/v2/models/{model}/infer", "/v2/models/{model}/versions/{version}/infer")
-_RECOMMEND = "/api/v1/personalization/recommend"
+RECOMMEND = "/api/v1/personalization/recommend"
 _JSON = (b"content-type", b"application/json")
 _PREDICTIONS = ("/predictions/{model}", "/predictions/{model}/{version}")
 
@@ -51,8 +51,8 @@ class Fastlane:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["method"] == "POST":
-            if scope["path"] == _RECOMMEND:
-                scope["door"] = _RECOMMEND
+            if scope["path"] == RECOMMEND:
+                scope["door"] = RECOMMEND
                 await self._suggest(scope, receive, send)
                 return
             aimed = self._aimed(scope["path"], scope["query_string"])

@@ -6,7 +6,7 @@ Four stacked ones cost four times as much (docs/architecture.md). It stands in f
 from __future__ import annotations
 
 import logging
-import os
+import random
 import re
 import time
 from collections.abc import Callable
@@ -18,11 +18,11 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shopkeeper.api import errors
-from shopkeeper.api.access import Access, from_this_machine, key_in_url
+from shopkeeper.api.access import Access, demand, from_this_machine, key_in_url
 from shopkeeper.api.errors import Answer, Malformed
-from shopkeeper.api.meter import Meter
 from shopkeeper.core.errors import Invalid, Refused, ShopkeeperError, Unavailable
 from shopkeeper.core.turnstile import Turnstile
+from shopkeeper.telemetry import metrics
 
 log = logging.getLogger("shopkeeper.access")
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9_.:-]{1,128}")
@@ -34,6 +34,7 @@ _ALWAYS = frozenset({"/livez"})
 # Asked every few seconds, and 503 is an answer like another.
 _PROBES = frozenset({"/readyz", "/ping", "/v2/health/ready"})
 _TRACEPARENT = re.compile(rb"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+_bits = random.Random().getrandbits  # an id is told to whoever asks and opens nothing: it need not be hard to guess
 _OF_PREDICTIONS = ("model", "model_version", "trace_id")
 
 
@@ -66,16 +67,15 @@ class Gatehouse:
         *,
         access: Access,
         limits: Limits,
-        meter: Meter,
         closing: Callable[[], bool],
         turnstile: Turnstile,
     ) -> None:
         self.app = app
         self.access = access
         self.limits = limits
-        self.meter = meter
         self.closing = closing
         self.turnstile = turnstile
+        self.count = metrics.http_requests.note
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -135,6 +135,23 @@ class Gatehouse:
         with self.turnstile.inside():
             await self.app(scope, receive, send)
 
+    @property
+    def at_ease(self) -> bool:
+        """Whether everybody is let in just now and nothing is written about it: no answer differs from the one before
+        because of where the server stands."""
+        return not (self.closing() or self.turnstile.closed or log.isEnabledFor(logging.DEBUG))
+
+    def lets_in(self, scope: Scope, door: str) -> bool:
+        """Whether a request with these headers reaches a door of this scope. Nobody is told why not."""
+        headers = _wanted(scope)
+        try:
+            self._admit(scope, headers)
+            self._bounded(scope, headers, _nobody)
+            demand(scope["caller"], door)
+        except ShopkeeperError:
+            return False
+        return True
+
     async def _hold(self, path: str) -> None:
         """While the shop changes over to other data, callers wait outside; probes are told so at once."""
         if path in _PROBES:
@@ -176,7 +193,7 @@ class Gatehouse:
     def _note(self, scope: Scope, status: int, seconds: float) -> None:
         path = scope.get("door") or getattr(scope.get("route"), "path", None) or "unmatched"
         method = scope["method"]
-        self.meter.count(path, method, status, seconds)
+        self.count(path, method, status, seconds)
         level = _level(status, scope["path"])
         if log.isEnabledFor(level):
             log.log(
@@ -222,7 +239,11 @@ def request_id_of(given: bytes | None) -> str:
     """The id that was sent, when it can be echoed, else a new one."""
     if given is not None and _REQUEST_ID.fullmatch(given):
         return given.decode()
-    return os.urandom(12).hex()
+    return new_request_id()
+
+
+def new_request_id() -> str:
+    return f"{_bits(96):024x}"
 
 
 def trace_id_of(traceparent: bytes | None) -> str | None:
@@ -247,6 +268,10 @@ def _check_type(path: str, given: bytes | None) -> None:
             f"content type {kind.decode('latin-1')[:80]!r} is not read here; send {wanted.decode()}",
             code="wrong_content_type",
         )
+
+
+async def _nobody() -> Message:
+    return {"type": "http.disconnect"}
 
 
 def _counted(receive: Receive, limit: int) -> Receive:

@@ -6,6 +6,7 @@ import asyncio
 import socket
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
@@ -13,6 +14,7 @@ import uvicorn
 
 from shopkeeper.api.app import Closing, create_app
 from shopkeeper.api.grpc_server import GrpcServer
+from shopkeeper.api.middleware import Gatehouse
 from shopkeeper.api.sockets import SocketProtocol
 from shopkeeper.bootstrap import Shop
 from shopkeeper.core.errors import Conflict
@@ -26,8 +28,10 @@ class Server(uvicorn.Server):
         self.listener = listener
         self.drain_s = shop.settings.drain_s
         self.grpc = _grpc(shop, self.closing)
+        app = create_app(shop, self.closing, manage=False)
         config = uvicorn.Config(
-            create_app(shop, self.closing, manage=False),
+            app,
+            http=_http(shop, app),
             lifespan="off",
             log_config=None,
             access_log=False,
@@ -68,6 +72,15 @@ def _grpc(shop: Shop, closing: Closing) -> GrpcServer | None:
     if not settings.grpc_port:
         return None
     return GrpcServer(shop, settings.host, settings.grpc_port, closing.is_set)
+
+
+def _http(shop: Shop, app: Gatehouse) -> Any:
+    """What makes the protocol of a connection."""
+    if find_spec("httptools") is None:
+        return "auto"
+    from shopkeeper.api.keptlane import HttpProtocol, KeptLane
+
+    return partial(HttpProtocol, lane=KeptLane(shop, app))
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:

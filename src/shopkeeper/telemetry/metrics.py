@@ -5,6 +5,8 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from shopkeeper.telemetry.requests import Requests
+
 REGISTRY = CollectorRegistry()
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
@@ -27,8 +29,8 @@ def _histogram(name: str, help: str, *labels: str, buckets: tuple[float, ...] = 
 
 
 # -- doors
-http_requests_total = _counter("http_requests_total", "Answered requests", "path", "method", "status")
-http_request_duration_seconds = _histogram("http_request_duration_seconds", "Time to answer", "path")
+http_requests = Requests(REGISTRY, _FAST)
+"""http_requests_total by path, method and status; http_request_duration_seconds by path."""
 
 grpc_requests_total = _counter("grpc_requests_total", "Answered gRPC requests", "method", "code")
 grpc_request_duration_seconds = _histogram("grpc_request_duration_seconds", "Time to answer over gRPC", "method")
