@@ -61,6 +61,21 @@ def test_a_scenario_from_setting_to_removing(live: Running, capsys: pytest.Captu
     assert read(home, capsys, "show", "home")["built_in"]
 
 
+def test_what_was_changed_meanwhile_is_not_overwritten(
+    live: Running, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home, file = live.shop.home.path, tmp_path / "feed.json"
+    before = read(home, capsys, "show", "feed")["version"]
+    file.write_text(shown(home, capsys, "show", "feed", "--json"), encoding="utf-8")
+    after = read(home, capsys, "set", "feed", "--ttl", "7", "--if-version", str(before))["version"]
+    assert after > before
+    for late in (("set", "feed", "--ttl", "8"), ("put", "feed", str(file)), ("remove", "feed")):
+        code, told = failed(home, capsys, *late, "--if-version", str(before))
+        assert (code, "was changed meanwhile" in " ".join(told.split())) == (6, True)
+    assert read(home, capsys, "show", "feed")["ttl_s"] == 7
+    assert read(home, capsys, "remove", "feed", "--if-version", str(after)) == {"removed": "feed"}
+
+
 def test_a_file_makes_one(live: Running, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     home = live.shop.home.path
     file = tmp_path / "night.json"

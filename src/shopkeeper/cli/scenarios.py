@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 _NOT_SENT = ("name", "version", "built_in", "problems")
 
 
+if_version_option = click.option(
+    "--if-version", type=click.IntRange(min=0), help="Only where this version still counts, as `show` told it."
+)
+
+
 @click.group("scenarios", invoke_without_command=True)
 @json_option
 @home_option
@@ -60,6 +65,7 @@ def show_command(shop: ShopkeeperClient, screen: Screen, name: str) -> None:
 @click.option("--diversity", type=click.FloatRange(0, 1), help="0: only the value counts, 1: only the difference.")
 @click.option("--ranker", help="A model, model@ref, or none.")
 @click.option("--ttl", type=click.FloatRange(0, 86_400), help="Seconds that an answer may be given again.")
+@if_version_option
 @with_shop()
 def set_command(
     shop: ShopkeeperClient,
@@ -72,9 +78,14 @@ def set_command(
     diversity: float | None,
     ranker: str | None,
     ttl: float | None,
+    if_version: int | None,
 ) -> None:
-    """Change some of NAME: shopkeeper scenarios set home --objective novelty=0.3 --boost '1.5:is_new'"""
-    body = _sent(shop.scenario(name))
+    """Change some of NAME: shopkeeper scenarios set home --objective novelty=0.3 --boost '1.5:is_new'
+
+    What somebody else changes at the same moment is not overwritten: then it is refused.
+    """
+    found = shop.scenario(name)
+    body = _sent(found)
     before = dict(body)
     if filters:
         body["filters"] = list(filters)
@@ -91,26 +102,28 @@ def set_command(
         body["ttl_s"] = ttl
     if body == before:
         raise click.UsageError("nothing to change; give --filter, --objective, --boost, --diversity, --ranker or --ttl")
-    changed = shop.put_scenario(name, body)
+    changed = shop.put_scenario(name, body, if_version=found["version"] if if_version is None else if_version)
     screen.show(changed, lambda console: _draw_one(console, changed))
 
 
 @command.command("put")
 @click.argument("name")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@if_version_option
 @with_shop()
-def put_command(shop: ShopkeeperClient, screen: Screen, name: str, file: Path) -> None:
+def put_command(shop: ShopkeeperClient, screen: Screen, name: str, file: Path, if_version: int | None) -> None:
     """Make NAME what the JSON in FILE says; `scenarios show NAME --json` writes such a file."""
-    stored = shop.put_scenario(name, _sent(_read(file)))
+    stored = shop.put_scenario(name, _sent(_read(file)), if_version=if_version)
     screen.show(stored, lambda console: _draw_one(console, stored))
 
 
 @command.command("remove")
 @click.argument("name")
+@if_version_option
 @with_shop()
-def remove_command(shop: ShopkeeperClient, screen: Screen, name: str) -> None:
+def remove_command(shop: ShopkeeperClient, screen: Screen, name: str, if_version: int | None) -> None:
     """Take away what was written; what is built in under NAME is there again."""
-    shop.delete_scenario(name)
+    shop.delete_scenario(name, if_version=if_version)
     screen.show(
         {"removed": name}, lambda console: console.print(f"scenario {name} is as it came, or gone", markup=False)
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from shopkeeper.client.wire import Wire, escaped
+from shopkeeper.client.wire import Wire, decoded, escaped
 
 _SCENARIOS = "/api/v1/personalization/scenarios"
 
@@ -22,18 +22,25 @@ class ScenarioDoors(Wire):
         """Raises NotFound."""
         return self.get(f"{_SCENARIOS}/{escaped(name)}", dict[str, Any])
 
-    def put_scenario(self, name: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    def put_scenario(self, name: str, body: Mapping[str, Any], *, if_version: int | None = None) -> dict[str, Any]:
         """Says what it is from the next request on; what is left out is as in a new one.
 
         `{recall[{channel, quota, weight}], filters[], ranker, objectives{}, diversity, boosts[{rule, factor}],
-        explore{}, deadlines{}, ttl_s, ...}`. Raises Invalid with the field and, in a rule, the place.
+        explore{}, deadlines{}, ttl_s, ...}`. Raises Invalid with the field and, in a rule, the place; Stale when
+        another version than `if_version` counts.
         """
-        return self.call("PUT", f"{_SCENARIOS}/{escaped(name)}", dict[str, Any], dict(body))
+        path = f"{_SCENARIOS}/{escaped(name)}"
+        return decoded(self.send_request("PUT", path, dict(body), if_match=_tag(if_version)), dict[str, Any])
 
-    def delete_scenario(self, name: str) -> None:
-        """What is built in under the name is there again. Raises NotFound; Conflict for what was never changed."""
-        self.send_request("DELETE", f"{_SCENARIOS}/{escaped(name)}")
+    def delete_scenario(self, name: str, *, if_version: int | None = None) -> None:
+        """What is built in under the name is there again. Raises NotFound; Conflict for what was never changed; Stale
+        when another version than `if_version` counts."""
+        self.send_request("DELETE", f"{_SCENARIOS}/{escaped(name)}", if_match=_tag(if_version))
 
     def item_fields(self) -> list[dict[str, Any]]:
         """What the rules of filters and boosts can read: `{name, type, unit, help}`."""
         return self.get("/api/v1/personalization/item-fields", list[dict[str, Any]])
+
+
+def _tag(version: int | None) -> str | None:
+    return None if version is None else f'"{version}"'

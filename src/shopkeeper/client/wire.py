@@ -102,13 +102,16 @@ class Wire:
         query: Mapping[str, Any] | None = None,
         repeat: bool = False,
         accept: tuple[int, ...] = (),
+        if_match: str | None = None,
     ) -> httpx.Response:
-        """The checked answer. Statuses in `accept` are no errors here."""
+        """The checked answer. Statuses in `accept` are no errors here. `if_match`: the ETag of what is changed; Stale
+        when it is another one by now."""
+        headers = {} if if_match is None else {"if-match": if_match}
         left = self.retries if repeat else 0
         pause_s = 0.2
         while True:
             try:
-                answer = self._http_send(method, path, query=query, body=body)
+                answer = self._http_send(method, path, query=query, body=body, headers=headers)
             except Unavailable:
                 if not left:
                     raise
@@ -160,7 +163,8 @@ class Wire:
     ) -> httpx.Response:
         params = _queried(query)
         if body is not None:
-            more |= {"content": encode(body), "headers": {"content-type": "application/json"}}
+            headers = {**more.get("headers", {}), "content-type": "application/json"}
+            more |= {"content": encode(body), "headers": headers}
         try:
             return self._http.request(method, path, params=params, **more)
         except httpx.TransportError as error:
