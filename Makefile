@@ -23,7 +23,7 @@ lint: setup-dev ## ruff, import contract, strict types
 
 test: lint ## lint, then all tests in parallel with coverage
 	$(BIN)/coverage erase
-	$(BIN)/pytest -n $(WORKERS) --dist worksteal --cov --cov-report=term --cov-report=json:build/coverage.json
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal --durations=25 --cov --cov-report=term --cov-report=json:build/coverage.json
 
 format: setup-dev ## rewrite the code in the house style
 	$(BIN)/ruff check --fix . ; $(BIN)/ruff format .

@@ -1,0 +1,26 @@
+"""What holds for all rooms: how many threads a process of the tests computes with, and which files come first.
+
+Both are for the time of a whole run; no test depends on either.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+_WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+_THREADS = str(max(1, (os.cpu_count() or 1) // _WORKERS))
+
+# Before numpy, torch, lightgbm or polars are loaded, which read it once; processes that tests start inherit it. Workers
+# that each compute with a thread per core wait for each other at every barrier.
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS"):
+    os.environ.setdefault(_name, _THREADS)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with a slow test come first: one that began last would be waited for by all other workers. Tests of a file
+    stay together, in their order, for they share what their fixtures opened."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
