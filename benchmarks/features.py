@@ -21,7 +21,7 @@ from shopkeeper.core.batch import EventBatch
 from shopkeeper.core.clock import DAY, MINUTE, SECOND, StoppedClock
 from shopkeeper.features.base import Ask
 from shopkeeper.features.past import Past
-from shopkeeper.features.realtime import of_user, realtime
+from shopkeeper.features.realtime import of_users, realtime
 from shopkeeper.features.registry import registered
 from shopkeeper.features.replay import Question, replay
 from shopkeeper.features.rings import SPANS
@@ -93,7 +93,7 @@ def _asked(state: FeatureState, users: list[int]) -> dict[str, Any]:
             "the same of the user with 100,000 events",
             lambda _: everything.matrix(Ask.live(BUSY, NOW, items, state, CONTEXT)), users[:500],
         ),
-        ("1,000 users at once", lambda _: [of_user(state, u, NOW) for u in range(1000)], [0] * 5),
+        ("1,000 users at once", lambda _: of_users(state, range(1000), NOW), [0] * 5),
     ]  # fmt: skip
     return _timed("Milliseconds of one question", answers)
 
@@ -181,7 +181,7 @@ async def _over_redis(state: FeatureState, url: str) -> list[list[Any]]:
     level = SharedFeatures(shared, clock=StoppedClock(NOW), version=lambda: 1)
     while await shared.get("is it up") is None and shared.round_trips == 0:
         await asyncio.sleep(0.1)
-    told = [of_user(state, user, NOW) for user in range(1000)]
+    told = of_users(state, range(1000), NOW)
     rows = []
     for row in range(1000):
         level.put(row, told[row])

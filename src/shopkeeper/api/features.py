@@ -15,7 +15,8 @@ from shopkeeper.api.door import CallerDep, Cursor, Doors, Id, Limit, Page, ShopD
 from shopkeeper.api.forms import ComputeForm, UserIds
 from shopkeeper.bootstrap import Shop
 from shopkeeper.core.errors import Invalid, NotFound
-from shopkeeper.features.realtime import of_user, with_moment
+from shopkeeper.features.crowd import AT_ONCE
+from shopkeeper.features.realtime import of_users, said, with_said
 from shopkeeper.features.registry import registered
 from shopkeeper.features.versions import Difference, Exported, FeatureVersion, Validity
 from shopkeeper.stores.paging import cursor_after, key_of
@@ -23,9 +24,6 @@ from shopkeeper.stores.paging import cursor_after, key_of
 doors = Doors("Features")
 _NOBODY = -1
 """The features of one whom nobody has met: who refuses profiling is answered so."""
-
-
-_AT_ONCE = 16
 _NUMBER = re.compile(r"[0-9]{1,10}")
 Number = Annotated[int, Query(ge=1, le=2**31 - 1)]
 VersionNumber = Annotated[int, Path(ge=1, le=2**31 - 1)]
@@ -198,18 +196,24 @@ async def _told(shop: Shop, user_ids: Sequence[str], context: Mapping[str, Any])
         rows = [row for user_id in user_ids if (row := shop.vocab.users.row(user_id)) is not None]
         elsewhere = {row: told for row, told in zip(rows, await shared.get_many(rows), strict=True) if told is not None}
     found: dict[str, dict[str, Any]] = {}
-    for number, user_id in enumerate(user_ids):
-        if number % _AT_ONCE == _AT_ONCE - 1:
+    for start in range(0, len(user_ids), AT_ONCE):
+        if start:
             await asyncio.sleep(0)
-        row = shop.vocab.users.row(user_id)
-        if row is None:
-            found[user_id] = {"error": f"no user {user_id[:80]!r}; nobody of this id was recorded or seen"}
-            continue
-        now, allowed = shop.clock.now(), shop.consents.allows(row, "profiling")
-        told = elsewhere.get(row) if allowed else None
-        if told is None:
-            told = of_user(shop.features, row if allowed else _NOBODY, now)
-            if shared is not None and allowed and not broken:
-                shared.put(row, told)
-        found[user_id] = with_moment(told, shop.features, now, context)
+        some, now = user_ids[start : start + AT_ONCE], shop.clock.now()
+        known = {user_id: row for user_id in some if (row := shop.vocab.users.row(user_id)) is not None}
+        allowed = {row for row in known.values() if shop.consents.allows(row, "profiling")}
+        told = {row: elsewhere[row] for row in allowed if row in elsewhere}
+        own = [row for row in known.values() if row not in told]
+        asked = [row if row in allowed else _NOBODY for row in own]
+        for row, answer in zip(own, of_users(shop.features, asked, now), strict=True):
+            told[row] = answer
+            if shared is not None and row in allowed and not broken:
+                shared.put(row, answer)
+        moment = said(shop.features, now, context)
+        for user_id in some:
+            found_row = known.get(user_id)
+            if found_row is None:
+                found[user_id] = {"error": f"no user {user_id[:80]!r}; nobody of this id was recorded or seen"}
+            else:
+                found[user_id] = with_said(told[found_row], moment)
     return found

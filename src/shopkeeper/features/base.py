@@ -6,10 +6,10 @@ what a request reads from it at a moment. A file of this room holds both, or nam
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 GROUPS = ("temporal", "behavioral", "contextual", "aggregated")
 SUBJECTS = ("user", "item", "pair", "context")
 Reading: TypeAlias = "float | NDArray[np.float32]"
+T = TypeVar("T")
 
 
 class Accumulator(Protocol):
@@ -88,6 +89,7 @@ class Ask:
     items: NDArray[np.int32]
     state: FeatureState
     context: Mapping[str, Any] = field(default_factory=dict)
+    _read: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
     def live(
@@ -110,16 +112,23 @@ class Ask:
 
     def recent(self, window: str) -> Series:
         """The user's tiles before `time` in one of `rings.SPANS`, read once for all features of this ask."""
-        found = self._tiles.get(window)
+        found: Series | None = self._read.get(window)
         if found is None:
             from shopkeeper.features.tiles import Tiles
 
-            found = self._tiles[window] = self.state.part(Tiles).series(self.user, self.time, window, self.state)
+            found = self._read[window] = self.state.part(Tiles).series(self.user, self.time, window, self.state)
         return found
 
-    @cached_property
-    def _tiles(self) -> dict[str, Series]:
-        return {}
+    def know(self, window: str, series: Series) -> None:
+        """What `recent` gives was read together with that of others."""
+        self._read[window] = series
+
+    def once(self, read: Callable[[Ask], T]) -> T:
+        """What `read` makes of this ask, never None; worked out once for all features that share it."""
+        found: T | None = self._read.get(read)
+        if found is None:
+            found = self._read[read] = read(self)
+        return found
 
     def gather(self, values: NDArray[Any], default: float) -> NDArray[np.float32]:
         """`values[items]` as float32, `default` where an item lies outside of `values` (never named by an event)."""

@@ -28,7 +28,11 @@ class LocalTime:
     needs: ClassVar[tuple[type[Accumulator], ...]] = ()
 
     def read(self, ask: Ask) -> Reading:
-        return self.of_moment(clock.moment(ask.time).astimezone(ask.state.zone))
+        return self.of_moment(ask.once(_local))
+
+
+def _local(ask: Ask) -> datetime:
+    return clock.moment(ask.time).astimezone(ask.state.zone)
 
 
 def _angle(local: datetime) -> float:

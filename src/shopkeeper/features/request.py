@@ -10,14 +10,14 @@ from what was served (`source: {"kind": "served"}`). What is not said, or is no 
 
 from __future__ import annotations
 
-import math
 import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 from types import SimpleNamespace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
-from shopkeeper.features.agents import BROWSERS, DEVICES, NOBODY, SYSTEMS, Agent, agent
+from shopkeeper.features.agents import BROWSERS, DEVICES, NOBODY, SYSTEMS, agent
 from shopkeeper.features.base import Accumulator, Ask, Reading
 
 NETWORKS = ("wifi", "cellular", "wired")
@@ -27,12 +27,64 @@ _CELLULAR = ("cellular", "mobile", "2g", "3g", "4g", "5g", "slow-2g")
 Context = Mapping[str, Any]
 
 
+class Heard(NamedTuple):
+    """What a context says, read once for all features: words in small letters, else ""; numbers, else None."""
+
+    device: str
+    system: str
+    browser: str
+    network: str
+    weather: str
+    country: str
+    region: str
+    scenario: str
+    page: str
+    event: str
+    downlink: float | None
+    latitude: float | None
+    longitude: float | None
+    session_seconds: float | None
+    session_pages: float | None
+    temperature: float | None
+
+
+def heard(context: Context) -> Heard:
+    if not context:
+        return _SILENCE
+    header = context.get("user_agent")
+    known = agent(header) if isinstance(header, str) else NOBODY
+    network, weather = _word(context, "network", "network.type", "connection"), _word(context, *_WEATHER)
+    return Heard(
+        device=_word(context, "device") or known.device,
+        system=_word(context, "os") or known.system,
+        browser=_word(context, "browser") or known.browser,
+        network="cellular" if network in _CELLULAR else "wired" if network == "ethernet" else network,
+        weather=_SKIES.get(weather, weather),
+        country=_word(context, "location.country", "country"),
+        region=_word(context, "location.region", "region", "location.city", "city"),
+        scenario=_word(context, "scenario"),
+        page=_word(context, "page", "page_type"),
+        event=_word(context, "event", "event.name", "holiday"),
+        downlink=_number(context, "network.downlink", "downlink", low=0, high=1e5),
+        latitude=_number(context, "location.latitude", "location.lat", low=-90, high=90),
+        longitude=_number(context, "location.longitude", "location.lon", low=-180, high=180),
+        session_seconds=_number(context, "session.seconds", "session_seconds", low=0, high=1e7),
+        session_pages=_number(context, "session.pages", "session_pages", low=0, high=1e6),
+        temperature=_number(context, "weather.temperature", "temperature", low=-100, high=70),
+    )
+
+
+_WEATHER = ("weather", "weather.condition")
+_SKIES = {"clear": "sunny", "clouds": "cloudy", "rainy": "rain", "snowy": "snow", "thunderstorm": "storm"}
+_SILENCE = Heard(*[""] * 10, *[None] * 6)  # type: ignore[arg-type]
+
+
 @dataclass(frozen=True)
 class Said:
-    """One number out of the context; None: not said."""
+    """One number out of what was heard; None: not said."""
 
     name: str
-    of_context: Callable[[Context], float | None]
+    of_heard: Callable[[Heard], float | None]
     unit: str
     help: str
     group: str = "contextual"
@@ -44,12 +96,12 @@ class Said:
     needs: ClassVar[tuple[type[Accumulator], ...]] = ()
 
     def read(self, ask: Ask) -> Reading:
-        said = self.of_context(ask.context)
+        said = self.of_heard(ask.once(_heard))
         return self.default if said is None else said
 
-    def said(self, ask: Ask) -> bool:
-        """Whether the request says it."""
-        return self.of_context(ask.context) is not None
+
+def _heard(ask: Ask) -> Heard:
+    return heard(ask.context)
 
 
 def code(word: str) -> float:
@@ -57,49 +109,21 @@ def code(word: str) -> float:
     return 1.0 + zlib.crc32(word.strip().lower().encode()) % CODES
 
 
-def _agent(context: Context) -> Agent:
-    header = context.get("user_agent")
-    found = agent(header) if isinstance(header, str) else NOBODY
-    given = [_word(context, name) for name in ("device", "os", "browser")]
-    return Agent(*(word or known for word, known in zip(given, found, strict=True)))
-
-
-def _is(read: Callable[[Context], str | None], word: str) -> Callable[[Context], float | None]:
-    """1 for this word, 0 for another one."""
-
-    def of(context: Context) -> float | None:
-        said = read(context)
-        return None if not said else float(said == word)
-
-    return of
-
-
-def _coded(read: Callable[[Context], str | None]) -> Callable[[Context], float | None]:
-    def of(context: Context) -> float | None:
-        said = read(context)
-        return code(said) if said else None
-
-    return of
-
-
-def _word(context: Context, *names: str) -> str | None:
-    """The first of these that is a text, in small letters; of a name `a.b` the `b` within `a`."""
+def _word(context: Context, *names: str) -> str:
+    """The first of these that is a text, in small letters; of a name `a.b` the `b` within `a`; "": none is."""
     for name in names:
         found = _at(context, name)
         if isinstance(found, str) and found.strip():
             return found.strip().lower()[:128]
+    return ""
+
+
+def _number(context: Context, *names: str, low: float, high: float) -> float | None:
+    for name in names:
+        found = _at(context, name)
+        if isinstance(found, int | float) and not isinstance(found, bool) and low <= found <= high:
+            return float(found)
     return None
-
-
-def _number(*names: str, low: float = -math.inf, high: float = math.inf) -> Callable[[Context], float | None]:
-    def of(context: Context) -> float | None:
-        for name in names:
-            found = _at(context, name)
-            if isinstance(found, int | float) and not isinstance(found, bool) and low <= found <= high:
-                return float(found)
-        return None
-
-    return of
 
 
 def _at(context: Context, name: str) -> Any:
@@ -110,51 +134,51 @@ def _at(context: Context, name: str) -> Any:
     return found.get(inner) if isinstance(found, dict) else None
 
 
-def _network(context: Context) -> str | None:
-    said = _word(context, "network", "network.type", "connection")
-    return "cellular" if said in _CELLULAR else "wired" if said == "ethernet" else said
+def _is(field: str, word: str) -> Callable[[Heard], float | None]:
+    """1 for this word, 0 for another one."""
+    read = attrgetter(field)
+
+    def of(heard: Heard) -> float | None:
+        said = read(heard)
+        return float(said == word) if said else None
+
+    return of
 
 
-def _weather(context: Context) -> str | None:
-    said = _word(context, "weather", "weather.condition")
-    return {"clear": "sunny", "clouds": "cloudy", "rainy": "rain", "snowy": "snow", "thunderstorm": "storm"}.get(
-        said or "", said
-    )
+def _coded(field: str) -> Callable[[Heard], float | None]:
+    read = attrgetter(field)
 
+    def of(heard: Heard) -> float | None:
+        said = read(heard)
+        return code(said) if said else None
 
-def _of(*names: str) -> Callable[[Context], str | None]:
-    return lambda context: _word(context, *names)
+    return of
 
 
 def _all() -> Iterable[Said]:
-    sets: tuple[tuple[str, tuple[str, ...], Callable[[Context], str | None], str], ...] = (
-        ("device", DEVICES, lambda context: _agent(context).device, "the device is of kind"),
-        ("os", SYSTEMS, lambda context: _agent(context).system, "the system is"),
-        ("browser", BROWSERS, lambda context: _agent(context).browser, "the browser is"),
-        ("network", NETWORKS, _network, "the connection is"),
-        ("weather", WEATHERS, _weather, "the weather is"),
-    )
-    for name, words, read, told in sets:
+    for name, field, words, told in (
+        ("device", "device", DEVICES, "the device is of kind"),
+        ("os", "system", SYSTEMS, "the system is"),
+        ("browser", "browser", BROWSERS, "the browser is"),
+        ("network", "network", NETWORKS, "the connection is"),
+        ("weather", "weather", WEATHERS, "the weather is"),
+    ):
         for word in words:
-            yield Said(f"request_{name}_{word}", _is(read, word), "0 or 1", f"{told} {word}")
-    yield Said("request_downlink", _number("network.downlink", "downlink", low=0, high=1e5), "Mbit/s", "of the network")
-    country, region = _of("location.country", "country"), _of("location.region", "region", "location.city", "city")
-    yield Said("request_country", _coded(country), "code", "country as a stable number, 1 to 251")
-    yield Said("request_region", _coded(region), "code", "region or city as a stable number, 1 to 251")
-    latitude = _number("location.latitude", "location.lat", low=-90, high=90)
-    yield Said("request_latitude", latitude, "degrees", "latitude, north positive")
-    longitude = _number("location.longitude", "location.lon", low=-180, high=180)
-    yield Said("request_longitude", longitude, "degrees", "longitude, east positive")
-    seconds = _number("session.seconds", "session_seconds", low=0, high=1e7)
-    yield Said("request_session_seconds", seconds, "seconds", "length of the visit so far")
-    pages = _number("session.pages", "session_pages", low=0, high=1e6)
-    yield Said("request_session_pages", pages, "pages", "pages of the visit so far")
-    yield Said("request_scenario", _coded(_of("scenario")), "code", "scenario as a stable number, 1 to 251")
-    yield Said("request_page", _coded(_of("page", "page_type")), "code", "kind of page as a stable number, 1 to 251")
-    temperature = _number("weather.temperature", "temperature", low=-100, high=70)
-    yield Said("request_temperature", temperature, "degrees Celsius", "temperature outside")
-    occasion = _of("event", "event.name", "holiday")
-    yield Said("request_event", _coded(occasion), "code", "occasion (a holiday, a sale) as a stable number, 1 to 251")
+            yield Said(f"request_{name}_{word}", _is(field, word), "0 or 1", f"{told} {word}")
+    for field, unit, help in (
+        ("downlink", "Mbit/s", "of the network"),
+        ("country", "code", "country as a stable number, 1 to 251"),
+        ("region", "code", "region or city as a stable number, 1 to 251"),
+        ("latitude", "degrees", "latitude, north positive"),
+        ("longitude", "degrees", "longitude, east positive"),
+        ("session_seconds", "seconds", "length of the visit so far"),
+        ("session_pages", "pages", "pages of the visit so far"),
+        ("scenario", "code", "scenario as a stable number, 1 to 251"),
+        ("page", "code", "kind of page as a stable number, 1 to 251"),
+        ("temperature", "degrees Celsius", "temperature outside"),
+        ("event", "code", "occasion (a holiday, a sale) as a stable number, 1 to 251"),
+    ):
+        yield Said(f"request_{field}", _coded(field) if unit == "code" else attrgetter(field), unit, help)
 
 
 FEATURES = SimpleNamespace(**{each.name: each for each in _all()})

@@ -122,6 +122,18 @@ class Tiles:
         # Of a moment before the user's newest event the ring may not tell: the history does.
         return series_of(self._of(history, time - LONGEST - ring.width, time), ring.width, last, n)
 
+    def series_of_many(self, users: list[int], time: int, window: str, state: FeatureState) -> list[Series]:
+        """The same of many users: those that have slots are read together."""
+        number, n = SPANS[window]
+        ring = self._rings[number]
+        slots = np.array([self._slot(user) for user in users], dtype=np.int64)
+        together = np.flatnonzero(slots >= 0)
+        together = together[self._newest[slots[together]] < time]
+        read = dict(zip(together.tolist(), ring.read_many(slots[together], (time - 1) // ring.width, n), strict=True))
+        for at in read:
+            self._users.move_to_end(users[at])
+        return [read[at] if at in read else self.series(user, time, window, state) for at, user in enumerate(users)]
+
     # -- inside
 
     def _slot(self, user: int) -> int:

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from shopkeeper.features import aggregators
 from shopkeeper.features.aggregators import Aggregator
@@ -65,10 +66,14 @@ class RecentPercentile:
     needs: ClassVar[tuple[type[Accumulator], ...]] = (Tiles,)
 
     def read(self, ask: Ask) -> Reading:
-        past = ask.past
-        start = past.start(self.span)
-        values = past.rows["value"][start:][past.roles[start:] == Role.ORDER]
-        return aggregators.percentile(np.asarray(values, dtype=np.int64), self.share)
+        return aggregators.percentile(ask.once(_values), self.share)
+
+
+def _values(ask: Ask) -> NDArray[np.int64]:
+    """Of the order lines of the last day, sorted, micros."""
+    past = ask.past
+    start = past.start(LONGEST)
+    return np.sort(past.rows["value"][start:][past.roles[start:] == Role.ORDER])
 
 
 def _all() -> Iterable[Recent | RecentPercentile]:

@@ -18,9 +18,8 @@ from shopkeeper.core.clock import DAY, MINUTE
 from shopkeeper.features.base import Accumulator, Ask, Reading
 from shopkeeper.features.history import UserHistories
 from shopkeeper.features.kinds import Role
-from shopkeeper.features.past import SESSION_GAP, Past
+from shopkeeper.features.past import LATEST, SESSION_GAP, Past
 
-LATEST = 1_000
 _STAGES = {"view": 1, "click": 1, "cart": 2, "order": 3}
 
 
@@ -44,36 +43,25 @@ class UserVisit:
         return self.of_past(ask.past)
 
 
-def _visit(past: Past) -> slice:
-    """Where the events of the present visit are; empty when it is over."""
-    times = past.times[-LATEST:]
-    if not len(times) or past.before - int(times[-1]) > SESSION_GAP:
-        return slice(len(past.times), None)
-    breaks = np.flatnonzero(np.diff(times) > SESSION_GAP)
-    return slice(len(past.times) - len(times) + (int(breaks[-1]) + 1 if len(breaks) else 0), None)
-
-
 def _minutes(past: Past) -> float:
-    times = past.times[_visit(past)]
+    times = past.times[past.visit]
     return float(times[-1] - times[0]) / MINUTE if len(times) else 0.0
 
 
 def _events(past: Past) -> float:
-    return float(len(past.times[_visit(past)]))
+    return float(len(past.times) - past.visit.start)
 
 
 def _items(past: Past) -> float:
-    items = past.rows["item"][_visit(past)]
-    return float(len(np.unique(items[items >= 0])))
+    return float(len(set(past.rows["item"][past.visit].tolist()) - {-1}))
 
 
 def _stage(past: Past) -> float:
-    types = np.unique(past.rows["type"][_visit(past)]).tolist()
-    return float(max((_STAGES.get(past.kind(row), 0) for row in types), default=0))
+    return float(max((_STAGES.get(past.kind(row), 0) for row in set(past.types[past.visit].tolist())), default=0))
 
 
 def _same_item(past: Past) -> float:
-    items: NDArray[np.int32] = past.rows["item"][_visit(past)][::-1]
+    items: NDArray[np.int32] = past.rows["item"][past.visit][::-1]
     if not len(items) or items[0] < 0:
         return 0.0
     others = np.flatnonzero(items != items[0])
@@ -85,26 +73,27 @@ def _looked_then_took(past: Past) -> float:
     start = max(past.start(DAY), len(past.times) - LATEST)
     roles, items = past.roles[start:], past.rows["item"][start:]
     ordered = np.flatnonzero((roles == Role.ORDER) & (items >= 0))
-    looked = (roles == Role.INTEREST) & (items >= 0)
-    first: dict[int, int] = {}
-    for at in np.flatnonzero(looked).tolist():
-        first.setdefault(int(items[at]), at)
-    return float(sum(first.get(int(items[at]), len(items)) < at for at in ordered.tolist()))
+    if not len(ordered):
+        return 0.0
+    looked = np.flatnonzero(roles == Role.INTEREST)[::-1]
+    first = dict(zip(items[looked].tolist(), looked.tolist(), strict=True))  # of the same item the first one stays
+    nowhere = len(items)
+    took = zip(items[ordered].tolist(), ordered.tolist(), strict=True)
+    return float(sum(first.get(item, nowhere) < at for item, at in took))
 
 
 def _active_days(past: Past) -> float:
-    times = past.times[past.start(30 * DAY) :]
-    return float(len(np.unique(times // DAY)))
+    return float(past.active_days)
 
 
 def _a_day(past: Past) -> float:
-    days = _active_days(past)
+    days = past.active_days
     return (len(past.times) - past.start(30 * DAY)) / days if days else 0.0
 
 
 def _visits(past: Past) -> float:
     times = past.times[past.start(7 * DAY) :]
-    return float(np.count_nonzero(np.diff(times) > SESSION_GAP) + 1) if len(times) else 0.0
+    return float(np.count_nonzero(times[1:] - times[:-1] > SESSION_GAP) + 1) if len(times) else 0.0
 
 
 def _all() -> Iterable[UserVisit]:
