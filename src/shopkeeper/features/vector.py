@@ -41,9 +41,16 @@ class FeatureSet:
     def matrix(self, ask: Ask) -> NDArray[np.float32]:
         """One row for each of `ask.items`, one column for each name: float32 (n, f), finite."""
         columns = np.empty((len(self.features), len(ask.items)), dtype=np.float32)
+        self.fill(columns, ask)
+        return np.ascontiguousarray(columns.T)
+
+    def fill(self, columns: NDArray[np.float32], ask: Ask) -> None:
+        """The same into the rows of `columns` (f, n), one for each name."""
         for column, each in zip(columns, self.features, strict=True):
             column[:] = each.read(ask)
-        return np.ascontiguousarray(self._finite(columns).T)
+        finite = self._finite(columns)
+        if finite is not columns:
+            columns[:] = finite
 
     def _finite(self, columns: NDArray[np.float32]) -> NDArray[np.float32]:
         finite = np.isfinite(columns)

@@ -32,14 +32,19 @@ class BoundRanker:
         told = [each.channel for each in TOLD] if FUSED in names else []
         read = (name.removeprefix(PREFIX) for name in names if name in COLUMNS and name != FUSED)
         self.channels = tuple(dict.fromkeys((*told, *read)))
-        have = {name: at for at, name in enumerate([*online, *COLUMNS])}
+        self._recalled = [name for name in names if name in COLUMNS]
+        have = {name: at for at, name in enumerate([*online, *self._recalled])}
         order = np.array([have[name] for name in names], dtype=np.int64)
-        self._order = None if np.array_equal(order, np.arange(len(online) + len(COLUMNS))) else order
+        self._order = None if np.array_equal(order, np.arange(len(order))) else order
 
     def rows(self, ask: Ask, candidates: Candidates) -> NDArray[np.float32]:
-        """(k, f) in the order of the model's feature names."""
-        found = np.hstack([self._features.matrix(ask), candidates.columns()])
-        return found if self._order is None else found[:, self._order]
+        """(k, f) in the order of the model's feature names, column by column in memory: so it is filled, and so trees
+        read it."""
+        online = len(self._features.names)
+        columns = np.empty((online + len(self._recalled), len(candidates)), dtype=np.float32)
+        self._features.fill(columns[:online], ask)
+        columns[online:] = candidates.columns(self._recalled).T
+        return columns.T if self._order is None else columns[self._order].T
 
     def score(self, ask: Ask, candidates: Candidates) -> NDArray[np.float32]:
         """Probability (k,) that each candidate is taken."""

@@ -35,8 +35,13 @@ class Nearest:
         found = vectors @ vector
         if not np.isfinite(found).all():
             raise Unavailable(f"the vectors of space {self._space.name} are not finite", code="bad_vectors")
-        inside = rows < n_items
-        result[rows[inside]] = (found - found.min() + _LEAST)[inside]
+        found -= found.min()
+        found += _LEAST
+        if int(rows.max()) < n_items:
+            result[rows] = found
+        else:
+            inside = rows < n_items
+            result[rows[inside]] = found[inside]
         return result
 
     def because(self, _history: History, wanted: NDArray[np.int32]) -> NDArray[np.int32]:

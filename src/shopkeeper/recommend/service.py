@@ -29,6 +29,7 @@ from shopkeeper.recommend.draft import Slate, Wish
 from shopkeeper.recommend.eligible import Rows, Shelf
 from shopkeeper.recommend.made import Made
 from shopkeeper.recommend.pipeline import Pipeline
+from shopkeeper.recommend.quicker import MANY, quicken
 from shopkeeper.recommend.scenariobook import ScenarioBook
 from shopkeeper.recommend.scenarios import Scenario
 from shopkeeper.recommend.scoring import Scoring
@@ -147,11 +148,15 @@ class RecommendService:
         return self._scoring.left_alone()
 
     def warm(self) -> None:
-        """Binds what serves, so that the first visitor does not wait for it."""
+        """Binds what serves and what is built in, so that the first visitor does not wait for it."""
         if self._told is not None:
             self._told.index.warm()
-        wish = Wish(-1, self._clock.now(), 1, self.book.get("home"), deadline_ms=60_000)
-        self._pipeline.run(wish)
+        if len(self._catalog) >= MANY:
+            quicken()
+        now, some = self._clock.now(), np.arange(min(1, len(self._catalog)), dtype=np.int32)
+        for place in filter(self.book.is_built_in, self.book.all()):
+            about = some if place.anchored else some[:0]
+            self._pipeline.run(Wish(-1, now, 1, place, about=about, deadline_ms=_PATIENT_MS))
 
     def similar(self, item_id: str, n: int = 10, *, channel: str = "fused", user_id: str | None = None) -> Similar:
         """Items that go with one, by all that the scenario `product` asks or by one channel; what sells where nothing
