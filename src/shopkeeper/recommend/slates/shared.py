@@ -198,7 +198,9 @@ class SharedSlates:
             self._relaying = False
 
     def facts(self) -> dict[str, object]:
-        return {"hits": self.found, "misses": self.missed, "outdated": self.outdated, **self._shared.facts()}
+        """`listening`: changes of other processes are heard, and what is shared is used."""
+        counts = {"hits": self.found, "misses": self.missed, "outdated": self.outdated}
+        return {"listening": self._since is not None, **counts, **self._shared.facts()}
 
 
 def _field(key: Key) -> bytes:
