@@ -8,6 +8,7 @@ import socket as sockets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,10 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.uri import parse_uri
 
 from shopkeeper.api.access import Access
-from shopkeeper.api.livesocket import LiveSockets
+from shopkeeper.api.livesocket import Ask, LiveSockets
 from shopkeeper.api.sockets import SocketProtocol
 from shopkeeper.core.ids import ulid
+from shopkeeper.core.records import RecFilters, RecRequest
 from shopkeeper.telemetry.metrics import REGISTRY
 
 V1 = "/api/v1"
@@ -60,6 +62,38 @@ def wait_until(holds: Callable[[], bool]) -> None:
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def test_nothing_of_what_a_message_asks_for_is_lost() -> None:
+    wish = RecRequest(
+        user_id="somebody",
+        context={"page": "start"},
+        n_recommendations=3,
+        scenario="home",
+        filters=RecFilters(price_max=5.0),
+        use_cache=False,
+        diversity_weight=0.5,
+        deadline_ms=50,
+        model="mine",
+        debug=True,
+    )
+    plain = RecRequest(user_id="anybody")
+    given = {name: getattr(wish, name) for name in RecRequest.__struct_fields__}
+    assert not [name for name, value in given.items() if value == getattr(plain, name)]
+    user_id = given.pop("user_id")
+    assert Ask(request_id="mine", **given).by(user_id) == wish
+
+
+def test_what_is_kept_is_told_with_the_same_marks(live: Running) -> None:
+    asked = {"type": "request", "scenario": "home", "context": {"page": ulid()}}
+    with talking(live, f"live-{ulid()}") as say:
+        assert say(asked)["data"]["cache_hit"] is False
+        for mark in ({}, {"request_id": 7}, {"request_id": 'a "word" \\ and ü'}, {"request_id": None}):
+            answer = say({**asked, **mark})
+            assert answer["data"]["cache_hit"] is True
+            assert datetime.fromisoformat(answer["timestamp"]).tzinfo is not None
+            left = {name: value for name, value in answer.items() if name not in ("type", "data", "timestamp")}
+            assert left == {name: value for name, value in mark.items() if value is not None}
 
 
 def test_it_suggests_takes_feedback_and_answers_pings(live: Running) -> None:

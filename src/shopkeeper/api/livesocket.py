@@ -54,6 +54,21 @@ class Ask(_Message, tag="request", kw_only=True):
     model: str | None = None
     debug: bool = False
 
+    def by(self, user_id: str) -> RecRequest:
+        """What a user asks with it."""
+        return RecRequest(
+            user_id=user_id,
+            context=self.context,
+            n_recommendations=self.n_recommendations,
+            scenario=self.scenario,
+            filters=self.filters,
+            use_cache=self.use_cache,
+            diversity_weight=self.diversity_weight,
+            deadline_ms=self.deadline_ms,
+            model=self.model,
+            debug=self.debug,
+        )
+
 
 class Tell(_Message, tag="feedback", kw_only=True):
     """As the body of ~/personalization/feedback. Which answer is meant, `context` may say."""
@@ -178,12 +193,12 @@ class LiveSockets:
 
     async def _reply(self, socket: _Socket, message: Message) -> bytes:
         if isinstance(message, Ask):
-            given = {name: getattr(message, name) for name in _ASKED}
-            request = RecRequest(user_id=socket.user_id, **given)
+            request = message.by(socket.user_id)
             check_request(request)
             slate = await self._shop.slates.answer(request, whose=id(socket))
-            end = _json({"timestamp": self._now(), **_mark(message.request_id)})
-            return b'{"type":"recommendations","data":' + slate + b"," + end[1:]
+            mark = b"" if message.request_id is None else b',"request_id":' + _json(message.request_id)
+            stamp = self._shop.slates.stamp()
+            return b'{"type":"recommendations","data":%b,"timestamp":"%b"%b}' % (slate, stamp, mark)
         kind = "pong"
         if isinstance(message, Tell):
             await self._take(socket, message)
@@ -207,9 +222,6 @@ class LiveSockets:
 
     def _now(self) -> str:
         return rfc3339(self._shop.clock.now())
-
-
-_ASKED = tuple(name for name in Ask.__struct_fields__ if name != "request_id")
 
 
 class _Socket:

@@ -170,10 +170,10 @@ class Front:
             self._unsaid.append(entry)
         if entry.made is not None:
             self._first(entry)
-        return entry.answer(self._now_told(), ms)
+        return entry.answer(self.stamp(), ms)
 
-    def _now_told(self) -> bytes:
-        """RFC 3339, anew each millisecond of the shop."""
+    def stamp(self) -> bytes:
+        """The time of an answer, RFC 3339; anew each millisecond of the shop."""
         ms = self._clock.now() // 1000
         if ms != self._stamp_ms:
             self._stamp_ms, self._stamp = ms, rfc3339(ms * 1000).encode()
