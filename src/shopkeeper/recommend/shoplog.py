@@ -4,21 +4,30 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import select
+
 from shopkeeper.core.batch import EventBatch
+from shopkeeper.core.clock import SystemClock
 from shopkeeper.core.errors import Invalid
 from shopkeeper.core.protocols import Report, TrainingContext
 from shopkeeper.recommend.orders import Orders
+from shopkeeper.stores import schema
+from shopkeeper.stores.sql import open_database
 from shopkeeper.stores.vocabulary import Vocabulary
 from shopkeeper.stores.whole_log import fingerprint, read_log
 
 
 @dataclass(frozen=True)
 class ShopLog:
-    """All events up to the context's `now` in order of time, and the names that their rows stand for."""
+    """All events up to the context's `now` in order of time, and the names that their rows stand for. `made` int64
+    (n,): us of the shop's clock at which the record of each item was made, as `new` has it; None: not known."""
 
     events: EventBatch
     item_ids: tuple[str, ...]
     types: Vocabulary
+    made: NDArray[np.int64] | None = None
 
     def orders(self) -> Orders:
         """Order lines of known users. Raises Invalid when there are none: nothing to learn from."""
@@ -39,4 +48,21 @@ def read_shop(context: TrainingContext, report: Report) -> ShopLog:
     """Reads the whole log, read-only."""
     log = read_log(context, report)
     items = log.names.items
-    return ShopLog(log.events, tuple(items.ids(range(len(items)))), log.names.event_types)
+    ids = tuple(items.ids(range(len(items))))
+    return ShopLog(log.events, ids, log.names.event_types, _made(context, len(ids)))
+
+
+def _made(context: TrainingContext, n: int) -> NDArray[np.int64]:
+    """Records are made by the wall clock: an item is as old in the shop's time as it is by that."""
+    db = open_database(context.sql_url, read_only=True)
+    try:
+        with db.read() as connection:
+            rows = connection.execute(select(schema.items.c.row, schema.items.c.created_at)).all()
+    finally:
+        db.close()
+    made = np.full(n, np.iinfo(np.int64).max, dtype=np.int64)
+    ahead = SystemClock().wall() - context.now
+    for row, created_at in rows:
+        if row < n:
+            made[row] = created_at - ahead
+    return made

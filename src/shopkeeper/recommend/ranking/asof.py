@@ -104,7 +104,9 @@ def answers(
     """Each visit (in order of time) with candidates and features as of its first moment, strictly before it."""
     state = FeatureState(zone, shop.types)
     found: list[tuple[Visit, Candidates]] = []
-    live: dict[str, Channel] = {"again": Again(), "new": New(state), "trending": Trending(state)}
+    made = shop.made
+    new = New(state, None if made is None else lambda: made)
+    live: dict[str, Channel] = {"again": Again(), "new": new, "trending": Trending(state)}
 
     def questions() -> Iterator[Question]:
         for visit, models in zip(asked, _channels_at(orders, asked), strict=True):
