@@ -83,6 +83,17 @@ def test_a_number_that_is_none_or_too_large_is_told(live: Running, n: Any) -> No
         assert answer.json()["errors"][0]["field"] == "n_recommendations"
 
 
+def test_a_basket_of_items_that_nobody_knows_says_so(live: Running) -> None:
+    told = "none of the items in its context is known here"
+    for ids, unknown in ((["no-such", "nor-this"], True), (["no-such", "item-1"], False)):
+        answer = live.http.post(f"{V1}/personalization/basket", json={"item_ids": ids, "use_cache": False}).json()
+        assert ((answer["explanation"] or "").startswith(told)) is unknown
+        assert answer["recommendations"]
+    page = ask(live, scenario="product", context={"item_id": "no-such"})
+    assert page["explanation"].startswith(told)
+    assert told not in (ask(live, context={"item_id": "no-such"}, use_cache=False)["explanation"] or "")
+
+
 @pytest.mark.parametrize("n", ["0", "101", "1000000000", "-1", "many", "1.5"])
 def test_so_it_is_for_similar_items(live: Running, n: str) -> None:
     answer = live.http.get(f"{V1}/items/item-1/similar", params={"n": n})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import time
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -195,7 +195,9 @@ class RecommendService:
                 field="n_recommendations",
             )
         deadline = request.deadline_ms or place.deadlines.get("total", self._deadline_ms)
-        return _Asked(request, place, self._about(request.context, page=place.anchored), deadline)
+        about, context = self._about(request.context, page=place.anchored), request.context
+        given = context.get("item_ids") or (place.anchored and context.get("item_id"))
+        return _Asked(request, place, about, deadline, unknown=bool(given) and not len(about))
 
     def _wish(self, asked: _Asked) -> Wish:
         request = asked.request
@@ -247,7 +249,7 @@ class RecommendService:
             versions=slate.versions,
             stages=slate.stages,
             degraded=bool(fallbacks),
-            explanation=f"without {'; '.join(fallbacks)}" if fallbacks else None,
+            explanation=_explained(fallbacks, asked.unknown),
             debug_info=debug_of(slate) if asked.request.debug else None,
             seen=slate.seen,
         )
@@ -277,12 +279,14 @@ class RecommendService:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """A request that was found to be in order. `about`: rows of the page or basket."""
+    """A request that was found to be in order. `about`: rows of the page or basket; `unknown`: items were named, and
+    the shop knows none of them."""
 
     request: RecRequest
     scenario: Scenario
     about: NDArray[np.int32]
     deadline_ms: float
+    unknown: bool = False
 
     @property
     def hurried(self) -> bool:
@@ -293,3 +297,14 @@ class _Asked:
     def patience_ms(self) -> float:
         """So long it may wait for its turn. A crowd is better served a little late than sent away."""
         return self.deadline_ms if self.hurried else _PATIENCE * self.deadline_ms
+
+
+def _explained(fallbacks: Sequence[str], unknown: bool) -> str | None:
+    """What is to be said of a whole slate."""
+    told = [_UNKNOWN] if unknown else []
+    if fallbacks:
+        told.append(f"without {'; '.join(fallbacks)}")
+    return "; ".join(told) or None
+
+
+_UNKNOWN = "none of the items in its context is known here"
