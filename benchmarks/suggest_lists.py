@@ -38,6 +38,17 @@ def measured(task: Task, ask: Ask) -> Found:
     return Found(*(np.array(column) for column in zip(*rows, strict=True)))
 
 
+def ranks(task: Task, ask: Ask) -> NDArray[np.int64]:
+    """(n,) how many are shown before the wanted one of each case, which is one; a tie and no score count against it."""
+    found = []
+    for case in task.cases:
+        scores = ask(case).copy()
+        scores[case.hidden] = -np.inf
+        own = scores[case.wanted[0]]
+        found.append(int((scores >= own).sum()) - 1 if np.isfinite(own) else len(scores))
+    return np.array(found)
+
+
 def together(runs: Sequence[Found]) -> Found:
     """The mean over seeds, for each user."""
     return Found(*(np.mean([getattr(run, key) for run in runs], axis=0) for key in ("hit", "ndcg", "recall")))

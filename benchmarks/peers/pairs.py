@@ -14,8 +14,11 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 
-def answer(make: Callable[..., Any], own: Mapping[str, str]) -> None:
-    """`make` a model of implicit; `own`: its parameters beside those of all, with the settings that give them."""
+def answer(
+    make: Callable[..., Any], own: Mapping[str, str], then: Callable[[Any, csr_matrix, Any], None] | None = None
+) -> None:
+    """`make` a model of implicit; `own`: its parameters beside those of all, with the settings that give them; `then`
+    gets what was fitted, the pairs and all settings."""
     given = np.load(sys.argv[1])
     ones = np.ones(len(given["user"]), dtype=np.float32)
     pairs = csr_matrix((ones, (given["user"], given["item"])), shape=(int(given["n_users"]), int(given["n_items"])))
@@ -29,5 +32,7 @@ def answer(make: Callable[..., Any], own: Mapping[str, str]) -> None:
     )
     began = time.perf_counter()
     model.fit(pairs, show_progress=False)
+    if then:
+        then(model, pairs, given)
     seconds = time.perf_counter() - began
     np.savez(sys.argv[2], users=model.user_factors, items=model.item_factors, seconds=seconds)
