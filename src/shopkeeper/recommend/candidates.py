@@ -127,6 +127,7 @@ def _in_a_loop(
     told = [_TOLD.get(name, _NONE) for name in scores]
     parts: _Parts = FUSE.form(
         stacked,
+        stacked.view(np.int32),
         np.ones(n_items, dtype=np.bool_) if allowed is None else allowed,
         np.array([each.quota for each in asked], dtype=np.int64),
         np.array([_depth(name, quotas) for name in scores], dtype=np.int64),

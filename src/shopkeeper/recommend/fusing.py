@@ -6,14 +6,20 @@ import numpy as np
 
 from shopkeeper.learning.compiled import Compiled
 
+_STEPS, _FINE = 2048, 15
+"""Steps of the histogram below the highest score; 2^15 of an octave's 2^23 numbers share one."""
+_INFINITY = 0x7F800000
+"""What stands above as bits is no number."""
+
 
 def _fuse(  # type: ignore[no-untyped-def]
-    scores, allowed, quota, depth, weight, told_quota, told_weight, shares
+    scores, bits, allowed, quota, depth, weight, told_quota, told_weight, shares
 ):
     """`scores` (c, n) and `allowed` (n,); all others by channel (c,): so many of its best are candidates, looked at,
     told; what a place of it counts. (candidates (k,) by position, strength and named (c, k), fused and told (k,)).
 
-    The best of a channel are kept in a heap whose root is the worst of them: the lowest, of equals the last.
+    `bits` are the same scores read as int32, as which positive numbers stand in the same order: the best of a channel
+    are cut off by a histogram, and only these are sorted, equals by position.
     """
     c, n = scores.shape
     most = 0
@@ -26,63 +32,53 @@ def _fuse(  # type: ignore[no-untyped-def]
     ahead = np.zeros((c, most + 1), dtype=np.int64)
     position = np.full(n, -1, dtype=np.int32)
     hidden, held_back = np.empty(n, dtype=np.int32), 0
+    counts, keys = np.empty(_STEPS + 1, dtype=np.int32), np.empty(n + 1, dtype=np.int64)
+    seen = np.empty(n, dtype=np.int32)
     for i in range(n):
         if not allowed[i]:
             hidden[held_back] = i
             held_back += 1
     for r in range(c):
-        room, size, place = min(depth[r], n), 0, places[r]
+        room, place = min(depth[r], n), places[r]
         if room <= 0:
             continue
+        highest = 0
         for i in range(n):
-            value = scores[r, i]
-            if not (value > 0 and allowed[i]):
-                continue
-            if size < room:
-                k = size
-                size += 1
-                while k > 0 and values[(k - 1) // 2] >= value:
-                    values[k], place[k] = values[(k - 1) // 2], place[(k - 1) // 2]
-                    k = (k - 1) // 2
-                values[k], place[k] = value, i
-            elif value > values[0]:
-                k, child = 0, 1
-                while child < size:
-                    if child + 1 < size and (
-                        values[child + 1] < values[child]
-                        or (values[child + 1] == values[child] and place[child + 1] > place[child])
-                    ):
-                        child += 1
-                    if value <= values[child]:
-                        break
-                    values[k], place[k] = values[child], place[child]
-                    k, child = child, 2 * child + 1
-                values[k], place[k] = value, i
-        for end in range(size - 1, 0, -1):  # the worst goes to the end, again and again: best first
-            value, i = values[end], place[end]
-            values[end], place[end] = values[0], place[0]
-            k, child = 0, 1
-            while child < end:
-                if child + 1 < end and (
-                    values[child + 1] < values[child]
-                    or (values[child + 1] == values[child] and place[child + 1] > place[child])
-                ):
-                    child += 1
-                if value < values[child] or (value == values[child] and i > place[child]):
-                    break
-                values[k], place[k] = values[child], place[child]
-                k, child = child, 2 * child + 1
-            values[k], place[k] = value, i
+            bit = bits[r, i] if allowed[i] else 0
+            seen[i] = bit if 0 < bit <= _INFINITY else 0
+            highest = max(highest, seen[i])
+        if highest == 0:
+            continue
+        least = 1
+        if highest > _STEPS << _FINE:  # no branch in these loops: a processor could not foresee it
+            counts[:] = 0
+            for i in range(n):
+                counts[min((highest - seen[i]) >> _FINE, _STEPS)] += 1
+            step, reached = 0, counts[0]
+            while reached < room and step < _STEPS:
+                step += 1
+                reached += counts[step]
+            if step < _STEPS:
+                least = highest - ((step + 1) << _FINE) + 1
+        kept = 0
+        for i in range(n):
+            keys[kept] = (np.int64(highest - seen[i]) << 32) | i
+            kept += seen[i] >= least
+        keys[:kept].sort()
+        size = min(room, kept)
+        for k in range(size):
+            place[k] = keys[k] & 0xFFFFFFFF
+            values[k] = scores[r, place[k]]
         sizes[r] = size
         if size:
             tops[r] = values[0]
             told_of = min(size, told_quota[r])
-            least = values[max(told_of, 1) - 1]
+            border = values[max(told_of, 1) - 1]
             for at in range(held_back):  # what is not allowed keeps its place in what is told
                 i = hidden[at]
                 value = scores[r, i]
                 tops[r] = max(tops[r], value)
-                if told_of and value >= least:
+                if told_of and value >= border:
                     low, high = 0, told_of
                     while low < high:
                         middle = (low + high) // 2
@@ -127,5 +123,5 @@ def _fuse(  # type: ignore[no-untyped-def]
 FUSE = Compiled(
     _fuse,
     "Tuple((int32[::1],float32[:,::1],boolean[:,::1],float32[::1],float32[::1]))"
-    "(float32[:,::1],boolean[::1],int64[::1],int64[::1],float32[::1],int64[::1],float32[::1],float32[::1])",
+    "(float32[:,::1],int32[:,::1],boolean[::1],int64[::1],int64[::1],float32[::1],int64[::1],float32[::1],float32[::1])",
 )
