@@ -49,6 +49,19 @@ def test_now_is_included_and_an_asks_time_is_not(state):
     assert EVENTS_1H.read(Ask.live(0, at, rows_of([]), state)) == 1.0
 
 
+def test_a_past_that_was_read_is_not_kept_beyond_a_change(state):
+    """The same question, asked again after a late event, a merge and a forgetting."""
+    assert state.past(0, NOW) is state.past(0, NOW), "a slate asks several times"
+    assert len(state.past(0, NOW).times) == 4
+    state.apply(batch(event("view", 0, 2, 2 * DAY)))
+    assert len(state.past(0, NOW).times) == 5
+    assert len(state.past(1, NOW).times) == 1
+    assert len(state.past(1, NOW - 31 * 60 * SECOND).times) == 0
+    histories = state.part(history.UserHistories)
+    histories.forget(1, state)
+    assert len(state.past(1, NOW).times) == 0
+
+
 def test_a_user_that_nobody_has_met_has_empty_windows(state):
     for user in (-1, 2, 999):
         windows = state.user_windows(user, NOW)

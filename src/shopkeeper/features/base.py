@@ -132,13 +132,17 @@ class Ask:
 
     def gather(self, values: NDArray[Any], default: float) -> NDArray[np.float32]:
         """`values[items]` as float32, `default` where an item lies outside of `values` (never named by an event)."""
-        low, high = self._range
-        if low >= 0 and high < len(values):
+        if self.inside(len(values)):
             return values[self.items].astype(np.float32)
         found = (self.items >= 0) & (self.items < len(values))
         result = np.full(len(self.items), default, dtype=np.float32)
         result[found] = values[self.items[found]]
         return result
+
+    def inside(self, size: int) -> bool:
+        """Do all items lie in a table of `size` rows?"""
+        low, high = self._range
+        return low >= 0 and high < size
 
     @cached_property
     def _range(self) -> tuple[int, int]:

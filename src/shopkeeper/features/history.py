@@ -106,12 +106,15 @@ class UserHistories:
     def __init__(self, kinds: EventKinds) -> None:
         self._kinds = kinds
         self._users: list[History | None] = []
+        self._asked: tuple[int, int, Past] | None = None
+        """The newest answer of `past` as (user, before, answer): one slate asks for it several times."""
 
     def __len__(self) -> int:
         """One more than the highest user row that an event has named."""
         return len(self._users)
 
     def apply(self, events: Arrivals, _state: FeatureState, /) -> None:
+        self._asked = None
         for user, where in by_user(events):
             rows = np.empty(len(where), dtype=_ROW)
             rows["value"] = events.value[where]
@@ -127,6 +130,7 @@ class UserHistories:
         self.apply(replace(events, user=np.full(len(events), target, dtype=np.int32)), state)
 
     def forget(self, user: int, _state: FeatureState, /) -> None:
+        self._asked = None
         if 0 <= user < len(self._users):
             self._users[user] = None
 
@@ -143,6 +147,11 @@ class UserHistories:
 
     def past(self, user: int, before: int) -> Past:
         """The events of a user with time < `before` (us); an empty past for a user that nobody has met."""
+        if self._asked is None or self._asked[:2] != (user, before):
+            self._asked = user, before, self._past(user, before)
+        return self._asked[2]
+
+    def _past(self, user: int, before: int) -> Past:
         history = self.get(user)
         if history is None:
             return Past(_NO_TIMES, _NO_ROWS, NOTHING_FOLDED, before, self._kinds)

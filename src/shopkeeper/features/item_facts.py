@@ -83,12 +83,12 @@ def _lines(ask: Ask) -> NDArray[np.float32]:
 
 
 def _age(ask: Ask) -> NDArray[np.float32]:
-    first = gather_times(ask.state.part(ItemFacts).first_seen, ask.items, _FUTURE)
+    first = gather_times(ask, ask.state.part(ItemFacts).first_seen, _FUTURE)
     return np.where(first == _FUTURE, 0.0, (ask.time - np.minimum(first, ask.time)) / DAY).astype(np.float32)
 
 
 def _since_sale(ask: Ask) -> NDArray[np.float32]:
-    last = gather_times(ask.state.part(ItemFacts).last_sale, ask.items, _NEVER)
+    last = gather_times(ask, ask.state.part(ItemFacts).last_sale, _NEVER)
     return np.where(last == _NEVER, NEVER_DAYS, (ask.time - np.maximum(last, 0)) / DAY).astype(np.float32)
 
 
@@ -101,8 +101,11 @@ def _reorder_rate(ask: Ask) -> NDArray[np.float32]:
     return np.divide(repeaters, np.maximum(_buyers(ask), 1), dtype=np.float32)
 
 
-def gather_times(values: NDArray[np.int64], items: NDArray[np.int32], default: int) -> NDArray[np.int64]:
+def gather_times(ask: Ask, values: NDArray[np.int64], default: int) -> NDArray[np.int64]:
     """`values[items]`, `default` where an item lies outside."""
+    items = ask.items
+    if ask.inside(len(values)):
+        return values[items]
     found = (items >= 0) & (items < len(values))
     result = np.full(len(items), default, dtype=np.int64)
     result[found] = values[items[found]]

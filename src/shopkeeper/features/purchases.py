@@ -130,6 +130,12 @@ class Purchases:
         np.add.at(self.repeaters, item[(before < 2) & (before + times >= 2)], 1)
 
 
+def _bought(ask: Ask) -> tuple[Basket, NDArray[np.int64], NDArray[np.bool_]]:
+    """The user's basket, and where the candidates lie in it: see `Basket.find`."""
+    basket = ask.state.part(Purchases).of(ask.user)
+    return basket, *basket.find(ask.items)
+
+
 @dataclass(frozen=True)
 class BoughtBefore:
     """1 when the user has ordered the candidate before."""
@@ -144,7 +150,7 @@ class BoughtBefore:
     needs: ClassVar[tuple[type[Accumulator], ...]] = (Purchases,)
 
     def read(self, ask: Ask) -> Reading:
-        return ask.state.part(Purchases).of(ask.user).find(ask.items)[1].astype(np.float32)
+        return ask.once(_bought)[2].astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -161,8 +167,7 @@ class TimesBought:
     needs: ClassVar[tuple[type[Accumulator], ...]] = (Purchases,)
 
     def read(self, ask: Ask) -> Reading:
-        basket = ask.state.part(Purchases).of(ask.user)
-        at, found = basket.find(ask.items)
+        basket, at, found = ask.once(_bought)
         result = np.zeros(len(found), dtype=np.float32)
         result[found] = basket.times[at[found]]
         return result
@@ -182,8 +187,7 @@ class DaysSinceBought:
     needs: ClassVar[tuple[type[Accumulator], ...]] = (Purchases,)
 
     def read(self, ask: Ask) -> Reading:
-        basket = ask.state.part(Purchases).of(ask.user)
-        at, found = basket.find(ask.items)
+        basket, at, found = ask.once(_bought)
         result = np.full(len(found), self.default, dtype=np.float32)
         result[found] = (ask.time - basket.last[at[found]]) / DAY
         return result
