@@ -57,8 +57,11 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self.conn.fail(1013, "this client does not read")
             self.transport.write(b"".join(self.conn.data_to_send()))
             self.close_sent = True
-            self.transport.close()
+            self.transport.write_eof()
+            if self.read_paused:  # what the client still says is thrown away: unread, it would reset the last words
+                self.read_paused = False
+                self.transport.resume_reading()
         self.queue.put_nowait({"type": "websocket.disconnect", "code": 1013})
         self.disconnected = True
         self.writable.set()  # whoever writes just now hears that nobody is there
-        self.loop.call_later(self.linger_s, self.transport.abort)
+        self.close_timer = self.loop.call_later(self.linger_s, self.transport.abort)  # else it is closed at once
