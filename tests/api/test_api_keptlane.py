@@ -104,7 +104,7 @@ def test_it_answers_with_the_bytes_of_the_long_way(live: Running) -> None:
 
 
 def test_each_answer_has_ids_of_its_own_and_counts(live: Running) -> None:
-    body = body_of("user-1")
+    body = body_of("kept-1")  # who accepts something here, and is nobody that other tests count
     labels = {"path": RECOMMEND, "method": "POST", "status": "200"}
     with raw(live) as one:
         first = json.loads(one.ask(request(body))[1])
