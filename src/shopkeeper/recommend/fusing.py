@@ -70,23 +70,22 @@ def _fuse(  # type: ignore[no-untyped-def]
             place[k] = keys[k] & 0xFFFFFFFF
             values[k] = scores[r, place[k]]
         sizes[r] = size
-        if size:
-            tops[r] = values[0]
-            told_of = min(size, told_quota[r])
-            border = values[max(told_of, 1) - 1]
-            for at in range(held_back):  # what is not allowed keeps its place in what is told
-                i = hidden[at]
-                value = scores[r, i]
-                tops[r] = max(tops[r], value)
-                if told_of and value >= border:
-                    low, high = 0, told_of
-                    while low < high:
-                        middle = (low + high) // 2
-                        if values[middle] > value or (values[middle] == value and place[middle] < i):
-                            low = middle + 1
-                        else:
-                            high = middle
-                    ahead[r, low] += 1
+        tops[r] = values[0]
+        told_of = min(size, told_quota[r])
+        border = values[max(told_of, 1) - 1]
+        for at in range(held_back):  # what is not allowed keeps its place in what is told
+            i = hidden[at]
+            value = scores[r, i]
+            tops[r] = max(tops[r], value)
+            if told_of and value >= border:
+                low, high = 0, told_of
+                while low < high:
+                    middle = (low + high) // 2
+                    if values[middle] > value or (values[middle] == value and place[middle] < i):
+                        low = middle + 1
+                    else:
+                        high = middle
+                ahead[r, low] += 1
         for k in range(min(size, quota[r])):
             position[place[k]] = 0
     total = 0
