@@ -12,7 +12,7 @@ from benchmarks.suggest_protocols import NEVER, Task, p1
 from benchmarks.suggest_quality import Contest, Ours, Peer, Published, written
 from shopkeeper.recommend.recall.sequence import Sasrec
 
-_EPOCHS, _MINUTES = 20, 14
+_EPOCHS, _MINUTES = 20, 40
 _DEEP = 200
 _PROTOCOL = (
     "**P1**: the sequences of SASRec and BERT4Rec (6,040 users, 3,416 movies, 999,611 ratings, their order); the "

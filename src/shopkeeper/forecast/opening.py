@@ -35,6 +35,6 @@ def closed_weekdays(closed: NDArray[np.bool_], first_day: int) -> NDArray[np.boo
     return answer
 
 
-def weekdays(first_day: int, count: int) -> NDArray[np.int64]:
-    """(count,) weekday (0 Monday) of each day from `first_day` (days since 1970-01-01, a Thursday)."""
-    return (np.arange(first_day, first_day + count) + 3) % 7
+def weekdays(first_day: int, count: int, apart: int = 1) -> NDArray[np.int64]:
+    """(count,) weekday (0 Monday) of days `apart` days apart from `first_day` on (days since 1970-01-01)."""
+    return (first_day + apart * np.arange(count) + 3) % 7

@@ -22,6 +22,16 @@ class Outlook:
     quantiles: Floats
 
 
+@dataclass(frozen=True)
+class Base:
+    """What an algorithm says before it is calibrated: `mean` (n, h) pieces, `scale` (n, h) above 0 in which its errors
+    are counted, and quantiles (n, h, 9) of its own if it has any."""
+
+    mean: Floats
+    scale: Floats
+    quantiles: Floats | None = None
+
+
 class ForecastModel(Protocol):
     """A core Model whose verb is `forecast`.
 

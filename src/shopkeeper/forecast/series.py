@@ -1,4 +1,4 @@
-"""Daily series as one matrix: what forecast algorithms are fitted on and what they forecast from.
+"""Daily or weekly series as one matrix: what forecast algorithms are fitted on and what they forecast from.
 
 `SeriesSet` is cut by `until`, and everything derived (closed days, closed weekdays) is derived again from what is left:
 an algorithm that is given `until(cutoff)` cannot see past the cutoff.
@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shopkeeper.core.errors import Invalid
+from shopkeeper.forecast.covariates import Covariates
 from shopkeeper.forecast.opening import closed_days, closed_weekdays, weekdays
+from shopkeeper.forecast.steps import DAY, Step
 
 TOTAL = "__total__"
 """The unique_id of the series of everything that was sold."""
@@ -20,11 +22,12 @@ TOTAL = "__total__"
 
 @dataclass(frozen=True)
 class SeriesSet:
-    """n series over d consecutive local days.
+    """n series over d consecutive steps: local days, or weeks.
 
-    `ids` (n,) unique ids; `first_day` days since 1970 of column 0; `y` (n, d) pieces sold, 0 on a day without a sale;
-    `price` (n, d) last known price, NaN before the first; `sold` (d,) different products sold in the shop that day;
-    `aggregate` (n,) rows that are sums of others.
+    `ids` (n,) unique ids; `first_day` days since 1970 of column 0; `y` (n, d) pieces sold, 0 in a step without a sale;
+    `price` (n, d) last known price, NaN before the first; `sold` (d,) different products sold in the shop that step;
+    `aggregate` (n,) rows that are sums of others; `available` (n, d), None for always: where it is False `y` says
+    nothing about demand (out of stock, not listed yet, a gap in the records).
     """
 
     ids: tuple[str, ...]
@@ -33,6 +36,9 @@ class SeriesSet:
     price: NDArray[np.float32]
     sold: NDArray[np.int32]
     aggregate: NDArray[np.bool_]
+    covariates: Covariates | None = None
+    available: NDArray[np.bool_] | None = None
+    step: Step = DAY
     start: NDArray[np.int32] = field(init=False)
     """(n,) column of the first sale; d for a series that never sold."""
     closed: NDArray[np.bool_] = field(init=False)
@@ -46,7 +52,8 @@ class SeriesSet:
             raise Invalid(f"series of shape {n} x {d} came with a price, id or day column of another shape")
         sells = self.y > 0
         start = np.where(sells.any(axis=1), sells.argmax(axis=1), d) if d else np.zeros(n)
-        closed = closed_days(self.sold)
+        daily = self.step.days == 1
+        closed = closed_days(self.sold) if daily else np.zeros(d, dtype=np.bool_)
         object.__setattr__(self, "start", start.astype(np.int32))
         object.__setattr__(self, "closed", closed)
         object.__setattr__(self, "weekly_closed", closed_weekdays(closed, self.first_day))
@@ -56,20 +63,25 @@ class SeriesSet:
 
     @property
     def days(self) -> int:
+        """d: steps of the history."""
         return int(self.y.shape[1])
 
     @property
     def last_day(self) -> int:
-        """Days since 1970 of the last column."""
-        return self.first_day + self.days - 1
+        """Days since 1970 of the last day of the last column."""
+        return self.first_day + self.days * self.step.days - 1
 
     @property
     def weekday(self) -> NDArray[np.int64]:
-        """(d,) 0 Monday."""
-        return weekdays(self.first_day, self.days)
+        """(d,) of the first day of each step, 0 Monday."""
+        return weekdays(self.first_day, self.days, self.step.days)
+
+    def future_weekday(self, horizon: int) -> NDArray[np.int64]:
+        """(horizon,) of the first day of each step behind the history, 0 Monday."""
+        return weekdays(self.last_day + 1, horizon, self.step.days)
 
     def until(self, columns: int) -> SeriesSet:
-        """The first `columns` days only."""
+        """The first `columns` steps only, and what was known then of the ones behind."""
         return SeriesSet(
             ids=self.ids,
             first_day=self.first_day,
@@ -77,10 +89,13 @@ class SeriesSet:
             price=self.price[:, :columns],
             sold=self.sold[:columns],
             aggregate=self.aggregate,
+            covariates=None if self.covariates is None else self.covariates.until(columns),
+            available=None if self.available is None else self.available[:, :columns],
+            step=self.step,
         )
 
     def select(self, rows: NDArray[np.integer]) -> SeriesSet:
-        """Some of the series, over the same days."""
+        """Some of the series, over the same steps."""
         return SeriesSet(
             ids=tuple(self.ids[row] for row in rows),
             first_day=self.first_day,
@@ -88,16 +103,31 @@ class SeriesSet:
             price=self.price[rows],
             sold=self.sold,
             aggregate=self.aggregate[rows],
+            covariates=None if self.covariates is None else self.covariates.select(rows),
+            available=None if self.available is None else self.available[rows],
+            step=self.step,
         )
 
     def observed(self) -> NDArray[np.float32]:
-        """(n, d) pieces, NaN on closed days and before the first sale."""
+        """(n, d) pieces, NaN on closed days, before the first sale and where a series was not available."""
         unseen = self.closed[None, :] | (np.arange(self.days)[None, :] < self.start[:, None])
+        if self.available is not None:
+            unseen |= ~self.available
         return np.where(unseen, np.float32(np.nan), self.y)
 
+    def filled(self) -> NDArray[np.float32]:
+        """(n, d) `y`, with the last known pieces of the same place in the season where it was not available."""
+        if self.available is None or self.available.all():
+            return self.y
+        y, season = self.y.copy(), self.step.season if self.step.days == 1 else 1
+        for column in range(season, self.days):
+            gone = ~self.available[:, column]
+            y[gone, column] = y[gone, column - season]
+        return y
+
     def future_closed(self, horizon: int) -> NDArray[np.bool_]:
-        """(horizon,) days after the last one on which the shop is expected to be closed."""
-        return self.weekly_closed[weekdays(self.last_day + 1, horizon)]
+        """(horizon,) steps behind the history in which the shop is expected to be closed."""
+        return self.weekly_closed[self.future_weekday(horizon)]
 
 
 def from_rows(
