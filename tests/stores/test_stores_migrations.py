@@ -54,6 +54,13 @@ CONTENTS["0004"] = (
     "INSERT INTO slates VALUES ('s', 0, NULL, 'home', 1, 5, 1, 0, '[]', '{}')",
     "INSERT INTO served_vectors VALUES ('s', 0, 5, 'm', 1, '[]', x'00', x'00')",
 )
+CONTENTS["0005"] = (
+    *CONTENTS["0004"],
+    "INSERT INTO predictions VALUES"
+    " ('p', 'm', 'all', 1, 'naive', 'i', NULL, NULL, 17000, 7, 'day', 5, 'anna', 'p.json', 'x', 9, x'00', NULL)",
+    "INSERT INTO calendar VALUES ('c', 'promotion', 'Spring', 17000, 17006, '[\"i\"]', NULL, 0.2, 5, 'anna')",
+    "INSERT INTO day_facts VALUES (-1, 0, 17000, 'out_of_stock', 1.0)",
+)
 
 
 def make_home(folder: Path, revision: str) -> str:
