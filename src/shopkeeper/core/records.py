@@ -289,6 +289,9 @@ class ForecastPoint(Record, kw_only=True):
 
 
 class Forecast(Record, kw_only=True):
+    """`assumed`: what of the future was not known and was taken as usual; `saw_it`: the version was trained on days
+    that it forecasts here, as can be when the first of them lies in the past."""
+
     item_id: str | None
     model: str
     version: int
@@ -298,6 +301,27 @@ class Forecast(Record, kw_only=True):
     scope: str = "product"
     store_id: str | None = None
     fallback: str | None = None
+    category: str | None = None
+    period: Literal["day", "week"] = "day"
+    saw_it: bool = False
+    assumed: list[str] = field(default_factory=list)
+
+
+CALENDAR_KINDS = ("promotion", "holiday", "closed")
+
+
+class CalendarEntry(Record, kw_only=True):
+    """A promotion, holiday or closed time from one local day to another (ISO dates, both included). Null: all items,
+    all stores. `discount`: share of the price that a promotion takes off."""
+
+    id: str = ""
+    kind: Literal["promotion", "holiday", "closed"]
+    name: str
+    from_: str = field(name="from")
+    to: str
+    item_ids: list[str] | None = None
+    store_ids: list[str] | None = None
+    discount: float | None = None
 
 
 # -- lifecycle -----------------------------------------------------------------------------------------------

@@ -33,8 +33,10 @@ def upgrade() -> None:
         sa.Column("removed_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("prediction_id", name=op.f("pk_predictions")),
     )
-    op.create_index(op.f("ix_predictions_item_id"), "predictions", ["item_id", "created_at"], unique=False)
-    op.create_index(op.f("ix_predictions_model"), "predictions", ["model", "scope", "version"], unique=False)
+    op.create_index(op.f("ix_predictions_item_id_created_at"), "predictions", ["item_id", "created_at"], unique=False)
+    op.create_index(
+        op.f("ix_predictions_model_scope_version"), "predictions", ["model", "scope", "version"], unique=False
+    )
     op.create_table(
         "calendar",
         sa.Column("id", sa.String(length=32), nullable=False),
