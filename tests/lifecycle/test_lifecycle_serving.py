@@ -59,6 +59,17 @@ def test_unknown_names_versions_and_wrong_rows(registry, serving, add_version):
     assert serving.score("line", []).predictions == []
 
 
+def test_the_names_of_a_family_in_a_scope_are_those_with_a_champion(registry, serving, add_version):
+    add_version()
+    family = registry.model("line").task
+    assert serving.names(family) == ()
+    registry.promote("line", 1)
+    assert serving.names(family) == ("line",)
+    assert serving.names("forecast") == serving.names(family, "product:P1") == ()
+    registry.forget("line", force=True)
+    assert serving.names(family) == ()
+
+
 def test_a_missing_feature_takes_the_models_default(registry, serving, add_version):
     add_version(2.0)
     registry.promote("line", 1)

@@ -84,6 +84,7 @@ class Serving:
         self._registry = registry
         self._slots: dict[Key, Slot] = {}
         self._pins: dict[Key, frozenset[int]] = {}
+        self._named: dict[str, dict[str, str]] | None = None  # family of each name that has a champion, by scope
         self._locks: dict[Key, threading.RLock] = {}
         self._lock = threading.Lock()
         registry.attach(self)
@@ -136,6 +137,18 @@ class Serving:
         """Models that do not serve what the registry says, and why."""
         return {_spoken(key): slot.problem for key, slot in list(self._slots.items()) if slot.problem is not None}
 
+    def names(self, family: str, scope: str = "all") -> tuple[str, ...]:
+        """The models of a family that have a champion in a scope, sorted; the database is asked once."""
+        with self._lock:  # else what was read before a move could be kept after it
+            named = self._named
+            if named is None:
+                named = {}
+                for info in self._registry.models():
+                    if CHAMPION in info.aliases:
+                        named.setdefault(info.scope, {})[info.name] = info.task
+                self._named = named
+        return tuple(sorted(name for name, task in named.get(scope, {}).items() if task == family))
+
     # -- following the registry
 
     def prepare(self, version: Version) -> None:
@@ -156,6 +169,8 @@ class Serving:
 
     def changed(self, model: str, scope: str) -> None:
         """The champion moved: follow it. Where there is none any more, let go of all that is loaded."""
+        with self._lock:
+            self._named = None
         if self._has_champion(model, scope):
             self._follow((model, scope))
             return
@@ -173,6 +188,8 @@ class Serving:
 
     def sync(self) -> list[Reloaded]:
         """Follow every champion of the registry; what failed is in the answer and goes on as it was."""
+        with self._lock:
+            self._named = None
         keys = [(info.name, info.scope) for info in self._registry.models() if CHAMPION in info.aliases]
         return [self._follow(key) for key in keys]
 
