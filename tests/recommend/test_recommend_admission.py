@@ -80,7 +80,7 @@ async def _at_once(admission: Admission, patience: list[float]) -> list[BaseExce
 
 @on_a_loop
 async def test_a_full_queue_sends_away_with_a_time_to_come_back() -> None:
-    outcomes = await _at_once(Admission(most_waiting=3), [60.0] * 5)
+    outcomes = await _at_once(Admission(most_waiting=3, pause_s=0.0), [60.0] * 5)
     assert outcomes[:3] == [None] * 3
     for refused in outcomes[3:]:
         assert isinstance(refused, Overloaded)
@@ -90,12 +90,19 @@ async def test_a_full_queue_sends_away_with_a_time_to_come_back() -> None:
 
 @on_a_loop
 async def test_who_would_wait_in_vain_is_sent_away_at_the_door() -> None:
-    admission = Admission()
+    admission = Admission(pause_s=0.0)
     *served, refused = await _at_once(admission, [*[60.0] * 20, 0.001])
     assert served == [None] * 20
     assert isinstance(refused, Overloaded)
     assert "allow a longer deadline_ms" in refused.message
     assert admission.waiting == 0
+
+
+@on_a_loop
+async def test_a_short_crowd_is_over_before_anybody_is_sent_away() -> None:
+    admission = Admission(most_waiting=3)
+    assert await _at_once(admission, [60.0] * 5) == [None] * 5
+    assert admission.waiting == admission._paused == 0
 
 
 @on_a_loop
@@ -136,7 +143,7 @@ async def test_one_that_goes_away_when_its_turn_has_just_come_passes_it_on() -> 
 async def test_a_crowd_that_is_sent_away_keeps_nobody_from_an_answer() -> None:
     """Time is told: a slate takes 2 ms, sending somebody away 0.15 ms, and whoever was sent away asks again at once."""
     clock = [0.0]
-    admission = Admission(now=lambda: clock[0])
+    admission = Admission(now=lambda: clock[0], pause_s=0.0)
     good: list[tuple[float, float]] = []
     refused = 0
 

@@ -3,7 +3,8 @@
 A slate takes the loop for about a millisecond. When many are asked for at once they wait here and not in the loop,
 which answers from caches, sockets and health checks between them: slates get about as much of its time as all others
 together, so that a crowd that is sent away does not keep those who were let in from their answers. Who would wait in
-vain is sent away at the door.
+vain is sent away at the door, after a moment: it may have got shorter by then, and a client that asks again at once
+would take more time to send away than its answer takes to make.
 """
 
 from __future__ import annotations
@@ -26,17 +27,26 @@ _FIRST_GUESS_S = 0.001
 _SMOOTH = 0.05
 _PACE_SMOOTH = 0.2
 _GLANCE_S = 0.01
+_PAUSE_S = 0.1
+"""So long, and at most half of its patience, a request that cannot be let in waits before it is sent away."""
 
 
 class Admission:
     """Belongs to one event loop. A turn is one stretch of work without an `await`: `turn` is awaited, the work is done,
     and `done` is told how long it took. `now` in seconds."""
 
-    def __init__(self, most_waiting: int = MOST_WAITING, now: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(
+        self,
+        most_waiting: int = MOST_WAITING,
+        now: Callable[[], float] = time.perf_counter,
+        pause_s: float = _PAUSE_S,
+    ) -> None:
         self._most = most_waiting
+        self._pause_s = pause_s
         self._now = now
         self._waiting: OrderedDict[Hashable, deque[asyncio.Future[None]]] = OrderedDict()
         self._count = 0
+        self._paused = 0  # who will be sent away in a moment, unless the queue gets short
         self._granted: set[asyncio.Future[None]] = set()
         self._spent = 0.0  # seconds of work since the loop last went round
         self._breathing = False
@@ -60,14 +70,17 @@ class Admission:
         """Comes back when it is this request's turn; `done` must follow. `whose`: the socket or batch that asks, which
         takes turns with the others however much it asks at once; None: somebody who asks once.
 
-        Raises Overloaded when the queue is full, or the wait would be longer than `patience_s`.
+        Raises Overloaded, after a pause, when the queue is full or the wait would be longer than `patience_s`.
         """
         if not self._count and not self._granted and self._spent < _BREATH_S:
             self._pace, self._left_at = self._usual, None  # nobody waits: what was slow is over
             return
-        wait = self.wait_s(whose)
-        if self._count >= self._most or wait > patience_s:
-            self._refuse(wait, patience_s)
+        if self._hopeless(patience_s, whose):
+            pause = min(self._pause_s, max(patience_s, 0.0) / 2)
+            await self._pause(pause)
+            patience_s -= pause
+            if self._hopeless(patience_s, whose):
+                self._refuse(self.wait_s(whose), patience_s)
         mine = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(mine if whose is None else whose, deque()).append(mine)
         self._count += 1
@@ -83,6 +96,19 @@ class Admission:
         if not self._round and self._left_at is not None:
             self._others = self._now() - self._left_at
         self._round += 1
+
+    def _hopeless(self, patience_s: float, whose: Hashable) -> bool:
+        return self._count >= self._most or self.wait_s(whose) > patience_s
+
+    async def _pause(self, seconds: float) -> None:
+        """None for more at once than may wait: memory is bounded."""
+        if seconds <= 0 or self._paused >= self._most:
+            return
+        self._paused += 1
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            self._paused -= 1
 
     def done(self, seconds: float) -> None:
         """The work of a turn took so long."""
