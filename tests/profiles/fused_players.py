@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from shopkeeper.core.records import Rule
+from shopkeeper.lifecycle.spaces import ItemSpace
 from shopkeeper.profiles.families import field_of
 from shopkeeper.profiles.fusion.activity import ACTIVITY
 from shopkeeper.profiles.fusion.inputs import summary_of
-from shopkeeper.profiles.fusion.model import SUMMARY, FusionInputs, FusionModel, ItemSpace, Net, SpendHead
+from shopkeeper.profiles.fusion.model import SUMMARY, FusionInputs, FusionModel, Net, SpendHead
 from shopkeeper.profiles.players import Basket, Players, RuleSide
 
 READS = (

@@ -15,9 +15,10 @@ from shopkeeper.core.clock import DAY, rfc3339
 from shopkeeper.core.errors import Conflict
 from shopkeeper.core.protocols import DatedVectors, ItemVectors, silent
 from shopkeeper.core.records import Version
+from shopkeeper.lifecycle.spaces import ItemSpace
 from shopkeeper.profiles.fusion.algorithm import Fusion
 from shopkeeper.profiles.fusion.blocks import cutoffs
-from shopkeeper.profiles.fusion.model import FusionModel, ItemSpace
+from shopkeeper.profiles.fusion.model import FusionModel
 from shopkeeper.profiles.fusion.space import look_ahead
 from shopkeeper.profiles.graph.artifact import HgtModel
 

@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from shopkeeper.core.protocols import Params as BaseParams
 from shopkeeper.core.protocols import Report
 from shopkeeper.lifecycle.reporting import within
+from shopkeeper.lifecycle.spaces import ItemSpace
 from shopkeeper.profiles.fusion.activity import ACTIVITY
 from shopkeeper.profiles.fusion.blocks import Block
 from shopkeeper.profiles.fusion.calibration import calibration
 from shopkeeper.profiles.fusion.fitting import NEEDS_TORCH, Gated, Pace, fit
 from shopkeeper.profiles.fusion.inputs import Frame, Places
-from shopkeeper.profiles.fusion.model import FusionInputs, FusionModel, ItemSpace
+from shopkeeper.profiles.fusion.model import FusionInputs, FusionModel
 from shopkeeper.profiles.fusion.rows import FusionRows
 from shopkeeper.profiles.fusion.spending import spend_head
 from shopkeeper.profiles.fusion.vectors import learned_vectors

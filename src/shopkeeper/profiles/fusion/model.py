@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shopkeeper.core.errors import Invalid
+from shopkeeper.lifecycle.spaces import ItemSpace
 
 SUMMARY = (
     "rules_sum",
@@ -110,17 +111,6 @@ class SpendHead:
         # A weight that a shop gives a rule today may lie far outside of what training saw.
         said += self.w_score * np.tanh(inputs.score / 4.0) + self.bias
         return np.clip(said, self.lowest, self.highest)
-
-
-@dataclass(frozen=True)
-class ItemSpace:
-    """The learned vectors of items, float32 (items, d), by item id. `version` that published them (`hgt/3`), empty: the
-    fusion model itself. `until` (us): nothing of what came later stands in them; None: nobody said."""
-
-    item_ids: tuple[str, ...]
-    vectors: NDArray[np.float32]
-    version: str = ""
-    until: int | None = None
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shopkeeper.core.protocols import Metrics
+from shopkeeper.lifecycle.spaces import ItemSpace
 from shopkeeper.profiles.fusion.activity import ACTIVITY
 from shopkeeper.profiles.fusion.blocks import Block
 from shopkeeper.profiles.fusion.inputs import Facts, Interest, ItemIds, frame_of
-from shopkeeper.profiles.fusion.model import SUMMARY, FusionInputs, FusionModel, ItemSpace
+from shopkeeper.profiles.fusion.model import SUMMARY, FusionInputs, FusionModel
 from shopkeeper.profiles.fusion.vectors import Takings
 from shopkeeper.stores.vocabulary import Vocabulary
 

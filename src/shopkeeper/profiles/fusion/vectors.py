@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from shopkeeper.lifecycle.spaces import ItemSpace
 from shopkeeper.profiles.fusion.inputs import ItemIds
-from shopkeeper.profiles.fusion.model import ItemSpace
 
 LEAST_USERS = 5
 """An item that fewer have taken has no vector: it would be a picture of these few."""
