@@ -1,0 +1,1 @@
+"""Nets that forecast: learned by torch (extra `deep`), served by onnxruntime."""
