@@ -324,6 +324,64 @@ class CalendarEntry(Record, kw_only=True):
     discount: float | None = None
 
 
+class SalesExplanation(Record, kw_only=True):
+    """Why a forecast is what it is, in pieces over its whole horizon: base_value + sum(values) = total, exactly.
+
+    `names` are the five groups in their order; a group that the model does not see has the value 0.
+    """
+
+    base_value: float
+    values: dict[str, float]
+    names: list[str]
+    total: float
+    horizon: int
+    units: str = "units sold"
+    text: str = ""
+    item_id: str | None = None
+    store_id: str | None = None
+    model: str | None = None
+    version: int | None = None
+
+
+class Trend(Record, kw_only=True):
+    """A straight line through pieces a day: `slope` pieces more each day, `r2`, and `p_value` of a slope of zero.
+
+    `type` is up or down where p < 0.05, else flat. `volatility` is standard deviation / mean: low below 0.3, high from
+    0.7 on. `p_value` is null for fewer than three days.
+    """
+
+    slope: float
+    type: Literal["up", "down", "flat"]
+    r2: float
+    p_value: float | None
+    volatility: float
+    level: Literal["low", "medium", "high"]
+
+
+class DayChange(Record, kw_only=True):
+    """Against the day before, the first against the last day sold; `percent` null where that day had none."""
+
+    ahead: int
+    change: float
+    percent: float | None
+
+
+class Factor(Record, kw_only=True):
+    name: str
+    units: float
+
+
+class Analysis(Record, kw_only=True):
+    """Figures about a forecast and what came before it. `trend` is the forecast's, `past_trend` of the history."""
+
+    trend: Trend
+    past_trend: Trend | None
+    statistics: dict[str, float | None]
+    day_over_day: list[DayChange]
+    factors: list[Factor]
+    text: str
+
+
 # -- lifecycle -----------------------------------------------------------------------------------------------
 
 JobStatus = Literal["queued", "running", "done", "failed", "cancelled"]
