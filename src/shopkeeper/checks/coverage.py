@@ -26,6 +26,7 @@ import shopkeeper.checks
 from shopkeeper import plugins
 from shopkeeper.checks import artifacts, shops, sources, tables, uploads
 from shopkeeper.checks.artifacts import Trained
+from shopkeeper.checks.brief import brief_params
 from shopkeeper.checks.shops import WholeShop
 from shopkeeper.checks.sources import FileFormat, Writer
 from shopkeeper.checks.tables import Put, TableKind
@@ -165,7 +166,7 @@ def _trained(trainer: Any) -> Trained:
     if getattr(trainer, "uploads_only", False):
         return Trained(trainer.name, uploads.small_model(trainer), {"rows": uploads.small_golden()})
     data, golden = _SMALL[trainer.family]()
-    return Trained(trainer.name, trainer(trainer.Params(), 11).fit(data, silent), golden)
+    return Trained(trainer.name, trainer(brief_params(trainer), 11).fit(data, silent), golden)
 
 
 def _small_recall() -> tuple[Any, Any]:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shopkeeper.checks.artifacts import saved_and_loaded
+from shopkeeper.checks.brief import brief_params
 from shopkeeper.core.protocols import Trainer, silent
 from shopkeeper.core.records import QUANTILES
 from shopkeeper.forecast.outlook import ForecastModel, Outlook
@@ -134,7 +135,7 @@ CHECKS: tuple[Callable[[type[Trainer]], None], ...] = (
 
 
 def _fitted(trainer: type[Trainer], series: SeriesSet) -> ForecastModel:
-    return cast(ForecastModel, trainer(trainer.Params(), 1).fit(series, silent))
+    return cast(ForecastModel, trainer(brief_params(trainer), 1).fit(series, silent))
 
 
 def _one(y: NDArray[np.float64]) -> SeriesSet:

@@ -1,9 +1,8 @@
-"""Split-conformal intervals: how far off were the point forecasts of this kind, on days that the model had not seen?
+"""Split-conformal intervals: how far off were the forecasts of this kind, on days that the model had not seen?
 
-A score is (actual - mean) / scale. Scores are grouped by week of the horizon and by size of the scale (a product that
-sells once a month errs otherwise than one that sells daily), and a quantile of the forecast is mean + scale x the
-score's quantile with the finite-sample correction of split conformal prediction (Vovk et al.; Angelopoulos and Bates,
-arXiv 2107.07511). Aggregates have a table of their own. Small groups fall back to the whole.
+The scores of past forecasts are kept by size and by step of the horizon (`calibration_groups`). Aggregates have a table
+of their own. What comes out is measured again on days after the fit (`evaluation`): windows that overlap are not
+independent, so the coverage here is an aim and not a promise.
 """
 
 from __future__ import annotations
@@ -17,137 +16,126 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shopkeeper.core.errors import Unavailable
-from shopkeeper.core.records import QUANTILES
-from shopkeeper.forecast.outlook import Outlook
+from shopkeeper.forecast.calibration_groups import ByStep, Table, corrected_quantiles, read_table
+from shopkeeper.forecast.outlook import Base, Floats, Outlook
 from shopkeeper.forecast.series import SeriesSet
+from shopkeeper.quality.forecast import LEVELS
 
-Floats = NDArray[np.float64]
-Points: TypeAlias = Callable[[SeriesSet, int], tuple[Floats, Floats]]
-"""series, horizon -> mean (n, h), scale (n, h) above 0."""
+__all__ = ["LEVELS", "Bases", "Calibration", "Floats", "calibrate", "corrected_quantiles", "cutoffs", "padded"]
 
-LEVELS = np.array(QUANTILES)
-WEEKS = 8
-"""Horizons of the last group and beyond share one."""
-_GROUPS = 16
-_ENOUGH = 60
-_UNKNOWN = -np.log1p(-LEVELS) - 1.0  # an exponential with the forecast as mean: wide, for want of evidence
+Bases: TypeAlias = Callable[[SeriesSet, int], "Base | tuple[Floats, Floats]"]
+"""series, horizon -> what the model says uncalibrated; a pair is mean (n, h) and scale (n, h)."""
 
-
-@dataclass(frozen=True)
-class Conformal:
-    """`edges` (g-1,) of the scale; `table` (g, WEEKS, 9) score quantiles."""
-
-    edges: Floats
-    table: Floats
-
-    @classmethod
-    def fit(cls, actual: Floats, mean: Floats, scale: Floats, groups: int = _GROUPS) -> Conformal:
-        """From (m, h) past forecasts and what came; NaN in `actual` is left out."""
-        week = np.broadcast_to(_week(actual.shape[1])[None, :], actual.shape)
-        counted = np.isfinite(actual)
-        scores, sizes, week = ((actual - mean) / scale)[counted], scale[counted], week[counted]
-        if len(scores) < _ENOUGH:
-            return cls(np.empty(0), np.broadcast_to(_UNKNOWN, (1, WEEKS, len(LEVELS))).copy())
-        groups = max(1, min(groups, len(scores) // (_ENOUGH * 4)))
-        edges = np.unique(np.quantile(sizes, np.arange(1, groups) / groups)) if groups > 1 else np.empty(0)
-        group = np.searchsorted(edges, sizes, side="right")
-        table = np.empty((len(edges) + 1, WEEKS, len(LEVELS)))
-        for row in range(len(edges) + 1):
-            mine = group == row
-            whole = corrected_quantiles(scores[mine] if mine.sum() >= _ENOUGH else scores)
-            last = whole
-            for column in range(WEEKS):
-                cell = scores[mine & (week == column)]
-                last = corrected_quantiles(cell) if len(cell) >= _ENOUGH else last
-                table[row, column] = last
-        return cls(edges, table)
-
-    def quantiles(self, mean: Floats, scale: Floats) -> Floats:
-        """(n, h, 9), at least 0 and not crossing."""
-        group = np.searchsorted(self.edges, scale, side="right")
-        scores = self.table[group, _week(mean.shape[1])[None, :]]
-        return np.sort(np.maximum(mean[:, :, None] + scale[:, :, None] * scores, 0.0), axis=2)
+_MOST_SCORES = 2_000_000
+_FILE = "calibration.npz"
+_TIMES_BIGGEST, _TIMES_SCALE = 5.0, 20.0
 
 
 @dataclass(frozen=True)
 class Calibration:
     """The tables of products and of aggregates."""
 
-    products: Conformal
-    aggregates: Conformal
+    products: Table
+    aggregates: Table
 
     @classmethod
     def unknown(cls) -> Calibration:
         """Nothing was measured: wide intervals."""
-        none = np.empty((0, 1))
-        nothing = Conformal.fit(none, none, none)
-        return cls(nothing, nothing)
+        return cls(ByStep.unknown(), ByStep.unknown())
 
-    def outlook(self, series: SeriesSet, mean: Floats, scale: Floats) -> Outlook:
-        """Mean and quantiles; 0 on weekdays on which the shop is expected to be closed."""
-        quantiles = self.products.quantiles(mean, scale)
+    def outlook(self, series: SeriesSet, base: Base | Floats, scale: Floats | None = None) -> Outlook:
+        """Mean and quantiles (from 0 on, never crossing) of a Base, or of a mean and its scale.
+
+        0 in steps in which the shop is expected to be closed.
+        """
+        said = base if isinstance(base, Base) else _paired(base, scale)
+        biggest = series.y.max(axis=1, initial=0.0).astype(np.float64)
+        quantiles = _quantiles(self.products, said, biggest)
         if series.aggregate.any():
             sums = series.aggregate
-            quantiles[sums] = self.aggregates.quantiles(mean[sums], scale[sums])
-        closed = series.future_closed(mean.shape[1])
-        return Outlook(np.where(closed[None, :], 0.0, mean), np.where(closed[None, :, None], 0.0, quantiles))
+            own = None if said.quantiles is None else said.quantiles[sums]
+            summed = Base(said.mean[sums], said.scale[sums], own)
+            quantiles[sums] = _quantiles(self.aggregates, summed, biggest[sums])
+        closed = series.future_closed(said.mean.shape[1])
+        return Outlook(np.where(closed[None, :], 0.0, said.mean), np.where(closed[None, :, None], 0.0, quantiles))
 
     def save(self, folder: Path) -> None:
+        parts = {"product": self.products, "aggregate": self.aggregates}
         np.savez(
-            folder / "calibration.npz",
-            product_edges=self.products.edges,
-            product_table=self.products.table,
-            aggregate_edges=self.aggregates.edges,
-            aggregate_table=self.aggregates.table,
+            folder / _FILE,
+            **{f"{name}_{key}": value for name, table in parts.items() for key, value in table.columns().items()},
         )
 
     @classmethod
     def load(cls, folder: Path) -> Calibration:
+        """Raises Unavailable."""
         try:
-            with np.load(folder / "calibration.npz", allow_pickle=False) as kept:
-                return cls(
-                    Conformal(kept["product_edges"], kept["product_table"]),
-                    Conformal(kept["aggregate_edges"], kept["aggregate_table"]),
-                )
+            with np.load(folder / _FILE, allow_pickle=False) as kept:
+                return cls(read_table(kept, "product"), read_table(kept, "aggregate"))
         except (OSError, KeyError, ValueError) as error:
-            raise Unavailable(f"calibration.npz cannot be read ({error}); train the model again") from error
+            raise Unavailable(f"{_FILE} cannot be read ({error}); train the model again") from error
 
 
-def calibrate(points: Points, series: SeriesSet, cutoffs: list[int], horizon: int) -> Calibration:
-    """Scores the point forecasts made at each cutoff (columns known then). Horizons beyond the data are left out."""
-    actual, mean, scale, rows = [], [], [], []
-    observed = series.observed().astype(np.float64)
+def calibrate(base: Bases, series: SeriesSet, cutoffs: list[int], horizon: int, forget: float = 1.0) -> Calibration:
+    """Scores what `base` says at each cutoff (columns known then) against what came. The model must not have learned
+    from behind the first of them.
+
+    Where there are more than two million scores, some products are drawn to stand for all. `forget` under 1: a score
+    counts `forget` ** weeks before the last cutoff.
+    """
+    asked = _drawn(series, horizon * len(cutoffs))
+    observed = asked.observed().astype(np.float64)
+    tables = _Scores(horizon), _Scores(horizon)
     for cutoff in cutoffs:
-        known = series.until(cutoff)
+        known = asked.until(cutoff)
+        told = base(known, horizon)
+        said = told if isinstance(told, Base) else _paired(*told)
+        actual = padded(observed[:, cutoff : cutoff + horizon], horizon)
+        weight = float(forget ** ((cutoffs[-1] - cutoff) * series.step.days / 7))
         begun = known.start < cutoff
-        got_mean, got_scale = points(known, horizon)
-        actual.append(padded(observed[:, cutoff : cutoff + horizon], horizon)[begun])
-        mean.append(got_mean[begun])
-        scale.append(got_scale[begun])
-        rows.append(series.aggregate[begun])
-    if not cutoffs:
-        return Calibration.unknown()
-    aggregate = np.concatenate(rows)
-    came, said, size = np.concatenate(actual), np.concatenate(mean), np.concatenate(scale)
-    return Calibration(
-        Conformal.fit(came[~aggregate], said[~aggregate], size[~aggregate]),
-        Conformal.fit(came[aggregate], said[aggregate], size[aggregate], groups=1),
-    )
+        for scores, rows in zip(tables, (begun & ~asked.aggregate, begun & asked.aggregate), strict=True):
+            scores.add(actual[rows], said, rows, weight)
+    products, aggregates = tables
+    return Calibration(products.table(), aggregates.table(groups=1))
 
 
-def cutoffs(days: int, horizon: int, windows: int, step: int, fewest: int = 28) -> list[int]:
-    """Up to `windows` cutoffs, `step` days apart, the last `horizon` days before the end; none with under `fewest`."""
-    return [cut for k in range(windows - 1, -1, -1) if (cut := days - horizon - k * step) >= fewest]
+class _Scores:
+    """Scores of one kind of series, cutoff by cutoff."""
+
+    def __init__(self, horizon: int) -> None:
+        self._horizon = horizon
+        self._parts: list[tuple[Floats, Floats, NDArray[np.int64], Floats]] = []
+
+    def add(self, actual: Floats, said: Base, rows: NDArray[np.bool_], weight: float) -> None:
+        """What is not finite, on either side, says nothing."""
+        scale = said.scale[rows]
+        if said.quantiles is None:
+            scores = (actual - said.mean[rows]) / scale
+            counted = np.isfinite(scores)
+        else:
+            scores = ((actual[:, :, None] - said.quantiles[rows]) / scale[:, :, None]).astype(np.float32)
+            counted = np.isfinite(scores).all(axis=2)
+        counted &= scale > 0
+        step = np.broadcast_to(np.arange(self._horizon)[None, :], counted.shape)[counted]
+        self._parts.append((scores[counted], scale[counted], step, np.full(len(step), weight)))
+
+    def table(self, groups: int = 16) -> ByStep:
+        if not self._parts:
+            return ByStep.unknown()
+        scores, size, step, weight = (np.concatenate(column) for column in zip(*self._parts, strict=True))
+        weights = None if (weight == 1.0).all() else weight
+        return ByStep.fit(scores, size, step, self._horizon, groups=groups, weight=weights)
 
 
-def corrected_quantiles(scores: Floats) -> Floats:
-    """(9,) score quantiles with the (n + 1) correction outwards; the median is plain."""
-    ordered, n = np.sort(scores), len(scores)
-    up = np.clip(np.ceil((n + 1) * LEVELS).astype(int) - 1, 0, n - 1)
-    down = np.clip(np.floor((n + 1) * LEVELS).astype(int) - 1, 0, n - 1)
-    answer: Floats = ordered[np.where(LEVELS > 0.5, up, down)]
-    answer[LEVELS == 0.5] = np.median(ordered)
-    return answer
+def cutoffs(days: int, horizon: int, windows: int, step: int, fewest: int = 28, *, spread: bool = True) -> list[int]:
+    """Up to `windows` cutoffs, `step` columns apart, the last `horizon` columns before the end; none under `fewest`.
+
+    Were all of them the same weekday, so would be each step of the horizon. With `spread` a step of whole weeks is
+    lengthened here and shortened there: seven cutoffs in a row lie on seven weekdays.
+    """
+    moved = 3 if spread and step % 7 == 0 else 0
+    back = (k * step + moved * k % 7 for k in range(windows - 1, -1, -1))
+    return [cut for gone in back if (cut := days - horizon - gone) >= fewest]
 
 
 def padded(values: Floats, columns: int) -> Floats:
@@ -155,5 +143,28 @@ def padded(values: Floats, columns: int) -> Floats:
     return np.pad(values, ((0, 0), (0, columns - values.shape[1])), constant_values=np.nan)
 
 
-def _week(horizon: int) -> NDArray[np.int64]:
-    return np.minimum(np.arange(horizon) // 7, WEEKS - 1)
+def _paired(mean: Floats, scale: Floats | None) -> Base:
+    if scale is None:
+        raise TypeError("a mean comes with a scale")
+    return Base(mean, scale)
+
+
+def _quantiles(table: Table, base: Base, biggest: Floats) -> Floats:
+    """(n, h, 9) from 0 on, in order, and not absurdly far beyond the `biggest` step (n,) of the past."""
+    quantiles = table.quantiles(base)
+    np.maximum(quantiles, 0.0, out=quantiles)
+    if isinstance(table, ByStep):  # older tables go on to answer what they answered
+        most = np.maximum(_TIMES_BIGGEST * biggest[:, None], base.mean + _TIMES_SCALE * base.scale)
+        np.minimum(quantiles, most[:, :, None], out=quantiles)
+    quantiles.sort(axis=2)
+    return quantiles
+
+
+def _drawn(series: SeriesSet, scores_each: int) -> SeriesSet:
+    """All series, or the aggregates and as many products as scores are wanted from; the same ones each time."""
+    products = np.flatnonzero(~series.aggregate)
+    most = _MOST_SCORES // max(scores_each, 1)
+    if len(products) <= most:
+        return series
+    drawn = np.random.default_rng(len(products)).choice(products, most, replace=False)
+    return series.select(np.sort(np.concatenate([drawn, np.flatnonzero(series.aggregate)])))
