@@ -113,9 +113,7 @@ def _strongest(factors: SalesExplanation) -> list[Factor]:
     return [Factor(name=name, units=units) for name, units in moved[:_FACTORS]]
 
 
-def _text(
-    days: int, trend: Trend, past: Trend | None, numbers: dict[str, float | None], moved: list[Factor]
-) -> str:
+def _text(days: int, trend: Trend, past: Trend | None, numbers: dict[str, float | None], moved: list[Factor]) -> str:
     total, before = numbers["total"], numbers["total_before"]
     said = [f"{total:,.0f} pieces expected in {_days(days)}"]
     if before is not None:

@@ -163,7 +163,7 @@ def _usual(one: SeriesSet) -> _Usual:
     covariates = one.covariates
     promoted = False
     prices = one.price[0, -YEAR:]
-    ahead = np.empty(0)
+    ahead = np.empty(0, dtype=np.float32)
     if covariates is not None:
         d = covariates.columns
         tables = ((covariates.shared_names, covariates.shared[:, None]), (covariates.own_names, covariates.own))
