@@ -8,6 +8,8 @@ from pathlib import Path
 from shopkeeper.core.clock import Clock
 from shopkeeper.operations.import_rows import Targets
 from shopkeeper.operations.imports import Imports
+from shopkeeper.stores.calendar import CalendarStore
+from shopkeeper.stores.day_facts import DayFactStore
 from shopkeeper.stores.events import EventLog
 from shopkeeper.stores.home import Home
 from shopkeeper.stores.items import Catalog, ItemStore
@@ -46,5 +48,7 @@ def own_shop(folder: Path, clock: Clock, zone: str = "Europe/London") -> OwnShop
         items=ItemStore(db, vocabularies, clock, catalog),
         shops=ShopStore(db, vocabularies, clock),
         stock=StockStore(db, vocabularies, clock),
+        calendar=CalendarStore(db, clock),
+        days=DayFactStore(db),
     )
     return OwnShop(home, clock, db, Meta(db), to, catalog, Imports(to, home, clock, zone))

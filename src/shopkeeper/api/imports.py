@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 from fastapi import Form, Request, Response, UploadFile
@@ -19,7 +19,7 @@ from shopkeeper.sources.files import endings
 from shopkeeper.stores.imports import Import
 
 doors = Doors("Data")
-Kind = Literal["guess", "orders", "sales", "users", "items", "events", "stock"]
+Kind = Literal["guess", "orders", "sales", "users", "items", "events", "stock", "days", "calendar"]
 _UPLOAD = {
     "multipart/form-data": {
         "schema": {
@@ -27,7 +27,7 @@ _UPLOAD = {
             "required": ["file"],
             "properties": {
                 "file": {"type": "string", "format": "binary"},
-                "kind": {"type": "string", "enum": ["guess", "orders", "sales", "users", "items", "events", "stock"]},
+                "kind": {"type": "string", "enum": list(get_args(Kind))},
                 "mapping": {"type": "string", "description": "JSON object: our field or @option -> column or value"},
             },
         }

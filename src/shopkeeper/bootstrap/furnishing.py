@@ -20,7 +20,9 @@ from shopkeeper.operations.streaming import Stream
 from shopkeeper.operations.telecom import open_telecom, telecom_clock
 from shopkeeper.operations.telecomstream import TelecomStream
 from shopkeeper.settings import Settings
+from shopkeeper.stores.calendar import CalendarStore
 from shopkeeper.stores.catalog import Catalog
+from shopkeeper.stores.day_facts import DayFactStore
 from shopkeeper.stores.events import EventLog
 from shopkeeper.stores.home import Home
 from shopkeeper.stores.items import ItemStore
@@ -48,7 +50,19 @@ class Stores:
         self.items = ItemStore(db, self.vocab, clock, self.catalog)
         self.shops = ShopStore(db, self.vocab, clock)
         self.stock = StockStore(db, self.vocab, clock)
-        self.targets = Targets(db, self.log, self.vocab, self.users, self.items, self.shops, self.stock)
+        self.calendar = CalendarStore(db, clock)
+        self.day_facts = DayFactStore(db)
+        self.targets = Targets(
+            db,
+            self.log,
+            self.vocab,
+            self.users,
+            self.items,
+            self.shops,
+            self.stock,
+            self.calendar,
+            self.day_facts,
+        )
 
 
 def furnished(

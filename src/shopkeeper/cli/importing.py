@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from shopkeeper.client import ShopkeeperClient
 
-KINDS = ("orders", "sales", "users", "items", "events", "stock")
+KINDS = ("orders", "sales", "users", "items", "events", "stock", "days", "calendar")
 
 
 @click.command("import")

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from typing import Literal, cast, get_args
 
 import msgspec
 
-from shopkeeper.core.errors import Invalid
+from shopkeeper.core.errors import Invalid, NotFound
 from shopkeeper.core.ids import check_id
 
 Kind = Literal["all", "store", "category", "product"]
@@ -52,3 +54,38 @@ class Scope(msgspec.Struct, frozen=True):
 
 
 ALL = Scope()
+
+_MODES = {"all": "global", "store": "store", "category": "category", "product": "product"}
+_UID = re.compile(r"(global|store|category|product)_(.+)_v([1-9]\d{0,8})", re.S)
+
+
+def model_uid(scope: Scope, algorithm: str, version: int) -> str:
+    """`product_P001_all_mlstm_v2`, `product_P001_S1_kan_v1`, `global_all_all_kan_v3`."""
+    store = "all" if scope.store is None else _escaped(scope.store)
+    return f"{_MODES[scope.kind]}_{scope.id or 'all'}_{store}_{algorithm}_v{version}"
+
+
+def parse_uid(uid: str, algorithms: Iterable[str]) -> tuple[Scope, str, int]:
+    """Scope, algorithm and version of a uid; of several algorithms that end it alike, the longest.
+
+    Raises NotFound (`unknown_model`): a uid that is none names no model.
+    """
+    found = _UID.fullmatch(uid)
+    known = sorted(algorithms, key=len, reverse=True)
+    name = next((one for one in known if found and found[2].endswith("_" + one)), None)
+    if found is None or name is None:
+        raise NotFound(f"no model {uid[:160]!r}; see /api/models", code="unknown_model")
+    id, _, store = found[2][: -len(name) - 1].rpartition("_")
+    kind = next(kind for kind, mode in _MODES.items() if mode == found[1])
+    if kind == "all":
+        return ALL, name, int(found[3])
+    return Scope(cast(Kind, kind), id, None if store == "all" else _plain(store)), name, int(found[3])
+
+
+def _escaped(store: str) -> str:
+    """No "_" in it, and not the word that stands for every store."""
+    return "%61ll" if store == "all" else store.replace("%", "%25").replace("_", "%5F")
+
+
+def _plain(store: str) -> str:
+    return store.replace("%61", "a").replace("%5F", "_").replace("%25", "%")

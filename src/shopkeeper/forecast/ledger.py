@@ -6,6 +6,8 @@ added to in log order in one place, so n batches of one give bit for bit what on
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,15 +18,18 @@ _DAY_BITS, _STORE_BITS = 16, 15
 LAST_STORE = (1 << _STORE_BITS) - 2
 LAST_DAY = (1 << _DAY_BITS) - 1
 """Days before 1970 and after this one (in 2149) are not kept."""
-FIELDS = ("quantity", "priced", "revenue", "returned")
-"""Columns of sums: pieces sold; those with a known price; what these brought in; pieces returned."""
+FIELDS = ("quantity", "priced", "revenue", "promoted", "returned")
+"""Columns of sums: pieces sold; those with a known price; what these brought in; those sold in a promotion; pieces
+returned."""
+SOLD, PRICED, REVENUE, PROMOTED, RETURNED = range(len(FIELDS))
+_BLOCK = 256  # items
 
 Keys = NDArray[np.int64]
 Sums = NDArray[np.float64]
 
 
 class Ledger:
-    """`keys` are sorted int64, see `pack`; sums are (k, 4) in the order of FIELDS."""
+    """`keys` are sorted int64, see `pack`; sums are (k, 5) in the order of FIELDS."""
 
     def __init__(self) -> None:
         self._keys: Keys = np.empty(0, dtype=np.int64)
@@ -35,7 +40,7 @@ class Ledger:
         return len(self._keys) + len(self._fresh)
 
     def add(self, keys: Keys, amounts: Sums) -> None:
-        """Adds amounts (m, 4) to the days of `keys` (m,), in that order."""
+        """Adds amounts (m, 5) to the days of `keys` (m,), in that order."""
         if len(keys) <= 16:
             for key, amount in zip(keys.tolist(), amounts, strict=True):
                 self._add_one(key, amount)
@@ -95,9 +100,21 @@ def unpack(keys: Keys) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np
 
 
 def amounts(batch: EventBatch) -> Sums:
-    """(n, 4) what each order or return adds. A quantity that was not given is one piece; a price may be unknown."""
+    """(n, 5) what each order or return adds. A quantity that was not given is one piece; a price may be unknown."""
     quantity = np.where(np.isnan(batch.quantity), 1.0, batch.quantity)
     value = np.where(np.isnan(batch.value), quantity * batch.unit_price, batch.value)
     sold = np.maximum(quantity, 0.0)
     known = np.isfinite(value) & (value > 0) & (sold > 0)
-    return np.stack([sold, np.where(known, sold, 0.0), np.where(known, value, 0.0), np.maximum(-quantity, 0.0)], axis=1)
+    promoted = np.where(batch.promotion, sold, 0.0)
+    returned = np.maximum(-quantity, 0.0)
+    return np.stack([sold, np.where(known, sold, 0.0), np.where(known, value, 0.0), promoted, returned], axis=1)
+
+
+def blocks(keys: Keys, sums: Sums) -> Iterator[tuple[Keys, Sums]]:
+    """Sorted days in pieces of some hundred items, always cut at the same items."""
+    begin = 0
+    while begin < len(keys):
+        block = int(keys[begin] >> (_DAY_BITS + _STORE_BITS)) // _BLOCK + 1
+        end = int(np.searchsorted(keys, (block * _BLOCK) << (_DAY_BITS + _STORE_BITS)))
+        yield keys[begin:end], sums[begin:end]
+        begin = end

@@ -6,6 +6,7 @@ quantity are counted beside it and never taken off the day on which the goods we
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 from zoneinfo import ZoneInfo
 
@@ -15,8 +16,14 @@ from numpy.typing import NDArray
 from shopkeeper.core.batch import EventBatch
 from shopkeeper.core.days import day_of, days_of
 from shopkeeper.core.errors import NotFound
-from shopkeeper.forecast.ledger import LAST_DAY, Ledger, amounts, pack, unpack
-from shopkeeper.forecast.series import SeriesSet, with_total
+from shopkeeper.core.scopes import ALL, Scope
+from shopkeeper.forecast.aggregating import Aggregation
+from shopkeeper.forecast.beside import Beside
+from shopkeeper.forecast.grids import Sales, grid_of
+from shopkeeper.forecast.ledger import LAST_DAY, RETURNED, SOLD, Ledger, amounts, blocks, pack, unpack
+from shopkeeper.forecast.scoping import scoped
+from shopkeeper.forecast.series import TOTAL, SeriesSet
+from shopkeeper.forecast.steps import DAY, Step
 
 if TYPE_CHECKING:
     import polars as pl
@@ -36,12 +43,13 @@ class Names(Protocol):
 
 
 class SalesPanel:
-    """A follower of the log. Used on one thread."""
+    """A follower of the log. Used on one thread. `beside`: what else is known, none by default."""
 
     name = "panel"
 
-    def __init__(self, zone: ZoneInfo, items: Names, event_types: Names) -> None:
+    def __init__(self, zone: ZoneInfo, items: Names, event_types: Names, beside: Beside | None = None) -> None:
         self.zone = zone
+        self.beside = beside or Beside()
         self._items = items
         self._types = event_types
         self._ledger = Ledger()
@@ -62,7 +70,7 @@ class SalesPanel:
         day = days_of(sales.time, self.zone)
         change = amounts(sales)
         if back is not None:
-            change[sales.type == back, :3] = 0.0
+            change[sales.type == back, :RETURNED] = 0.0
         kept = (day >= 0) & (day <= LAST_DAY)
         if not kept.any():
             return
@@ -85,42 +93,48 @@ class SalesPanel:
 
         An item without a sale gives the shop's last day and an empty array. Raises NotFound for an unknown item.
         """
-        first, total, _ = self._days(store)
+        first, total, _ = self.totals(store)
         if item_id is None:
             return first, total.copy()
-        keys, sums = self._ledger.of_item(self._row(item_id))
+        keys, sums = self._ledger.of_item(self.item_row(item_id))
         _, at, day = unpack(keys)
-        here = (sums[:, 0] > 0) & _in(store, at)
+        here = (sums[:, SOLD] > 0) & _in(store, at)
         if not here.any():
             return first + len(total), np.empty(0)
         start = int(day[here].min())
-        y = np.bincount(day[here] - start, sums[here, 0], minlength=first + len(total) - start)
+        y = np.bincount(day[here] - start, sums[here, SOLD], minlength=first + len(total) - start)
         return start, y.astype(np.float64)
+
+    def set(
+        self,
+        last_day: int,
+        scope: Scope = ALL,
+        step: Step = DAY,
+        aggregation: Aggregation = "sum",
+        ahead: int = 0,
+        *,
+        members: bool = True,
+    ) -> SeriesSet:
+        """What a scope is made of: its products that sold by `last_day` and, as the last row, what they come to by
+        `aggregation`; of a scope of one product that product alone. `members` False: only the last row.
+
+        Covariates go `ahead` steps beyond. Columns run from the first sale (in the scope's store), or MAX_DAYS ago, to
+        `last_day`; of weeks to the last whole one. Raises NotFound for an unknown product, store or category.
+        """
+        return scoped(self, last_day, scope, step, aggregation, ahead, members)
 
     def dense(self, last_day: int, item_ids: list[str] | None = None, store: int | None = None) -> SeriesSet:
         """All products that sold by `last_day` (or exactly `item_ids`), and their shop's total as the last row.
 
         Columns run from the shop's first sale, or MAX_DAYS ago, to `last_day`. Raises NotFound for an unknown item.
         """
-        begun, total, sold = self._days(store)
-        first = max(begun, last_day - MAX_DAYS + 1) if len(total) else last_day + 1
-        columns = max(last_day - first + 1, 0)
-        total, sold = total[first - begun :], sold[first - begun :]
-        if item_ids is None:
-            item, day, sums = self._columns(store)
-            kept = (first <= day) & (day <= last_day)
-            rows, place = np.unique(item[kept], return_inverse=True)
-            grid = _grid(len(rows), columns, place, day[kept] - first, sums[kept])
-            return with_total(tuple(self._items.id(int(row)) for row in rows), first, *grid)
-        grid = np.zeros((3, len(item_ids), columns))
-        for position, item_id in enumerate(item_ids):
-            keys, sums = self._ledger.of_item(self._row(item_id))
-            _, at, day = unpack(keys)
-            kept = (sums[:, 0] > 0) & (first <= day) & (day <= last_day) & _in(store, at)
-            grid[:, position : position + 1] = _grid(
-                1, columns, np.zeros(kept.sum(), int), day[kept] - first, sums[kept]
-            )
-        return _beside_total(tuple(item_ids), first, grid, _fit(total, columns), _fit(sold, columns))
+        first, columns = self.window(last_day, store)
+        wanted = None if item_ids is None else np.array([self.item_row(id) for id in item_ids], dtype=np.int64)
+        grid = grid_of(lambda: self.sales(store, first, last_day, wanted), first, columns, rows=wanted)
+        grid.y[-1], sold = self.between(store, first, columns)
+        aggregates = np.zeros(len(grid.y), dtype=np.bool_)
+        aggregates[-1] = True
+        return SeriesSet((*self.item_ids(grid.rows), TOTAL), first, grid.y, grid.price, sold, aggregates)
 
     def frame(self, last_day: int, store: int | None = None) -> pl.DataFrame:
         """Long rows `unique_id, ds, y` of the days with a sale, by id and day."""
@@ -129,7 +143,7 @@ class SalesPanel:
         item, day, sums = self._columns(store)
         kept = day <= last_day
         ids = [self._items.id(int(row)) for row in item[kept]]
-        frame = pl.DataFrame({"unique_id": ids, "ds": day[kept].astype(np.int32), "y": sums[kept, 0]})
+        frame = pl.DataFrame({"unique_id": ids, "ds": day[kept].astype(np.int32), "y": sums[kept, SOLD]})
         grouped = frame.group_by("unique_id", "ds").agg(pl.col("y").sum()).sort("unique_id", "ds")
         return grouped.with_columns(pl.col("ds").cast(pl.Date))
 
@@ -141,27 +155,45 @@ class SalesPanel:
         """Mean pieces a day by item row in the `days` that end with `last_day`, all stores together."""
         item, day, sums = self._columns(None, last_day - days + 1)
         kept = day <= last_day
-        return (np.bincount(item[kept], sums[kept, 0]) / days).astype(np.float32)
+        return (np.bincount(item[kept], sums[kept, SOLD]) / days).astype(np.float32)
 
-    def _row(self, item_id: str) -> int:
+    # -- for the sets
+
+    def item_row(self, item_id: str) -> int:
         row = self._items.row(item_id)
         if row is None:
             raise NotFound(f"no item {item_id!r}", code="unknown_item", field="item_id")
         return row
 
-    def _columns(
-        self, store: int | None, since: int = 0
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-        """Item, day and sums of every sale since a day."""
-        keys, sums = self._ledger.all()
-        if since:
-            recent = np.flatnonzero((keys & LAST_DAY) >= since)
-            keys, sums = keys[recent], sums[recent]
-        item, at, day = unpack(keys)
-        here = (sums[:, 0] > 0) & _in(store, at)
-        return item[here], day[here], sums[here]
+    def item_ids(self, rows: NDArray[np.integer]) -> list[str]:
+        return [self._items.id(int(row)) for row in rows]
 
-    def _days(self, store: int | None) -> tuple[int, NDArray[np.float64], NDArray[np.int32]]:
+    def window(self, last_day: int, store: int | None) -> tuple[int, int]:
+        """First day and number of the columns that end with `last_day`."""
+        begun, total, _ = self.totals(store)
+        first = max(begun, last_day - MAX_DAYS + 1) if len(total) else last_day + 1
+        return first, max(last_day - first + 1, 0)
+
+    def between(self, store: int | None, first: int, columns: int) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
+        """(columns,) pieces and different products of the whole shop or a store, from day `first` on."""
+        begun, total, products = self.totals(store)
+        return _fit(total[first - begun :], columns), _fit(products[first - begun :], columns)
+
+    def sales(self, store: int | None, first: int, last: int, rows: NDArray[np.int64] | None = None) -> Iterator[Sales]:
+        """Days with a sale from `first` to `last`, in blocks of items; of all, or of those in `rows`."""
+        if rows is not None and len(rows) <= 64:
+            found = [self._ledger.of_item(int(row)) for row in np.unique(rows)]
+        else:
+            found = list(blocks(*self._ledger.all()))
+        for keys, sums in found:
+            item, at, day = unpack(keys)
+            kept = (sums[:, SOLD] > 0) & (first <= day) & (day <= last) & _in(store, at)
+            if rows is not None:
+                kept &= np.isin(item, rows)
+            if kept.any():
+                yield Sales(item[kept], day[kept], sums[kept])
+
+    def totals(self, store: int | None) -> tuple[int, NDArray[np.float64], NDArray[np.int32]]:
         """First day, (d,) pieces and (d,) different products of the whole shop or one store.
 
         Kept; after a sale only its day and the later ones are added up again.
@@ -173,23 +205,52 @@ class SalesPanel:
             kept = self._add_up(store, kept)
         return kept.first, kept.pieces, kept.products
 
+    # -- inside
+
+    def _columns(
+        self, store: int | None, since: int = 0
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+        """Item, day and sums of every sale since a day."""
+        keys, sums = self._since(since)
+        item, at, day = unpack(keys)
+        here = (sums[:, SOLD] > 0) & _in(store, at)
+        return item[here], day[here], sums[here]
+
+    def _since(self, day: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        keys, sums = self._ledger.all()
+        if not day:
+            return keys, sums
+        recent = np.flatnonzero((keys & LAST_DAY) >= day)
+        return keys[recent], sums[recent]
+
     def _add_up(self, store: int | None, before: _Days | None) -> _Days:
-        item, day, sums = self._columns(store, 0 if before is None else before.stale_from)
+        since = 0 if before is None else before.stale_from
+        pieces, products = np.zeros(LAST_DAY + 1 - since), np.zeros(LAST_DAY + 1 - since, dtype=np.int32)
+        for keys, sums in blocks(*self._since(since)):
+            item, at, day = unpack(keys)
+            here = (sums[:, SOLD] > 0) & _in(store, at)
+            sold = np.bincount(day[here] - since, sums[here, SOLD])
+            pieces[: len(sold)] += sold
+            each = day[here] if store is not None else np.unique(item[here] * (LAST_DAY + 1) + day[here])
+            different = np.bincount(each % (LAST_DAY + 1) - since)
+            products[: len(different)] += different.astype(np.int32)
+        selling = np.flatnonzero(products)
+        end = int(selling[-1]) + 1 if len(selling) else 0
         if before is None:
-            since = first = int(day.min()) if len(day) else 0
-            pieces, products = np.empty(0), np.empty(0, dtype=np.int32)
+            first = begin = int(selling[0]) if len(selling) else 0
+            fresh = _Days(first, pieces[begin:end].copy(), products[begin:end].copy())
+        elif not end:
+            fresh = _Days(before.first, before.pieces, before.products)  # nothing but returns came
         else:
-            since, first = before.stale_from, before.first
-            pieces, products = _fit(before.pieces, since - first), _fit(before.products, since - first)
-        if len(day):
-            sold = day if store is not None else np.unique(item * (LAST_DAY + 1) + day) % (LAST_DAY + 1)
-            pieces = np.concatenate([pieces, np.bincount(day - since, sums[:, 0])])
-            products = np.concatenate([products, np.bincount(sold - since).astype(np.int32)])
-        elif before is not None:
-            pieces, products = before.pieces, before.products  # nothing but returns came
+            known = since - before.first
+            fresh = _Days(
+                before.first,
+                np.concatenate([_fit(before.pieces, known), pieces[:end]]),
+                np.concatenate([_fit(before.products, known), products[:end]]),
+            )
         if len(self._total) >= _STORES_KEPT:
             self._total.clear()
-        self._total[store] = fresh = _Days(first, pieces, products)
+        self._total[store] = fresh
         return fresh
 
 
@@ -208,30 +269,6 @@ def _in(store: int | None, at: NDArray[np.int64]) -> NDArray[np.bool_]:
     return np.ones(len(at), dtype=np.bool_) if store is None else np.equal(at, store)
 
 
-def _grid(
-    rows: int, columns: int, row: NDArray[np.integer], column: NDArray[np.integer], sums: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """(3, rows, columns) pieces, revenue, priced pieces."""
-    grid = np.zeros((3, rows, columns))
-    for layer, source in enumerate((0, 2, 1)):
-        np.add.at(grid[layer], (row, column), sums[:, source])
-    return grid
-
-
 def _fit(values: NDArray[Any], columns: int) -> NDArray[Any]:
     """Cut, or filled up with 0, to that many days."""
     return np.concatenate([values[:columns], np.zeros(max(columns - len(values), 0), dtype=values.dtype)])
-
-
-def _beside_total(
-    ids: tuple[str, ...],
-    first: int,
-    grid: NDArray[np.float64],
-    total: NDArray[np.generic],
-    sold: NDArray[np.generic],
-) -> SeriesSet:
-    """Some products and the total of all."""
-    some = with_total(ids, first, *grid)
-    y = some.y.copy()
-    y[-1] = total
-    return SeriesSet(some.ids, first, y, some.price, sold.astype(np.int32), some.aggregate)

@@ -11,20 +11,23 @@ import msgspec
 from sqlalchemy import Connection
 
 from shopkeeper.core.clock import Clock, moment
-from shopkeeper.core.errors import NotFound
-from shopkeeper.core.records import Item, Rejection, StockLevel, Store, User
+from shopkeeper.core.days import date_of
+from shopkeeper.core.errors import NotFound, ShopkeeperError
+from shopkeeper.core.records import CalendarEntry, Item, Rejection, StockLevel, Store, User
 from shopkeeper.sources.checking import EVENT_COLUMNS
 from shopkeeper.sources.importing import Chunk, rejects_file, write_rejects
 from shopkeeper.sources.source import Broken
 from shopkeeper.stores import imports as table
+from shopkeeper.stores.calendar import CalendarStore
 from shopkeeper.stores.catalog import Catalog
+from shopkeeper.stores.day_facts import ALL, DayFact, DayFactStore, check_fact, plain_fact
 from shopkeeper.stores.events import EventLog
 from shopkeeper.stores.items import ItemStore
 from shopkeeper.stores.shops import ShopStore
 from shopkeeper.stores.sql import Database
 from shopkeeper.stores.stock import StockStore
 from shopkeeper.stores.users import UserStore
-from shopkeeper.stores.vocabulary import Vocabularies
+from shopkeeper.stores.vocabulary import Vocabularies, Vocabulary
 
 if TYPE_CHECKING:
     import polars as pl
@@ -41,6 +44,8 @@ class Targets:
     items: ItemStore
     shops: ShopStore
     stock: StockStore
+    calendar: CalendarStore
+    days: DayFactStore
 
 
 def targets(db: Database, clock: Clock) -> Targets:
@@ -54,6 +59,8 @@ def targets(db: Database, clock: Clock) -> Targets:
         items=ItemStore(db, names, clock, Catalog(db, names)),
         shops=ShopStore(db, names, clock),
         stock=StockStore(db, names, clock),
+        calendar=CalendarStore(db, clock),
+        days=DayFactStore(db),
     )
 
 
@@ -175,10 +182,49 @@ def _store_stock(to: Targets, frame: pl.DataFrame) -> Stored:
     return Stored(stored.updated, 0, _by_row(frame["row"].to_list(), stored.rejected))
 
 
+def _store_days(to: Targets, frame: pl.DataFrame) -> Stored:
+    """Numbers of days. Rows of stores and items that the shop does not know are refused."""
+    facts: list[DayFact] = []
+    refused: list[tuple[int, str]] = []
+    accepted = 0
+    for row, day, store, item, text in _columns(frame, "row", "day", "store_id", "item_id", "facts"):
+        try:
+            at = _row(to.vocabularies.stores, store, "store"), _row(to.vocabularies.items, item, "item")
+            found = [DayFact(*at, day, check_fact(plain_fact(name)), float(v)) for name, v in _object(text).items()]
+        except ShopkeeperError as error:
+            refused.append((row, str(error)))
+            continue
+        facts += found
+        accepted += 1
+    to.days.put_many(facts).result()
+    return Stored(accepted, 0, refused)
+
+
+def _store_calendar(to: Targets, frame: pl.DataFrame) -> Stored:
+    """Entries; one that is there already counts as a duplicate."""
+    names = ("kind", "name", "from", "to", "item_id", "store_id", "discount")
+    entries = [
+        CalendarEntry(
+            kind=kind,
+            name=name,
+            from_=date_of(first).isoformat(),
+            to=date_of(last).isoformat(),
+            item_ids=None if item is None else [item],
+            store_ids=None if store is None else [store],
+            discount=discount,
+        )
+        for kind, name, first, last, item, store, discount in _columns(frame, *names)
+    ]
+    added = to.calendar.put_many(entries, by="import").result()
+    return Stored(added, len(entries) - added, [])
+
+
 _STORE: dict[str, Callable[[Targets, pl.DataFrame], Stored]] = {
     "users": _store_users,
     "items": _store_items,
     "stock": _store_stock,
+    "days": _store_days,
+    "calendar": _store_calendar,
 }
 
 
@@ -206,6 +252,14 @@ def _by_row(rows: list[int], rejected: Iterable[Rejection]) -> list[tuple[int, s
 
 def _columns(frame: pl.DataFrame, *names: str) -> Iterable[tuple[Any, ...]]:
     return frame.select(names).iter_rows()
+
+
+def _row(vocabulary: Vocabulary, id: str | None, what: str) -> int:
+    """Raises NotFound."""
+    row = ALL if id is None else vocabulary.row(id)
+    if row is None:
+        raise NotFound(f"no {what} {id!r}; create it first")
+    return row
 
 
 def _object(text: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from shopkeeper.core.clock import DAY, HOUR
+from shopkeeper.core.records import CALENDAR_KINDS
 from shopkeeper.sources import values
 from shopkeeper.sources.mapping import Plan
 from shopkeeper.sources.reading import Reader, Setting, json_text, quoted
@@ -156,6 +157,60 @@ def _stock(read: Reader) -> pl.DataFrame:
     )
 
 
+def _days(read: Reader) -> pl.DataFrame:
+    """`facts`: a JSON object of numbers, one at least."""
+    import polars as pl
+
+    facts = read.rest()
+    loaded = [msgspec.json.decode(text) for text in facts]
+    wrong = [_wrong_fact(one) for one in loaded]
+    read.refuse(pl.Series([why is not None for why in wrong]), pl.Series(wrong, dtype=pl.String))
+    return pl.DataFrame(
+        {
+            "day": read.day("day", required=True),
+            "store_id": read.id("store_id"),
+            "item_id": read.id("item_id"),
+            "facts": facts,
+        }
+    )
+
+
+def _wrong_fact(facts: dict[str, object]) -> str | None:
+    if not facts:
+        return "no fact in this row: every column but day, store_id and item_id is one"
+    for name, value in facts.items():
+        if isinstance(value, str):
+            return f"{name} '{value[:60]}' is not a number"
+    return None
+
+
+def _calendar(read: Reader) -> pl.DataFrame:
+    import polars as pl
+
+    kind = read.text("kind").str.to_lowercase()
+    read.refuse(kind.is_null(), "kind is missing")
+    read.refuse(~kind.is_in(CALENDAR_KINDS), quoted("kind", kind, "is not promotion, holiday or closed"))
+    first, last = read.day("from", required=True), read.day("to")
+    last = last.zip_with(last.is_not_null(), first)
+    read.refuse(last < first, "to lies before from")
+    item = read.id("item_id")
+    discount = read.number("discount", lowest=0, highest=1)
+    plain = kind != "promotion"
+    read.refuse(plain & (item.is_not_null() | discount.is_not_null()), "only a promotion names items or a discount")
+    name = read.text("name", longest=200)
+    return pl.DataFrame(
+        {
+            "kind": kind,
+            "name": name.zip_with(name.is_not_null(), kind),
+            "from": first,
+            "to": last,
+            "item_id": item,
+            "store_id": read.id("store_id"),
+            "discount": discount,
+        }
+    )
+
+
 _BY_KIND = {
     "orders": _orders,
     "sales": _sales,
@@ -163,6 +218,8 @@ _BY_KIND = {
     "users": _users,
     "items": _items,
     "stock": _stock,
+    "days": _days,
+    "calendar": _calendar,
 }
 
 

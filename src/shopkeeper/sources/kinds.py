@@ -18,12 +18,14 @@ class Field:
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of file. `rest`: where the columns nobody mapped go (an attribute of the row), or nowhere."""
+    """One kind of file. `rest`: where the columns nobody mapped go (an attribute of the row), or nowhere. `guessed`:
+    whether a file is taken for one of this kind unless somebody says so."""
 
     name: str
     help: str
     fields: tuple[Field, ...]
     rest: bool = False
+    guessed: bool = True
 
     def field(self, name: str) -> Field | None:
         return next((field for field in self.fields if field.name == name), None)
@@ -163,7 +165,36 @@ STOCK = Kind(
     ),
 )  # fmt: skip
 
-KINDS: dict[str, Kind] = {kind.name: kind for kind in (ORDERS, SALES, USERS, ITEMS, EVENTS, STOCK)}
+DAYS = Kind(
+    "days",
+    "what is known of days; every other column of numbers becomes a fact (temperature, fuel_price, out_of_stock ...)",
+    (
+        _field("day", "time", "the day (local date), past or to come", _TIME, required=True),
+        _field("store_id", "id", "the store; all stores when missing", _STORE),
+        _field("item_id", "id", "the product; all products when missing", _ITEM),
+    ),
+    rest=True,
+    guessed=False,
+)
+
+CALENDAR = Kind(
+    "calendar",
+    "promotions, holidays and closed days, past and planned",
+    (
+        _field("kind", "text", "promotion, holiday or closed", "type, art, 类型", required=True),
+        _field("name", "text", "what it is called; the kind when missing", "title, description, holiday, 名称"),
+        _field(
+            "from", "time", "its first day (local date)", "start, begin, first day, from day, " + _TIME, required=True
+        ),
+        _field("to", "time", "its last day; the first when missing", "end, last day, until, to day, bis, 结束日期"),
+        _field("item_id", "id", "the product that is on sale; all products when missing", _ITEM),
+        _field("store_id", "id", "the store; all stores when missing", _STORE),
+        _field("discount", "number", "share of the price that is taken off, 0 to 1", "off, rabatt, 折扣"),
+    ),
+    guessed=False,
+)
+
+KINDS: dict[str, Kind] = {kind.name: kind for kind in (ORDERS, SALES, USERS, ITEMS, EVENTS, STOCK, DAYS, CALENDAR)}
 
 
 def table(kind: Kind) -> str:

@@ -68,7 +68,8 @@ def guess(sample: pl.DataFrame, *, kind: str | None = None, given: Mapping[str, 
         )
     given = given or {}
     look = _Look(sample)
-    plans = [_with(_plan(KINDS[name], look), given, sample) for name in ([kind] if kind else KINDS)]
+    names = [kind] if kind else [one.name for one in KINDS.values() if one.guessed]
+    plans = [_with(_plan(KINDS[name], look), given, sample) for name in names]
     best = max(plans, key=lambda plan: _fitness(plan, look))
     if kind is None and _fitness(best, look) <= 0:
         raise Invalid(

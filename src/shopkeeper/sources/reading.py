@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from shopkeeper.core.clock import SECOND, rfc3339
+from shopkeeper.core.clock import DAY, SECOND, rfc3339
 from shopkeeper.sources import values
 from shopkeeper.sources.kinds import KINDS
 from shopkeeper.sources.mapping import Plan
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 FUTURE = 300 * SECOND
 LIMIT = 1e12
+_YEAR_2149 = (1 << 16) * DAY
 _ID = r"^(?:[^/\p{C}\p{Z}]| )+$"
 
 
@@ -108,6 +109,19 @@ class Reader:
         later = f"lies after the shop's present, {rfc3339(self.setting.now)[:19]}Z"
         self.refuse(read > self.setting.now + FUTURE, quoted(name, plain, later))
         return read
+
+    def day(self, name: str, *, required: bool = False) -> pl.Series:
+        """Local days since 1970, int32; they may lie in the future."""
+        import polars as pl
+
+        raw = self.raw(name)
+        read = values.moment(raw, zone="UTC", order=self.plan.options.get("@dates", "day_first"))
+        plain = values.text(raw.cast(pl.String))
+        if required:
+            self.refuse(plain.is_null(), f"{name} is missing")
+        self.refuse(read.is_null() & plain.is_not_null(), quoted(name, plain, "is not a date"))
+        self.refuse((read < 0) | (read >= _YEAR_2149), quoted(name, plain, "does not lie between 1970 and 2149"))
+        return (read // DAY).cast(pl.Int32, strict=False)
 
     def flag(self, name: str) -> pl.Series:
         import polars as pl

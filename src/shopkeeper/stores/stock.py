@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 import numpy as np
@@ -30,6 +30,14 @@ _CHUNK = 500
 class Stocked(Record, kw_only=True):
     updated: int
     rejected: list[Rejection] = field(default_factory=list)
+
+
+class Counted(NamedTuple):
+    """What is on hand of an item in all stores together; `as_of` us, the newest of its levels."""
+
+    item_row: int
+    on_hand: float
+    as_of: int
 
 
 Listener: TypeAlias = Callable[[list[int]], None]
@@ -113,6 +121,19 @@ class StockStore:
         From memory, on any thread; a change is in it before its future is done. An array is never changed afterwards.
         """
         return self._on_hand
+
+    def counted(self, item_rows: Sequence[int]) -> list[Counted]:
+        """Of those items of which somebody counted every level there is."""
+        query = (
+            select(_C.item_row, func.sum(_C.on_hand), func.max(_C.as_of))
+            .group_by(_C.item_row)
+            .having(func.max(_C.simulated).is_(False))
+        )
+        found: list[Any] = []
+        with self._db.read() as connection:
+            for start in range(0, len(item_rows), _CHUNK):
+                found += connection.execute(query.where(_C.item_row.in_(item_rows[start : start + _CHUNK])))
+        return [Counted(*row) for row in found]
 
     # -- taking part in the writer's transactions
 
