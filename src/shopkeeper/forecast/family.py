@@ -1,4 +1,4 @@
-"""The forecast family: rows from the sales panel, the last days held out, a gate that knows seasonal naive."""
+"""The forecast family: rows of the scope, the last steps held out, a gate that knows seasonal naive."""
 
 from __future__ import annotations
 
@@ -10,29 +10,37 @@ from shopkeeper.core.days import date_of
 from shopkeeper.core.errors import Invalid
 from shopkeeper.core.protocols import Metrics, Report, TrainingContext, TrainingData, silent
 from shopkeeper.core.records import Gate
+from shopkeeper.core.scopes import ALL, Scope
 from shopkeeper.forecast.algorithms.seasonal_naive import SeasonalNaive
 from shopkeeper.forecast.evaluation import Holdout, evaluate
+from shopkeeper.forecast.golden import from_golden, golden_of
 from shopkeeper.forecast.outlook import ForecastModel
 from shopkeeper.forecast.reading import fingerprint, read_series
-from shopkeeper.forecast.series import SeriesSet, from_rows
+from shopkeeper.forecast.series import SeriesSet
+from shopkeeper.forecast.steps import Period
 from shopkeeper.quality import gate
 
-HOLDOUT_DAYS = 28
-_FEWEST_DAYS = 14
-_PROBED = 5
-_PROBE_HORIZON = 14
-_PROBE_DAYS = 180
+__all__ = ["ForecastFamily", "golden_of", "split"]
+
+HOLDOUT: dict[Period, int] = {"day": 28, "week": 8}
+"""Untouched steps at the end; as many as the model looks ahead, if that is further."""
+_FEWEST = 14
 
 
 class ForecastFamily:
-    """The untouched rows are the last 28 days (a quarter of a shorter history), forecast from the day before them."""
+    """The untouched rows are the last 28 days or 8 weeks (more for a model that looks further ahead, never more than a
+    quarter of the history), forecast from the step before them.
+    """
 
     name: ClassVar[str] = "forecast"
 
     def data(self, context: TrainingContext, params: Any, report: Report) -> TrainingData:
-        """Raises Invalid when there is no history of at least 14 days."""
-        del params  # every algorithm learns from the same rows
-        return split(read_series(context.source, context.sql_url, context.now, context.zone, report))
+        """The series of the scope that is trained. Raises Invalid (`too_short`, `no_data`) where they cannot be learned
+        from, NotFound for an unknown product, store or category.
+        """
+        scope = Scope.parse(context.scope)
+        series = read_series(context.source, context.sql_url, context.now, context.zone, report, scope)
+        return split(series, scope, getattr(params, "horizon", None))
 
     def evaluate(self, model: ForecastModel, holdout: Holdout) -> Metrics:
         return evaluate(model, holdout)
@@ -46,23 +54,32 @@ class ForecastFamily:
 
     def probe(self, model: ForecastModel, golden: Any) -> list[float]:
         """Mean and quantiles of the golden series, flat."""
-        said = model.forecast(_from_golden(golden), int(golden["horizon"]))
+        said = model.forecast(from_golden(golden), int(golden["horizon"]))
         return [float(value) for part in (said.mean, said.quantiles) for value in part.ravel()]
 
 
-def split(series: SeriesSet) -> TrainingData:
-    """Train, holdout and golden rows of one set of series."""
-    if series.days < _FEWEST_DAYS:
+def split(series: SeriesSet, scope: Scope = ALL, horizon: int | None = None) -> TrainingData:
+    """Train, holdout and golden rows of one set of series, for a model that looks `horizon` steps ahead.
+
+    A product, category or store of its own needs 14 steps to learn from and a horizon to be measured on. The whole shop
+    begins sooner, and what is measured is shorter then.
+    """
+    period = series.step.period
+    if scope != ALL:
+        _long_enough(series, scope, horizon or HOLDOUT[period])
+    elif series.days < _FEWEST:
         raise Invalid(
-            f"{series.days} days of sales are too few to learn from: at least {_FEWEST_DAYS} are needed", code="no_data"
+            f"{series.days} {period}s of sales are too few to learn from: at least {_FEWEST} are needed",
+            code="too_short",
         )
-    horizon = min(HOLDOUT_DAYS, series.days // 4)
-    cutoff = series.days - horizon
+    untouched = min(max(HOLDOUT[period], horizon or 0), series.days // 4)
+    cutoff = series.days - untouched
     train = series.until(cutoff)
     if not train.y.any():
-        raise Invalid("nothing was sold before the last four weeks: come back later", code="no_data")
-    naive = SeasonalNaive(SeasonalNaive.Params(horizon=horizon), 0).fit(train, silent)
+        raise Invalid(f"nothing was sold before the last {untouched} {period}s: come back later", code="no_data")
+    naive = SeasonalNaive(SeasonalNaive.Params(horizon=untouched), 0).fit(train, silent)
     facts = {
+        **series.facts,
         "rows": int((series.y > 0).sum()),
         "series": len(series),
         "from": date_of(series.first_day).isoformat(),
@@ -70,24 +87,21 @@ def split(series: SeriesSet) -> TrainingData:
         "cutoff": date_of(train.last_day).isoformat(),
         "fingerprint": fingerprint(series),
     }
-    return TrainingData(train, Holdout(series, [cutoff], horizon, naive), golden_of(train), facts)
+    return TrainingData(train, Holdout(series, [cutoff], untouched, naive), golden_of(train), facts)
 
 
-def golden_of(series: SeriesSet) -> dict[str, Any]:
-    """The last days of a few products, busiest first, as JSON: what every load of a version is compared on."""
-    products = np.flatnonzero(~series.aggregate)
-    busiest = products[np.argsort(-series.y[products].sum(axis=1), kind="stable")[:_PROBED]]
-    columns = slice(max(series.days - _PROBE_DAYS, 0), None)
-    return {
-        "horizon": _PROBE_HORIZON,
-        "first_day": series.first_day + (columns.start or 0),
-        "y": {series.ids[row]: [float(value) for value in series.y[row, columns]] for row in busiest},
-    }
-
-
-def _from_golden(golden: Any) -> SeriesSet:
-    lists: dict[str, list[float]] = golden["y"]
-    ids = [name for name, values in lists.items() for _ in values]
-    day = np.concatenate([int(golden["first_day"]) + np.arange(len(values)) for values in lists.values()])
-    y = np.concatenate([np.asarray(values, dtype=np.float64) for values in lists.values()])
-    return from_rows(ids, day, y)
+def _long_enough(series: SeriesSet, scope: Scope, horizon: int) -> None:
+    """Raises Invalid for a scope of its own that has not sold, or not for long."""
+    period = series.step.period
+    first = int(np.min(series.start, initial=series.days))
+    if first >= series.days:
+        raise Invalid(f"nothing was sold of {scope}: there is nothing to learn from", code="no_data", field="scope")
+    age, needed = series.days - first, _FEWEST + horizon
+    if age < needed:
+        raise Invalid(
+            f"{scope} sells for {age} {period}s, too few for a model of its own that looks {horizon} {period}s ahead: "
+            f"{needed} are needed (14 to learn from, {horizon} to measure on); the model of a wider scope answers "
+            "until then",
+            code="too_short",
+            field="scope",
+        )

@@ -111,11 +111,10 @@ class _Scores:
         scale = said.scale[rows]
         if said.quantiles is None:
             scores = (actual - said.mean[rows]) / scale
-            counted = np.isfinite(scores)
+            counted = (scale > 0) & np.isfinite(scores)
         else:
             scores = ((actual[:, :, None] - said.quantiles[rows]) / scale[:, :, None]).astype(np.float32)
-            counted = np.isfinite(scores).all(axis=2)
-        counted &= scale > 0
+            counted = (scale > 0) & np.isfinite(scores).all(axis=2)
         step = np.broadcast_to(np.arange(self._horizon)[None, :], counted.shape)[counted]
         self._parts.append((scores[counted], scale[counted], step, np.full(len(step), weight)))
 

@@ -16,12 +16,12 @@ from shopkeeper.quality.forecast import LEVELS, Floats
 
 def below(actual: Floats, quantiles: Floats) -> Floats:
     """(q,) share of the counted days with actual < quantile; NaN where none counts."""
-    return _share(actual, actual[:, :, None] < quantiles)
+    return np.array([_share(actual, actual < quantiles[:, :, place]) for place in range(quantiles.shape[2])])
 
 
 def at_most(actual: Floats, quantiles: Floats) -> Floats:
     """(q,) share of the counted days with actual <= quantile; NaN where none counts."""
-    return _share(actual, actual[:, :, None] <= quantiles)
+    return np.array([_share(actual, actual <= quantiles[:, :, place]) for place in range(quantiles.shape[2])])
 
 
 def gap(actual: Floats, quantiles: Floats, levels: Floats = LEVELS) -> Floats:
@@ -31,12 +31,10 @@ def gap(actual: Floats, quantiles: Floats, levels: Floats = LEVELS) -> Floats:
 
 def outside(below: Floats, at_most: Floats, levels: Floats = LEVELS) -> Floats:
     """(q,) distance of each level to the range between its two shares."""
-    return np.maximum(np.maximum(below - levels, levels - at_most), 0.0)
+    apart: Floats = np.maximum(np.maximum(below - levels, levels - at_most), 0.0)
+    return apart
 
 
-def _share(actual: Floats, lies: Floats) -> Floats:
+def _share(actual: Floats, lies: Floats) -> float:
     counted = np.isfinite(actual)
-    if not counted.any():
-        return np.full(lies.shape[2], np.nan)
-    shares: Floats = lies[counted].mean(axis=0)
-    return shares
+    return float(lies[counted].mean()) if counted.any() else np.nan

@@ -23,6 +23,45 @@ def wape(actual: Floats, mean: Floats) -> float:
     return _ratio(np.nansum(np.abs(actual - mean)), np.nansum(actual))
 
 
+def mae(actual: Floats, mean: Floats) -> float:
+    """Mean absolute error, in pieces."""
+    return _mean(np.abs(actual - mean))
+
+
+def wmae(actual: Floats, mean: Floats, weight: Floats) -> float:
+    """Mean absolute error in which each day counts `weight`, of a shape that fits: Walmart's measure."""
+    counted = np.where(np.isfinite(actual - mean), weight, 0.0)
+    return _ratio(np.nansum(np.abs(actual - mean) * weight), counted.sum())
+
+
+def mse(actual: Floats, mean: Floats) -> float:
+    """Mean squared error."""
+    return _mean((actual - mean) ** 2)
+
+
+def rmse(actual: Floats, mean: Floats) -> float:
+    """Root of the mean squared error, in pieces."""
+    return float(np.sqrt(mse(actual, mean)))
+
+
+def mape(actual: Floats, mean: Floats) -> float:
+    """Mean of |y - f| / y over the days that sold; what was forecast for the others does not show. WAPE counts all."""
+    sold = actual > 0
+    return _mean(np.abs(actual - mean)[sold] / actual[sold])
+
+
+def r2(actual: Floats, mean: Floats) -> float:
+    """1 - squared error / squared distance to the mean of all counted days: 0 is as good as one number for all.
+
+    NaN when all days are alike.
+    """
+    counted = np.isfinite(actual)
+    if not counted.any():
+        return np.nan
+    apart = float(((actual[counted] - actual[counted].mean()) ** 2).sum())
+    return 1.0 - float(np.nansum((actual - mean) ** 2)) / apart if apart > 0 else np.nan
+
+
 def wape_of_sums(actual: Floats, mean: Floats) -> float:
     """WAPE of each series' sum over the horizon: what an order that covers the horizon would be wrong by."""
     counted = np.isfinite(actual)
@@ -43,7 +82,7 @@ def smape(actual: Floats, mean: Floats) -> float:
 
 
 def naive_scale(history: Floats, season: int = 7) -> tuple[Floats, Floats]:
-    """Mean absolute and mean squared difference to `season` days before, per series of (n, d). NaN where unknown."""
+    """Mean absolute and mean squared difference to `season` steps before, per series of (n, d). NaN where unknown."""
     if history.shape[1] <= season:
         nothing = np.full(len(history), np.nan)
         return nothing, nothing
@@ -72,9 +111,11 @@ def pinball(actual: Floats, quantiles: Floats, levels: Floats = LEVELS) -> float
 
     For the median alone it is the WAPE of the median, so its size can be read like a WAPE.
     """
-    error = actual[:, :, None] - quantiles
-    losses = np.nansum(np.maximum(levels * error, (levels - 1) * error), axis=(0, 1))
-    return _ratio(2 * losses.mean(), np.nansum(actual))
+    loss = 0.0
+    for place, level in enumerate(levels):
+        error = actual - quantiles[:, :, place]
+        loss += float(np.nansum(np.maximum(level * error, (level - 1) * error)))
+    return _ratio(2 * loss / len(levels), np.nansum(actual))
 
 
 def coverage(actual: Floats, low: Floats, high: Floats) -> float:
@@ -94,6 +135,11 @@ def interval_coverage(actual: Floats, quantiles: Floats, share: float, levels: F
 def _row_mean(values: Floats) -> Floats:
     counted = np.isfinite(values).sum(axis=1)
     return np.where(counted > 0, np.nansum(values, axis=1) / np.maximum(counted, 1), np.nan)
+
+
+def _mean(values: Floats) -> float:
+    counted = np.isfinite(values)
+    return float(values[counted].mean()) if counted.any() else np.nan
 
 
 def _mean_of_ratios(errors: Floats, scale: Floats) -> float:
