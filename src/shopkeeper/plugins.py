@@ -85,18 +85,23 @@ def describe(name: str) -> AlgorithmInfo:
             knows_new_users=False,
             knows_new_items=False,
         )
-    lacking = [how for library, how in getattr(trainer, "needs", {}).items() if find_spec(library) is None]
+    missing = lacking(trainer)
     return AlgorithmInfo(
         name=name,
         task=trainer.family,
         description=trainer.description,
         tags=list(trainer.tags),
-        available=not lacking,
-        needs="; ".join(lacking) or None,
+        available=not missing,
+        needs="; ".join(missing) or None,
         params_schema=params_schema(trainer.Params),
         knows_new_users=trainer.knows_new_users,
         knows_new_items=trainer.knows_new_items,
     )
+
+
+def lacking(trainer: type[Trainer]) -> list[str]:
+    """What to do about each library that its `fit` needs and that is not installed."""
+    return [how for library, how in getattr(trainer, "needs", {}).items() if find_spec(library) is None]
 
 
 def params_schema(params: type[Params]) -> dict[str, Any]:

@@ -120,7 +120,8 @@ class Source(Struct, forbid_unknown_fields=True):
 
 class TrainForm(Struct):
     """`evaluate` false: the gate is not asked. `register` false: train and measure only. `upload`: a bucket's folder.
-    `version`: what the new version shall be called beside its number; else the time stamp of its making.
+    `version`: what the new version shall be called beside its number; else the time stamp of its making. `start_from`:
+    a version of this model (a number, v3, an alias) whose training goes on; not every algorithm can.
     """
 
     algorithm: Name
@@ -132,6 +133,7 @@ class TrainForm(Struct):
     register: bool = True
     upload: Annotated[str, Meta(max_length=1000)] | None = None
     version: Name | None = None
+    start_from: Annotated[int, Meta(ge=1)] | Name | None = None
 
 
 class PromoteForm(Struct):
@@ -168,28 +170,91 @@ class MappingForm(Struct):
     kind: str | None = None
 
 
+Mode = Literal["product", "store", "category", "global"]
+Aggregation = Literal["sum", "mean", "median", "max", "weighted"]
+Category = Annotated[str, Meta(min_length=1, max_length=128)]
+Uid = Annotated[str, Meta(min_length=1, max_length=400)]
+FutureDays = Annotated[int, Meta(ge=1, le=365)]
+IsoDay = Annotated[str, Meta(max_length=10, extra_json_schema={"format": "date"})]
+
+
+class UsualParams(Struct):
+    """Bounds of the hyperparameters that older clients send with every training, whether it knows them or not."""
+
+    epochs: Annotated[int, Meta(ge=1, le=10_000)] | None = None
+    batch_size: Annotated[int, Meta(ge=1, le=65_536)] | None = None
+    learning_rate: Annotated[float, Meta(gt=0, le=10)] | None = None
+
+
 class StockTraining(Struct):
-    """The stock paths' training form. Hyperparameters win over the fields beside them."""
+    """The stock paths' training form: of a product (in one store or all), a store, a category, or everything.
+    Hyperparameters win over the fields beside them. `start_from`: go on with what this version has learned."""
 
     model_type: Name
-    training_mode: str = "product"
+    training_mode: Mode = "product"
     product_id: Id | None = None
     store_id: Id | None = None
+    category: Category | None = None
     epochs: Annotated[int, Meta(ge=1, le=10_000)] = 100
-    aggregation_method: str = "sum"
+    aggregation_method: Aggregation = "sum"
     hyperparameters: dict[str, Any] = field(default_factory=dict)
+    start_from: Uid | None = None
 
 
 class StockPrediction(Struct):
-    """Either `model_uid`, or a mode with its id and a type."""
+    """Either `model_uid`, or a mode with its id; of any type without `model_type`. `version`: a number, or best. A
+    `start_date` in the past: what was known on that day is all that is read."""
 
-    model_uid: str | None = None
-    training_mode: str = "product"
+    model_uid: Uid | None = None
+    training_mode: Mode = "product"
     product_id: Id | None = None
     store_id: Id | None = None
-    model_type: str | None = None
-    version: int | str = "best"
-    future_days: Annotated[int, Meta(ge=1, le=365)] = 7
-    start_date: str | None = None
+    category: Category | None = None
+    model_type: Name | None = None
+    version: int | Annotated[str, Meta(max_length=16)] = "best"
+    future_days: FutureDays = 7
+    start_date: IsoDay | None = None
     history_days: Annotated[int, Meta(ge=0, le=3650)] = 90
     analyze_result: bool = False
+
+
+class StockComparison(Struct):
+    """Several models asked the same. Of what: of what the narrowest of them is, unless an id says it."""
+
+    model_uids: Annotated[list[Uid], Meta(min_length=2, max_length=10)]
+    product_id: Id | None = None
+    store_id: Id | None = None
+    category: Category | None = None
+    future_days: FutureDays = 7
+    start_date: IsoDay | None = None
+    history_days: Annotated[int, Meta(ge=0, le=3650)] = 90
+
+
+class StoreFacts(Struct):
+    """A store without its id. What is left out of a PUT is empty afterwards."""
+
+    name: Annotated[str, Meta(max_length=500)] = ""
+    location: Annotated[str, Meta(max_length=500)] = ""
+    size: Annotated[float, Meta(ge=0, le=1e12)] | None = None
+    type: Annotated[str, Meta(max_length=500)] = ""
+    opening_date: IsoDay | None = None
+    status: Annotated[str, Meta(max_length=500)] = "open"
+
+
+class NewStore(StoreFacts, kw_only=True):
+    store_id: Id
+
+
+class BacktestForm(Struct):
+    """`models` are algorithms. `scope`: all, store:ID, category:NAME, product:ID. `step` days between cutoffs, by
+    default the horizon; `params` maps an algorithm to its parameters."""
+
+    models: Annotated[list[Name], Meta(min_length=1, max_length=10)]
+    scope: Annotated[str, Meta(max_length=280)] = "all"
+    windows: Annotated[int, Meta(ge=1, le=20)] = 4
+    horizon: FutureDays = 28
+    step: FutureDays | None = None
+    refit: bool = False
+    seed: Annotated[int, Meta(ge=0, le=2**31 - 1)] = 1
+    params: dict[str, dict[str, Any]] = field(default_factory=dict)
+    source: Source = field(default_factory=Source)

@@ -32,6 +32,7 @@ def submit_training(shop: Shop, model: str, scope: str, form: TrainForm, by: str
             register=form.register,
             upload=form.upload,
             version=form.version,
+            start_from=form.start_from,
             requested_by=by,
         )
     except NotFound as error:  # the door is there, but the body names an algorithm that is not

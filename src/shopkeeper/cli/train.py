@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 @click.option("--batch-size", type=int, help="Short for --set batch_size=N.")
 @click.option("--normalize", is_flag=True, help="Short for --set normalize=true.")
 @click.option("--version", metavar="NAME", help="What the new version is called beside its number; else a time stamp.")
+@click.option("--start-from", metavar="VERSION", help="Go on with what this version has learned: v3, or an alias.")
 @source_options
 @click.option("--seed", default=42, show_default=True, help="One seed gives one model.")
 @click.option("--scope", default="all", show_default=True, help="Part of the shop that the model is for.")
@@ -43,6 +44,7 @@ def command(
     batch_size: int | None,
     normalize: bool,
     version: str | None,
+    start_from: str | None,
     data: dict[str, Any] | None,
     seed: int,
     scope: str,
@@ -65,7 +67,7 @@ def command(
         seed=seed,
         promote=not no_promote,
         scope=scope,
-        **({} if version is None else {"version": version}),
+        **{name: value for name, value in {"version": version, "start_from": start_from}.items() if value is not None},
     )
     if not detach:
         from shopkeeper.cli.watch import watch

@@ -87,6 +87,15 @@ class Trainer(Protocol):
     def fit(self, data: Any, report: Report) -> Model: ...
 
 
+@runtime_checkable
+class Continuing(Protocol):
+    """A trainer that can go on from what a version has learned."""
+
+    def continue_from(self, model: Any) -> None:
+        """The next `fit` begins with it. Raises Invalid (`cannot_continue`)."""
+        ...
+
+
 @dataclass(frozen=True)
 class TrainingContext:
     """What a family may use to find its rows, inside a job's child process. `sql_url` is opened read-only there.
@@ -262,6 +271,7 @@ JobFunction: TypeAlias = Callable[[JobContext], dict[str, Any]]
 """A job kind: entry-point group `shopkeeper.jobs`, name = kind."""
 
 __all__ = [
+    "Continuing",
     "DatedVectors",
     "Family",
     "Follower",

@@ -10,14 +10,15 @@ import msgspec
 
 from shopkeeper import plugins
 from shopkeeper.core.errors import Busy, Conflict, Invalid, NotFound, ShopkeeperError, Unavailable
+from shopkeeper.core.protocols import Trainer
 from shopkeeper.core.records import Job, Version
 from shopkeeper.lifecycle.addresses import CHAMPION
 from shopkeeper.lifecycle.jobs import JobService
-from shopkeeper.lifecycle.orders import TrainOrder, check_steps
+from shopkeeper.lifecycle.orders import TrainOrder, cannot_continue, check_steps
 from shopkeeper.lifecycle.registry import Registry
 from shopkeeper.lifecycle.sourcing import SourceAccess
 from shopkeeper.lifecycle.training import TrainParams, read_train_params
-from shopkeeper.lifecycle.versions import Candidate, check_model_name
+from shopkeeper.lifecycle.versions import REMOVED, Candidate, check_model_name
 from shopkeeper.stores.artifacts import scope_folder
 
 
@@ -68,6 +69,7 @@ class Releases:
         register: bool = True,
         upload: str | None = None,
         version: str | None = None,
+        start_from: int | str | None = None,
         requested_by: str = "",
     ) -> Job:
         """Queue a training. Raises Invalid (name, parameter), NotFound (algorithm), Busy (the model is in training)."""
@@ -83,6 +85,7 @@ class Releases:
             register=register,
             upload=upload,
             version=version,
+            start_from=start_from,
         )
         return self.submit(order, requested_by=requested_by)
 
@@ -113,6 +116,10 @@ class Releases:
                 field="algorithm",
             )
         plugins.read_params(trainer, order.params)
+        if lacking := plugins.lacking(trainer):
+            raise Unavailable("; ".join(lacking), code="not_installed")
+        if order.start_from is not None:
+            self._beginning(order, trainer)
         self._check_family(order.model, order.scope, trainer.family)
         self.check_source(order.source)
         if order.version is not None:
@@ -150,7 +157,25 @@ class Releases:
         """What the child needs and the job's row does not hold: the champion of this moment, and the whole source."""
         asked = read_train_params(job.params)
         self._sources.check(asked.source)  # again: links and settings may have changed while it waited
-        return {**self._champion(asked), "source": self._sources.whole(asked.source, asked.ticket)}
+        begin = None
+        if asked.start_from is not None:
+            begin = self._rival(self._beginning(asked, plugins.algorithm(asked.algorithm)))
+        source = self._sources.whole(asked.source, asked.ticket)
+        return {**self._champion(asked), "begin": begin, "source": source}
+
+    def _beginning(self, order: TrainOrder, trainer: type[Trainer]) -> Version:
+        """The version to go on from. Raises NotFound, Invalid (`cannot_continue`)."""
+        begin = self._registry.version(order.model, order.start_from or "", order.scope)
+        problem = None
+        if not hasattr(trainer, "continue_from"):
+            problem = cannot_continue(order.algorithm)
+        elif begin.algorithm != order.algorithm:
+            problem = f"v{begin.version} is of {begin.algorithm}: {order.algorithm} cannot go on from it"
+        elif begin.status == REMOVED:
+            problem = f"the files of v{begin.version} were removed"
+        if problem is not None:
+            raise Invalid(problem, code="cannot_continue", field="start_from")
+        return begin
 
     def _champion(self, asked: TrainParams) -> dict[str, Any]:
         """The champion of the moment the training starts: both are measured on the same rows."""
@@ -158,13 +183,14 @@ class Releases:
             champion = self._registry.version(asked.model, CHAMPION, asked.scope)
         except NotFound:
             return {"champion": None}
+        return {"champion": self._rival(champion)}
+
+    def _rival(self, version: Version) -> dict[str, Any]:
         return {
-            "champion": {
-                "version": champion.version,
-                "algorithm": champion.algorithm,
-                "folder": str(self._registry.folder(champion)),
-                "files": msgspec.to_builtins(champion.files),
-            }
+            "version": version.version,
+            "algorithm": version.algorithm,
+            "folder": str(self._registry.folder(version)),
+            "files": msgspec.to_builtins(version.files),
         }
 
     def _release(self, job: Job, result: dict[str, Any]) -> dict[str, Any]:

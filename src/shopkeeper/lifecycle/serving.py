@@ -4,13 +4,18 @@
 
 A request reads one pointer and keeps what it found, so a swap can neither fail it nor mix two versions. What cannot be
 loaded never becomes a pointer: the old version goes on, and the failure is told.
+
+A model of the whole shop is loaded at the start. One of a product, a store or a category is when it is first asked for,
+and only so many of them are in memory: the one that was asked for longest ago goes.
 """
 
 from __future__ import annotations
 
+import itertools
 import logging
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
@@ -25,6 +30,8 @@ from shopkeeper.telemetry import metrics
 log = logging.getLogger(__name__)
 Key: TypeAlias = tuple[str, str]
 _KEPT = 4
+_ALL = "all"
+SCOPED_KEPT = 64
 
 
 class Reloaded(Record, kw_only=True):
@@ -78,10 +85,16 @@ class Slot:
 
 
 class Serving:
-    """Reading is lock-free and safe from any thread; loads of one model wait for each other."""
+    """Reading is lock-free and safe from any thread; loads of one model wait for each other.
 
-    def __init__(self, registry: Registry) -> None:
+    `scoped_kept`: models of a part of the shop that are in memory at most, beside those that are pinned.
+    """
+
+    def __init__(self, registry: Registry, *, scoped_kept: int = SCOPED_KEPT) -> None:
         self._registry = registry
+        self._scoped_kept = scoped_kept
+        self._used: dict[Key, int] = {}  # of scoped models, when they were last asked for
+        self._uses = itertools.count()
         self._slots: dict[Key, Slot] = {}
         self._pins: dict[Key, frozenset[int]] = {}
         self._named: dict[str, dict[str, str]] | None = None  # family of each name that has a champion, by scope
@@ -94,6 +107,8 @@ class Serving:
     def peek(self, model: str, ref: str = CHAMPION, scope: str = "all") -> Loaded | None:
         """What is in memory already, without touching disk or database; None when it is not, or only by alias."""
         slot = self._slots.get((model, scope), Slot())
+        if scope != _ALL and slot.champion is not None:
+            self._used[(model, scope)] = next(self._uses)
         if ref == CHAMPION:
             return slot.champion
         number = version_number(ref)
@@ -176,6 +191,7 @@ class Serving:
             return
         with self._loading((model, scope)):
             slot = self._slots.pop((model, scope), None)
+            self._used.pop((model, scope), None)
             if slot is not None and slot.champion is not None:
                 number = str(slot.champion.version.version)
                 metrics.model_version_info.labels(_spoken((model, scope)), number).set(0)
@@ -187,18 +203,24 @@ class Serving:
             return False
 
     def sync(self) -> list[Reloaded]:
-        """Follow every champion of the registry; what failed is in the answer and goes on as it was."""
+        """Follow the champions of the whole shop and those of its parts that are in memory; what failed is in the
+        answer and goes on as it was."""
         with self._lock:
             self._named = None
         keys = [(info.name, info.scope) for info in self._registry.models() if CHAMPION in info.aliases]
-        return [self._follow(key) for key in keys]
+        return [self._follow(key) for key in keys if key[1] == _ALL or key in self._slots]
 
     def reload(self, model: str | None = None) -> list[Reloaded]:
-        """Load the champions again from disk and swap, of one model (all its scopes) or all. Raises NotFound."""
+        """Load the champions again from disk and swap, of one model (all its scopes) or all that are in memory.
+
+        Raises NotFound.
+        """
         infos = [info for info in self._registry.models() if model in (None, info.name)]
         if model is not None and not infos:
             self._registry.model(model)
-        return [self._follow((info.name, info.scope), again=True) for info in infos if CHAMPION in info.aliases]
+        keys = [(info.name, info.scope) for info in infos if CHAMPION in info.aliases]
+        wanted = [key for key in keys if model is not None or key[1] == _ALL or key in self._slots]
+        return [self._follow(key, again=True) for key in wanted]
 
     def _champion(self, model: str, scope: str) -> Loaded:
         if CHAMPION in self._registry.model(model, scope).aliases:
@@ -220,7 +242,7 @@ class Serving:
             if loaded is not slot.champion:
                 self._switch(key, slot, loaded)
             elif slot.problem is not None:
-                self._slots[key] = replace(slot, problem=None)
+                self._put(key, replace(slot, problem=None))
             return _reloaded(key, old, loaded)
 
     def _wanted(self, key: Key, slot: Slot, again: bool) -> Loaded:
@@ -231,7 +253,8 @@ class Serving:
     def _failed(self, key: Key, slot: Slot, old: int | None, error: ShopkeeperError) -> Reloaded:
         """The old version goes on. At a start there is none: then the newest earlier champion that loads."""
         log.error("model %s keeps version %s: %s", _spoken(key), old, error.message)
-        self._slots[key] = slot = replace(slot, problem=error.message)
+        slot = replace(slot, problem=error.message)
+        self._put(key, slot)
         serves = slot.champion
         if serves is None and (serves := self._earlier(key)) is not None:
             self._switch(key, slot, serves, problem=error.message)
@@ -254,7 +277,7 @@ class Serving:
         old = slot.champion
         rest = tuple(k for k in slot.kept if k.version.version != loaded.version.version)
         fresh = Slot(champion=loaded, kept=rest, problem=problem)
-        self._slots[key] = fresh if old is None else fresh.keeping(old, self._pins.get(key, frozenset()))
+        self._put(key, fresh if old is None else fresh.keeping(old, self._pins.get(key, frozenset())))
         if old is not None:
             metrics.model_version_info.labels(_spoken(key), str(old.version.version)).set(0)
         metrics.model_version_info.labels(_spoken(key), str(loaded.version.version)).set(1)
@@ -267,8 +290,26 @@ class Serving:
             slot = self._slots.get(key, Slot())
             loaded = slot.find(version.version) or self._load(version)
             if loaded is not slot.champion:
-                self._slots[key] = slot.keeping(loaded, self._pins.get(key, frozenset()))
+                self._put(key, slot.keeping(loaded, self._pins.get(key, frozenset())))
             return loaded
+
+    def _put(self, key: Key, slot: Slot) -> None:
+        """Let go of the scoped models that were asked for longest ago, when this one is one too many."""
+        self._slots[key] = slot
+        if key[1] == _ALL:
+            return
+        self._used[key] = next(self._uses)
+        with self._lock:
+            loose = [each for each in self._used.copy() if not self._pins.get(each)]
+            for old in sorted(loose, key=self._used.__getitem__)[: max(len(loose) - self._scoped_kept, 0)]:
+                self._let_go(old)
+
+    def _let_go(self, key: Key) -> None:
+        self._used.pop(key, None)
+        slot = self._slots.pop(key, None)
+        if slot is not None and slot.champion is not None:
+            with suppress(KeyError):
+                metrics.model_version_info.remove(_spoken(key), str(slot.champion.version.version))
 
     def _load(self, version: Version) -> Loaded:
         try:

@@ -14,11 +14,11 @@ import msgspec
 
 from shopkeeper import __version__, plugins
 from shopkeeper.core.errors import Invalid
-from shopkeeper.core.protocols import Family, JobContext, TrainingContext, TrainingData
+from shopkeeper.core.protocols import Continuing, Family, JobContext, Params, Trainer, TrainingContext, TrainingData
 from shopkeeper.core.records import FileEntry
 from shopkeeper.lifecycle.loading import difference_of, load_model, write_golden
 from shopkeeper.lifecycle.measuring import Rival, finite, judged, measured
-from shopkeeper.lifecycle.orders import TrainOrder
+from shopkeeper.lifecycle.orders import TrainOrder, cannot_continue
 from shopkeeper.lifecycle.reporting import within
 from shopkeeper.lifecycle.versions import Candidate
 from shopkeeper.stores import artifacts
@@ -28,11 +28,13 @@ ARTIFACT = "artifact"
 
 class TrainParams(TrainOrder, kw_only=True, forbid_unknown_fields=False):
     """What was asked, and the champion of the moment the job starts. `source` {kind: shop}: the shop's event log.
+    `begin`: the version that `start_from` names.
 
     `ticket` stands for the secrets of the source, which the shop keeps in memory; the child gets them in `source`.
     """
 
     champion: Rival | None = None
+    begin: Rival | None = None
     ticket: str | None = None
 
 
@@ -53,7 +55,7 @@ def train(ctx: JobContext) -> dict[str, Any]:
     folder = _empty(ctx.workdir / ARTIFACT)
 
     data = family.data(_context(ctx, asked), params, within(ctx.report, 0, 20))
-    model = trainer(params, asked.seed).fit(data.train, within(ctx.report, 20, 80))
+    model = _trainer(trainer, params, asked).fit(data.train, within(ctx.report, 20, 80))
     ctx.report(80, 100, message="saving")
     files = _save(model, family, data, folder)
     loaded, _ = load_model(asked.algorithm, folder, files)
@@ -73,7 +75,7 @@ def train(ctx: JobContext) -> dict[str, Any]:
         params=msgspec.to_builtins(params),
         seed=asked.seed,
         feature_names=list(loaded.feature_names),
-        data=data.facts,
+        data=data.facts if asked.begin is None else {**data.facts, "start_from": asked.begin.version},
         metrics=finite(measures),
         gate=gate,
         against=rival.version if rival is not None else None,
@@ -84,6 +86,17 @@ def train(ctx: JobContext) -> dict[str, Any]:
     compared = None if champion is None else finite(champion)
     about = {"folder": ARTIFACT, "champion_metrics": compared, "peak_memory_mb": _peak_memory_mb()}
     return {**msgspec.to_builtins(candidate), **about}
+
+
+def _trainer(algorithm: type[Trainer], params: Params, asked: TrainParams) -> Trainer:
+    """Ready to fit, from what an earlier version has learned where that was asked for. Raises Invalid, Unavailable."""
+    made = algorithm(params, asked.seed)
+    if asked.begin is not None:
+        begin, _ = load_model(asked.begin.algorithm, Path(asked.begin.folder), asked.begin.files)
+        if not isinstance(made, Continuing):
+            raise Invalid(cannot_continue(asked.algorithm), code="cannot_continue", field="start_from")
+        made.continue_from(begin)
+    return made
 
 
 def _peak_memory_mb() -> float | None:
