@@ -16,10 +16,14 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Outlook:
-    """`mean` (n, h) and `quantiles` (n, h, 9) pieces a day at the levels of core.records.QUANTILES, never crossing."""
+    """`mean` (n, h) and `quantiles` (n, h, 9) pieces a day at the levels of core.records.QUANTILES, never crossing.
+
+    `note`: what whoever reads the numbers must know, such as a part of the model that could not answer.
+    """
 
     mean: Floats
     quantiles: Floats
+    note: str | None = None
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 The point forecasts of an ETS model do not depend on whether its error is additive or multiplicative, so trend (none,
 additive, damped) and season (none, additive, multiplicative) are all that is kept. Seasons are kept by weekday. Days on
-which the shop was closed are stepped over: neither level nor season learns from them.
+which the shop was closed, and those of a product that was not available, are stepped over: neither level nor season
+learns from them. By week there is no season.
 """
 
 from __future__ import annotations
@@ -61,15 +62,16 @@ class Smoothing:
     def forecast(self, series: SeriesSet, horizon: int) -> tuple[Floats, Floats]:
         """Runs through the series from their first sale; mean (n, horizon) and the one-step fits (n, d).
 
-        A fit is NaN before the first sale and on closed days.
+        A fit is NaN before the first sale and on closed or unavailable days.
         """
         level, trend, season = self.level.copy(), self.trend.copy(), self.season.copy()
         weekday, y = series.weekday, series.y.astype(np.float64)
+        available = np.ones(y.shape, dtype=np.bool_) if series.available is None else series.available
         fits = np.full(y.shape, np.nan)
         for day in range(int(series.start.min(initial=series.days)), series.days):
             if series.closed[day]:
                 continue
-            running = series.start <= day
+            running = (series.start <= day) & available[:, day]
             before, now = level + self.damping * trend, season[:, weekday[day]]
             fit = np.where(self.multiplies, before * now, before + now)
             error = np.where(running, y[:, day] - fit, 0.0)

@@ -18,12 +18,13 @@ from numpy.typing import NDArray
 from shopkeeper.core.errors import Unavailable
 from shopkeeper.core.protocols import Params as BaseParams
 from shopkeeper.core.protocols import Report
-from shopkeeper.forecast.intervals import Calibration, Floats, calibrate, cutoffs
+from shopkeeper.forecast.intervals import Calibration, Floats, calibrate
 from shopkeeper.forecast.outlook import Outlook, level
+from shopkeeper.forecast.seasons import past_cutoffs
 from shopkeeper.forecast.series import SeriesSet
 from shopkeeper.forecast.smoothing import Smoothing
 
-_FEWEST = 28  # open days a fit needs
+_FEWEST = 28  # open steps a fit needs
 _CAP = 2.0  # times the biggest day: a trend that ran wild is not an answer
 
 
@@ -93,7 +94,7 @@ class AutoEts:
         self.seed = seed  # nothing here is drawn at random
 
     def fit(self, data: SeriesSet, report: Report) -> AutoEtsModel:
-        past = cutoffs(data.days, self._params.horizon, self._params.windows, step=7, fewest=2 * _FEWEST)
+        past = past_cutoffs(data, self._params.horizon, self._params.windows, fewest=2 * _FEWEST)
         known = data.until(past[0]) if past else data
         chosen = _busiest(known, self._params.busiest)
         fits: list[dict[str, Any]] = []
@@ -115,7 +116,7 @@ def _busiest(series: SeriesSet, count: int) -> list[int]:
     """Aggregates first, then the products that sold most in the last 112 days, with enough open days to fit."""
     enough = np.isfinite(series.observed()).sum(axis=1) >= _FEWEST
     sums = [int(row) for row in np.flatnonzero(series.aggregate & enough)]
-    sold = np.where(~series.aggregate & enough, series.y[:, -112:].sum(axis=1), -1.0)
+    sold = np.where(~series.aggregate & enough, series.filled()[:, -112:].sum(axis=1), -1.0)
     order = np.argsort(-sold, kind="stable")[:count]
     return sums + [int(row) for row in order if sold[row] > 0]
 
@@ -123,11 +124,13 @@ def _busiest(series: SeriesSet, count: int) -> list[int]:
 def fit_one(one: SeriesSet) -> dict[str, Any] | None:
     """Parameters and first state by statsforecast, or None where it finds no model.
 
-    The season is the open week. Holidays inside it are filled with the same weekday's usual sales, to keep its phase.
+    The season is the open week; by week there is none. Holidays inside it, and days on which the product was not
+    available, are filled with the same weekday's usual sales, to keep its phase.
     """
     from statsforecast.models import AutoETS
 
-    open_week = np.flatnonzero(~one.weekly_closed)
+    by_day = one.step.days == 1
+    open_week = np.flatnonzero(~one.weekly_closed) if by_day else np.unique(one.weekday[:1])
     weekday, observed = one.weekday, one.observed()[0].astype(np.float64)
     regular = np.isin(weekday, open_week) & (np.arange(one.days) >= one.start[0])
     y, days = observed[regular], weekday[regular]
