@@ -30,7 +30,7 @@ class ServedLog(WrittenBehind):
     how many may wait to be written."""
 
     name = "served vectors"
-    gather_s = 0.5
+    gather_s = 1.0
 
     def __init__(self, db: Database, *, share: float = 0.05, waiting: int = 2_000) -> None:
         super().__init__()
@@ -85,6 +85,8 @@ class ServedLog(WrittenBehind):
                 added = await asyncio.wrap_future(self._db.writer.submit(work))
                 self._writing = []
                 metrics.served_vectors_logged_total.inc(added)
+                if len(self._pending) < _BATCH and not self._ending.is_set():
+                    break  # what came meanwhile is gathered again
         except (Unavailable, Overloaded) as error:
             _LOGGER.warning("what rankers saw of %d slates waits to be logged: %s", self.waiting, error.message)
             return False

@@ -69,7 +69,7 @@ class SlateLog(WrittenBehind):
     many may wait to be written. `also` is told of each slate that was computed."""
 
     name = "slate log"
-    gather_s = 0.2
+    gather_s = 0.5
     idle_s = _LOOK_S  # what is old is taken away though nothing new comes
 
     def __init__(
@@ -160,8 +160,7 @@ class SlateLog(WrittenBehind):
 
     async def _try(self) -> bool:
         try:
-            while self._anything():
-                await self._write()
+            await self._write_gathered()
             if not self._ending.is_set():  # who closes a shop does not wait for that
                 await self._drop_old()
         except (Unavailable, Overloaded) as error:
@@ -172,6 +171,14 @@ class SlateLog(WrittenBehind):
             metrics.slates_lost_total.inc(len(self._writing))
             self._ended()
         return True
+
+    async def _write_gathered(self) -> None:
+        """What came meanwhile is gathered again, unless that is much or nothing more will come: a commit for every few
+        slates took as much time as they did, and the loop waited for its thread."""
+        while self._anything():
+            await self._write()
+            if len(self._pending) < _BATCH and not self._ending.is_set():
+                return
 
     async def _write(self) -> None:
         if not self._writing:
