@@ -38,7 +38,7 @@ def at(day: int, hour: int = 12) -> int:
 
 
 def batch(*rows: dict[str, Any]) -> EventBatch:
-    """Rows with any of item, type, time, quantity, unit_price, value, store; the rest is an order of one apple."""
+    """Rows with any of item, type, time, quantity, unit_price, value, store, promotion; the rest is one apple sold."""
     n = len(rows)
 
     def column(name: str, default: Any, dtype: Any) -> Any:
@@ -55,7 +55,7 @@ def batch(*rows: dict[str, Any]) -> EventBatch:
         quantity=column("quantity", 1.0, np.float64),
         unit_price=column("unit_price", np.nan, np.float64),
         value=column("value", np.nan, np.float64),
-        promotion=np.zeros(n, dtype=np.bool_),
+        promotion=column("promotion", False, np.bool_),
     )
 
 

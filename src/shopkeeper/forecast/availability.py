@@ -37,7 +37,7 @@ def availability(
 ) -> NDArray[np.bool_] | None:
     """(n, d) False where the items (n,) could not be bought in that store (None: anywhere); None: they always could.
 
-    On the day on which an item ran out or came back it counts as available if it sold anything.
+    From the day on which an item ran out to that on which it came back it counts as available where it sold anything.
     """
     place = ALL if store_row is None else store_row
     mask: NDArray[np.bool_] | None = None
@@ -80,10 +80,9 @@ def _between(column: Column, first_day: int, y: NDArray[np.float32]) -> NDArray[
 
 
 def _span(begin: int, end: int, y: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Days between two columns; the two themselves where nothing was sold."""
+    """Days from one column to another on which nothing was sold."""
     column = np.arange(len(y))
-    edge = ((column == begin) | (column == end)) & (y == 0)
-    return ((begin < column) & (column < end)) | edge
+    return (begin <= column) & (column <= end) & (y == 0)
 
 
 class StockOuts:

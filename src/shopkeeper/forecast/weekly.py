@@ -32,11 +32,11 @@ def weekly(series: SeriesSet, step: Step) -> SeriesSet:
         there = np.broadcast_to(~shut, (len(ended), weeks)) if there is None else there & ~shut
     return replace(
         ended,
-        first_day=series.first_day + days.start,
+        first_day=series.first_day + skipped,
         y=_pieces(_split(ended.y[:, days]), available),
         price=ended.price[:, days][:, _DAYS - 1 :: _DAYS],
         sold=_split(ended.sold[days]).max(axis=-1) if weeks else np.empty(0, dtype=np.int32),
-        covariates=None if ended.covariates is None else _covariates(ended.covariates, days.start),
+        covariates=None if ended.covariates is None else _covariates(ended.covariates, skipped, weeks),
         available=there,
         step=step,
     )
@@ -51,10 +51,10 @@ def _pieces(y: NDArray[np.float32], available: NDArray[np.bool_] | None) -> NDAr
     return scaled
 
 
-def _covariates(known: Covariates, first: int) -> Covariates:
-    """Of whole weeks, those of the future too."""
-    ahead = known.ahead // _DAYS
-    end = known.columns + ahead * _DAYS
+def _covariates(known: Covariates, first: int, weeks: int) -> Covariates:
+    """Of whole weeks from column `first` on, those of the future too."""
+    ahead = max(known.columns + known.ahead - first - weeks * _DAYS, 0) // _DAYS
+    end = first + (weeks + ahead) * _DAYS
     return replace(
         known,
         shared=_means(known.shared[:, first:end], known.shared_names),
@@ -77,4 +77,4 @@ def _means(values: NDArray[np.float32], names: tuple[str, ...]) -> NDArray[np.fl
 
 def _split(values: NDArray[np.generic]) -> NDArray[np.generic]:
     """(..., 7 w) -> (..., w, 7)."""
-    return values.reshape(*values.shape[:-1], -1, _DAYS)
+    return values.reshape(*values.shape[:-1], values.shape[-1] // _DAYS, _DAYS)
