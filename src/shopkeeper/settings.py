@@ -57,6 +57,12 @@ class Settings(BaseSettings):
     backend_base_url: str | None = _setting("URL", None, "Where console and client find the API", "BACKEND_BASE_URL")
     timezone: str = _setting("TIMEZONE", "UTC", "Time zone of a new shop: a day is a local day")
     currency: str = _setting("CURRENCY", "EUR", "Currency of a new shop, ISO 4217")
+    holidays_country: str = _setting(
+        "HOLIDAYS_COUNTRY",
+        "",
+        "Forecasts know the public holidays of this country: GB, DE-BY ...; needs the extra `calendar`",
+        max_length=20,
+    )
     consent_default: bool = _setting(
         "CONSENT_DEFAULT", True, "What counts for a user who was never asked; false: a user has to opt in first"
     )
@@ -177,6 +183,9 @@ class Settings(BaseSettings):
     )
     predict_deadline_ms: int = _setting(
         "PREDICT_DEADLINE_MS", 30_000, "A prediction that takes longer is given up with 504", ge=10, le=600_000
+    )
+    forecast_threads: int = _setting(
+        "FORECAST_THREADS", 1, "Forecasts that are made at once, each in a thread; 32 more wait", ge=1, le=64
     )
     recommend_deadline_ms: int = _setting(
         "RECOMMEND_DEADLINE_MS", 100, "After this a slate is what is ready by then", ge=5, le=5000

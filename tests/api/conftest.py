@@ -23,3 +23,17 @@ def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     home: Path = tmp_path_factory.mktemp("locked")
     with serving(home, api_key=KEY, body_limit=2048, batch_body_limit=4096, upload_limit=8192) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def stock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A shop with four months of sales in two stores, and a seasonal naive model of each scope."""
+    from stock_orders import opened, trained
+
+    with serving(tmp_path_factory.mktemp("stock"), filled=False) as running:
+        opened(running.shop)
+        for scope in ({"product_id": "tea"}, {"store_id": "S1"}, {"category": "drinks"}, {}):
+            mode = {"product_id": "product", "store_id": "store", "category": "category"}
+            kind = next((mode[name] for name in scope), "global")
+            trained(running, {"training_mode": kind, "model_type": "seasonal_naive", **scope})
+        yield running

@@ -1,4 +1,5 @@
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -6,13 +7,18 @@ import pytest
 from panel_shop import LONDON, Words, at, batch, busy_panel, new_panel
 
 from shopkeeper.core.clock import StoppedClock
-from shopkeeper.core.days import day_of
+from shopkeeper.core.days import day_number, day_of
 from shopkeeper.core.errors import Invalid, NotFound
 from shopkeeper.core.protocols import silent
 from shopkeeper.core.records import QUANTILES, Version
-from shopkeeper.forecast.algorithms.seasonal_naive import SeasonalNaive
+from shopkeeper.core.scopes import Scope
+from shopkeeper.forecast.algorithms.seasonal_naive import SeasonalNaive, SeasonalNaiveModel
+from shopkeeper.forecast.beside import Beside
+from shopkeeper.forecast.intervals import Calibration
 from shopkeeper.forecast.outlook import Outlook
-from shopkeeper.forecast.service import ForecastService
+from shopkeeper.forecast.series import SeriesSet
+from shopkeeper.forecast.service import ForecastService, points
+from shopkeeper.telemetry import metrics
 
 NOW = at(119, hour=15)  # a Monday afternoon
 
@@ -113,7 +119,9 @@ def test_history_is_filled_up_to_yesterday() -> None:
 
 
 def test_what_does_not_exist_and_what_is_out_of_bounds_is_refused() -> None:
-    service = ForecastService(busy_panel(119), StoppedClock(NOW), Models(ranker=object()), Words("online"))
+    panel = busy_panel(119)
+    panel.beside = Beside(stores=Words("online"))
+    service = ForecastService(panel, StoppedClock(NOW), Models(ranker=object()))
     with pytest.raises(NotFound, match="no item 'ghost'"):
         service.forecast("ghost")
     with pytest.raises(NotFound, match="no model"):
@@ -127,3 +135,56 @@ def test_what_does_not_exist_and_what_is_out_of_bounds_is_refused() -> None:
             service.forecast("P3", horizon=horizon)
     assert service.forecast("P3", store_id="online").scope == "product"
     assert service.forecast(None, store_id="online").scope == "store"
+
+
+def test_nothing_that_came_later_is_read_when_a_day_in_the_past_is_asked() -> None:
+    seen = []
+
+    class Watching(SeasonalNaiveModel):
+        def forecast(self, series: SeriesSet, horizon: int) -> Outlook:
+            seen.append(series)
+            return super().forecast(series, horizon)
+
+    panel = busy_panel(119)
+    service = ForecastService(panel, StoppedClock(NOW), Models(sales_daily=Watching(Calibration.unknown())))
+    question = service.ask(Scope("product", "P3"), 14, 20, as_of=date(2024, 9, 10))
+    answer = service.answer(question)
+    assert [answer.history[-1].ds, answer.forecast[0].ds] == ["2024-09-09", "2024-09-10"]
+    assert seen[0].last_day == day_number(date(2024, 9, 9))
+    assert [point.ds for point in question.came] == [f"2024-09-{day}" for day in range(10, 24)]
+    assert question.came[0].y > 0
+    with pytest.raises(Invalid, match="still to come"):
+        service.ask(Scope("product", "P3"), as_of=date(2024, 10, 1))
+    before = service.answer(service.ask(Scope("product", "P3"), 3, as_of=date(2020, 1, 1)))
+    assert (before.history, before.forecast[0].mean) == ([], 0.0)
+
+
+def test_a_model_that_raises_is_answered_for_by_the_built_in_one() -> None:
+    class Raises:
+        def forecast(self, series: SeriesSet, horizon: int) -> Outlook:
+            assert len(series) == 1, horizon
+            raise RuntimeError("a stranger's bug")
+
+    counted = metrics.forecast_fallback_total.labels("broken_model")
+    before = counted._value.get()
+    answer = ForecastService(busy_panel(119), StoppedClock(NOW), Models(sales_daily=Raises())).forecast("P3")
+    assert (answer.model, answer.fallback) == ("seasonal_naive", "sales_daily failed: RuntimeError")
+    assert answer.forecast[0].mean > 0
+    assert counted._value.get() == before + 1
+
+
+def test_a_question_is_not_changed_by_what_is_sold_before_its_answer() -> None:
+    panel = busy_panel(119)
+    service = ForecastService(panel, StoppedClock(NOW), Models())
+    question = service.ask(Scope("product", "P3"), 7)
+    before = service.answer(question)
+    panel.apply(batch({"item": 3, "time": NOW, "quantity": 500.0}, {"item": 3, "time": at(118), "quantity": 900.0}))
+    assert service.answer(question) == before
+    assert service.forecast("P3", 7) != before
+
+
+def test_days_are_counted_from_the_first_that_is_wanted() -> None:
+    service = ForecastService(busy_panel(119), StoppedClock(NOW), Models())
+    whole = service.said(service.ask(Scope("product", "P3"), 10))
+    later = whole.after(4)
+    assert points(later.said, later.first_day) == points(whole.said, whole.first_day)[4:]

@@ -19,6 +19,7 @@ from shopkeeper.api import (
     archives,
     batch,
     cache,
+    calendar,
     datasets,
     errors,
     events,
@@ -52,6 +53,10 @@ from shopkeeper.api import (
     schedules,
     segments,
     simulation,
+    stockmodels,
+    stockpredictions,
+    stockstores,
+    stockupload,
     traffic,
     trainings,
     users,
@@ -64,8 +69,11 @@ from shopkeeper.api.errors import FieldProblem, Malformed
 from shopkeeper.api.fastlane import Fastlane
 from shopkeeper.api.livesocket import LiveSockets
 from shopkeeper.api.middleware import Gatehouse, Limits
+from shopkeeper.api.socketio import with_socketio
 from shopkeeper.bootstrap import Shop
 from shopkeeper.core.errors import Invalid, NotFound, ShopkeeperError
+
+_SOCKETIO_CLIENTS = 1000
 
 NOUNS: tuple[Doors, ...] = (
     health.doors,
@@ -96,8 +104,13 @@ NOUNS: tuple[Doors, ...] = (
     kserve.doors,
     inference.doors,
     forecasts.doors,
+    calendar.doors,
     trainings.doors,
+    stockpredictions.doors,
+    stockmodels.doors,
     products.doors,
+    stockstores.doors,
+    stockupload.doors,
     jobs.doors,
     schedules.doors,
     webhooks.doors,
@@ -148,8 +161,9 @@ def create_app(shop: Shop, closing: Closing | None = None, *, manage: bool = Tru
     access = Access(settings.api_key)
     api = _control_plane(shop, closing, manage=manage)
     api.state.access = access
+    doors = with_socketio(api, shop, access, closing, most=_SOCKETIO_CLIENTS)
     return Gatehouse(
-        Fastlane(shop, api, LiveSockets(shop, access, closing, most=settings.live_sockets)),
+        Fastlane(shop, doors, LiveSockets(shop, access, closing, most=settings.live_sockets)),
         access=access,
         limits=Limits(settings.body_limit, settings.batch_body_limit, settings.upload_limit),
         closing=closing.is_set,

@@ -61,10 +61,10 @@ async def job_events(request: Request, shop: ShopDep, job_id: Id) -> Response:
     job = shop.jobs.get(job_id)
     after = last_event_id(request)
     first = [Message(job, "snapshot")] if after is None else []
-    return serve(_messages(shop, job_id, after or 0, request.app.state.closing, first))
+    return serve(messages(shop, job_id, after or 0, request.app.state.closing, first))
 
 
-async def _messages(
+async def messages(
     shop: Shop, job_id: str, after: int, closing: asyncio.Event, first: list[Message]
 ) -> AsyncIterator[Message | None]:
     """`first`, then the job's messages after a number, until it is done or the server closes; None: still here."""
@@ -113,7 +113,7 @@ async def _relay(socket: WebSocket, shop: Shop, job_id: str, after: int) -> None
     """Sends until the job is done or the client leaves."""
 
     async def send_all() -> None:
-        async for message in _messages(shop, job_id, after, socket.app.state.closing, []):
+        async for message in messages(shop, job_id, after, socket.app.state.closing, []):
             if message is not None:
                 await _send(socket, message.data)
 

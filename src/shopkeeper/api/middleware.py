@@ -27,8 +27,12 @@ from shopkeeper.telemetry import metrics
 log = logging.getLogger("shopkeeper.access")
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9_.:-]{1,128}")
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
-_UPLOADS = re.compile(r"/api/(v1/data/imports|data/upload|v1/models/[^/]+/import|v1/model-registry/models/upload)")
+_UPLOADS = re.compile(
+    r"/api/(v1/data/imports|data/upload|models/import|v1/models/[^/]+/import|v1/model-registry/models/upload)"
+)
 _BATCHES = re.compile(r"/(predictions/.*|predict|v[12]/models/.*|api/v1/(personalization/)?events)")
+# Whose bodies are of a protocol of its own.
+_OWN_BODIES = "/socket.io/"
 # Says only that the process lives.
 _ALWAYS = frozenset({"/livez"})
 # Asked every few seconds, and 503 is an answer like another.
@@ -186,7 +190,7 @@ class Gatehouse:
             raise Malformed("Content-Length is not a number", code="bad_length")
         if length is not None and int(length) > limit:
             raise _too_large(limit)
-        if length != b"0":
+        if length != b"0" and not path.startswith(_OWN_BODIES):
             _check_type(path, headers.get(b"content-type"))
         return receive if length is not None else _counted(receive, limit)
 

@@ -19,7 +19,7 @@ from shopkeeper.lifecycle.registry import Promotion
 from shopkeeper.lifecycle.splits import Split, Variant
 
 doors = Doors("Models")
-Scope = Annotated[str, Query(max_length=160, pattern=r"^(all|(product|store):[^/\s]{1,128})$")]
+Scope = Annotated[str, Query(max_length=280, pattern=r"^(all|(product|store|category):[^/\x00-\x1f\x7f]{1,264})$")]
 
 
 class ModelDetail(msgspec.Struct):

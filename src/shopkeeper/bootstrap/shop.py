@@ -11,8 +11,10 @@ from zoneinfo import ZoneInfo
 
 from shopkeeper.bootstrap.featuring import feature_versions
 from shopkeeper.bootstrap.first_models import FIRST_MODELS, NIGHTLY, FirstModel
+from shopkeeper.bootstrap.forecasting import ForecastThreads
 from shopkeeper.bootstrap.furnishing import Stores, clock_of, furnished, pins_of, stream_of
 from shopkeeper.bootstrap.graphing import live_graph
+from shopkeeper.bootstrap.panelling import keep_country, sales_panel
 from shopkeeper.bootstrap.shaping import shaped
 from shopkeeper.bootstrap.suggesting import suggesting
 from shopkeeper.bootstrap.telling import Telling, forgets_with
@@ -23,7 +25,7 @@ from shopkeeper.core.protocols import silent
 from shopkeeper.core.records import Job
 from shopkeeper.core.turnstile import Turnstile
 from shopkeeper.features.state import FeatureState
-from shopkeeper.forecast.panel import SalesPanel
+from shopkeeper.forecast.predictions import PredictionBook
 from shopkeeper.forecast.service import ForecastService
 from shopkeeper.lifecycle.attempt import Limits
 from shopkeeper.lifecycle.catalogue import Catalogue
@@ -119,7 +121,8 @@ class Shop:
         self.changes = Changes()
         zone = ZoneInfo(self.zone)
         self.features = FeatureState(zone, self.vocab.event_types, slots=settings.feature_slots)
-        self.panel = SalesPanel(zone, self.vocab.items, self.vocab.event_types)
+        self.calendar, self.day_facts = stores.calendar, stores.day_facts
+        self.panel = sales_panel(settings, stores, zone)
 
         self.registry = Registry(db, ArtifactStore(home.artifacts), clock)
         self.feature_versions = feature_versions(db, clock, self.registry, self.changes)
@@ -279,7 +282,9 @@ class Shop:
             recommend=self.recommend,
             graph=self.graph,
         )
-        self.forecast = ForecastService(self.panel, clock, self.serving, self.vocab.stores)
+        self.forecast = ForecastService(self.panel, clock, self.serving)
+        self.forecasting = ForecastThreads(settings.forecast_threads)
+        self.predictions = PredictionBook(db, home.predictions, clock)
         destinations = Destinations(settings.webhook_servers(), loopback=settings.api_key is None)
         self.webhooks = WebhookStore(db, clock, shop=meta.get("shop.id") or "", check_url=destinations.check)
         self.messenger = Messenger(
@@ -312,6 +317,7 @@ class Shop:
         agreed = "yes" if self.settings.consent_default else "no"
         if meta.get(CONSENT_DEFAULT) != agreed:
             meta.set(CONSENT_DEFAULT, agreed).result()
+        keep_country(meta, self.settings.holidays_country)
         if meta.get("profiles.seeded") is None:
             self.profiles.seed_defaults()
             meta.set("profiles.seeded", "1").result()
@@ -359,6 +365,7 @@ class Shop:
         await asyncio.to_thread(self.serving.sync)
         await asyncio.to_thread(self.traffic.warm)
         await asyncio.to_thread(self.shaped.load)
+        await asyncio.to_thread(self.predictions.sweep)
         self.profiles.tracker.load()
         self.profiles.rulebook.compiled()  # ten thousand take a second, which no request should wait for
         self._watching = asyncio.create_task(self.profiles.tracker.run(), name="segments")
@@ -397,6 +404,7 @@ class Shop:
         await asyncio.to_thread(self.jobs.stop)
         await asyncio.to_thread(self.messenger.stop)
         self.following.detach()
+        self.forecasting.close()
         await self.suggesting.stop()
         self.changes.detach()
         if self._watching is not None:

@@ -43,7 +43,8 @@ COMMANDS = {
     "what-if": ("whatif", "score, segments and top items of a user after events that nobody stores"),
     "rules": ("rules", "the conditions that score profiles: list, preview, change, import them"),
     "scenarios": ("scenarios", "where suggestions are shown, what may appear and what counts: list, change them"),
-    "forecast": ("forecast", "the sales to expect of one item, or of all"),
+    "forecast": ("forecast", "the sales to expect of one item, a category, a store, or of all"),
+    "backtest": ("backtest", "how right forecasts would have been, algorithm by algorithm"),
     "doctor": ("doctor", "what is installed, what is missing, and how to get it"),
 }
 

@@ -11,6 +11,7 @@ import msgspec
 
 from shopkeeper.client.archives import ArchiveDoors
 from shopkeeper.client.features import FeatureDoors
+from shopkeeper.client.forecasts import ForecastDoors
 from shopkeeper.client.identities import IdentityDoors
 from shopkeeper.client.models import ModelDoors
 from shopkeeper.client.operations import OperationDoors
@@ -20,6 +21,7 @@ from shopkeeper.client.scenarios import ScenarioDoors
 from shopkeeper.client.schedules import ScheduleDoors
 from shopkeeper.client.segments import SegmentDoors
 from shopkeeper.client.simulation import SimulationDoors
+from shopkeeper.client.stock import StockDoors
 from shopkeeper.client.suggestions import SuggestionDoors
 from shopkeeper.client.traffic import TrafficDoors
 from shopkeeper.client.webhooks import WebhookDoors
@@ -31,7 +33,6 @@ from shopkeeper.core.records import (
     Event,
     Explanation,
     Feedback,
-    Forecast,
     Item,
     RecFilters,
     RecRequest,
@@ -58,6 +59,8 @@ class ShopkeeperClient(
     OperationDoors,
     SimulationDoors,
     SuggestionDoors,
+    ForecastDoors,
+    StockDoors,
 ):
     """A shop, seen through its HTTP doors. Safe to share between threads; close it, or use it in a `with`."""
 
@@ -200,22 +203,6 @@ class ShopkeeperClient(
 
     def feedback(self, feedback: Feedback) -> None:
         self.send_request("POST", f"{_V1}/personalization/feedback", feedback)
-
-    def forecast(
-        self,
-        item_id: str,
-        horizon: int = 28,
-        *,
-        history_days: int = 90,
-        store_id: str | None = None,
-        model: str | None = None,
-    ) -> Forecast:
-        query = {"horizon": horizon, "history_days": history_days, "store_id": store_id, "model": model}
-        return self.get(f"{_V1}/forecast/{escaped(item_id)}", Forecast, query)
-
-    def total_forecast(self, horizon: int = 28, *, history_days: int = 90) -> Forecast:
-        """Of all products together."""
-        return self.get(f"{_V1}/forecast", Forecast, {"horizon": horizon, "history_days": history_days})
 
     # -- imports
 

@@ -1,35 +1,84 @@
 """One forecast for one question, always: the asked model, else the better one, and the answer says which it was.
 
-The forecast starts today. What was sold today so far ends the history, and today's forecast is never below it.
+The forecast starts today, or on a day in the past from which on nothing is known. What was sold today so far ends the
+history, and today's forecast is never below it.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+import logging
+import time
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import date
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from shopkeeper.core.clock import Clock
 from shopkeeper.core.days import date_of
-from shopkeeper.core.errors import Invalid, NotFound
-from shopkeeper.core.records import QUANTILES, Forecast, ForecastPoint, HistoryPoint
-from shopkeeper.forecast.choosing import Chooser, ModelSource
+from shopkeeper.core.errors import Invalid, Unavailable
+from shopkeeper.core.records import QUANTILES, Analysis, Forecast, ForecastPoint, SalesExplanation
+from shopkeeper.core.scopes import ALL, Scope
+from shopkeeper.forecast.analysis import analysed
+from shopkeeper.forecast.asking import Asking, Question
+from shopkeeper.forecast.choosing import Chooser, Chosen, ModelSource
+from shopkeeper.forecast.explaining import GROUPS, explain, in_words
 from shopkeeper.forecast.outlook import Outlook
-from shopkeeper.forecast.panel import Names, SalesPanel
+from shopkeeper.forecast.panel import SalesPanel
+from shopkeeper.telemetry import metrics
 
-MAX_HORIZON = 365
-MAX_HISTORY = 3650
+_LOG = logging.getLogger(__name__)
+_MODES = {"all": "global", "store": "store", "category": "category", "product": "product"}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model says of one series: `said` has one row. `chosen.fallback`: why it is another than one would expect;
+    `saw_it`: it was trained on days that it forecasts here."""
+
+    question: Question
+    chosen: Chosen
+    said: Outlook
+    saw_it: bool
+    skipped: int = 0
+    """Days from the question's first on that are left out."""
+
+    @property
+    def first_day(self) -> int:
+        """Of `said`."""
+        return self.question.first_day + self.skipped
+
+    def after(self, days: int) -> Answer:
+        """Without the first days."""
+        said = Outlook(self.said.mean[:, days:], self.said.quantiles[:, days:], self.said.note)
+        return replace(self, said=said, skipped=self.skipped + days)
 
 
 class ForecastService:
-    """Used on the panel's thread."""
+    """`ask` on the panel's thread; `said` and `answer` on any."""
 
-    def __init__(self, panel: SalesPanel, clock: Clock, serving: ModelSource, stores: Names | None = None) -> None:
-        self._panel = panel
-        self._clock = clock
+    def __init__(self, panel: SalesPanel, clock: Clock, serving: ModelSource) -> None:
+        self._asking = Asking(panel, clock)
         self._models = Chooser(serving)
-        self._stores = stores
+
+    def first_day(self) -> int:
+        """Today, the first day that can be forecast without looking back; on the panel's thread."""
+        return self._asking.first_day()
+
+    def ask(
+        self,
+        scope: Scope,
+        horizon: int = 28,
+        history_days: int = 90,
+        *,
+        model: str | None = None,
+        model_scope: Scope | None = None,
+        as_of: date | None = None,
+    ) -> Question:
+        """See `Asking.ask`."""
+        return self._asking.ask(scope, horizon, history_days, model=model, model_scope=model_scope, as_of=as_of)
 
     def forecast(
         self,
@@ -39,71 +88,148 @@ class ForecastService:
         model: str | None = None,
         store_id: str | None = None,
     ) -> Forecast:
-        """Of one item, or of everything (item_id None), in one store or all.
+        """Of one item, or of everything (item_id None), in one store or all; asked and answered here and now."""
+        return self.answer(self.ask(scope_of(item_id, store_id), horizon, history_days, model=model))
 
-        Raises NotFound for an unknown item, store or explicitly asked model; Invalid for days out of bounds.
-        """
-        _check("horizon", horizon, 1, MAX_HORIZON)
-        _check("history_days", history_days, 0, MAX_HISTORY)
-        store = self._store(store_id)
-        today = self._panel.last_complete_day(self._clock.now()) + 1
-        series = self._panel.dense(today - 1, [] if item_id is None else [item_id], store)
-        chosen = self._models.choose(model, total=item_id is None)
-        if not series.select(np.array([0])).y.any():
-            chosen = replace(chosen, fallback="no sales before today: little is known")
-        answer = _only(chosen.model.forecast(series, horizon) if series.days else _nothing(len(series), horizon), 0)
-        if not (np.isfinite(answer.mean).all() and np.isfinite(answer.quantiles).all()):
-            chosen = self._models.built_in(f"{chosen.name} gave no finite number")
-            answer = _only(chosen.model.forecast(series, horizon), 0)
-        history, so_far = self._history(item_id, store, today, history_days)
-        return Forecast(
-            item_id=item_id,
+    def answer(self, question: Question) -> Forecast:
+        """Raises NotFound or Unavailable for an explicitly asked model, Invalid for one that makes no forecasts."""
+        return told(self.said(question))
+
+    def said(self, question: Question) -> Answer:
+        """The same as arrays."""
+        began = time.perf_counter()
+        chosen = self._models.choose(
+            question.model,
+            question.model_scope or question.scope,
+            total=question.total,
+            category=question.category,
+        )
+        reason = "simpler_model" if chosen.fallback else None
+        try:
+            said = _asked(chosen, question)
+            trouble = None if _finite(said) else f"{chosen.name} gave no finite number"
+        except Exception as error:  # noqa: BLE001  a stranger's model may raise anything: an answer comes all the same
+            _LOG.exception("%s v%d could not forecast", chosen.name, chosen.version)
+            trouble = f"{chosen.name} failed: {type(error).__name__}"
+        if trouble is not None:
+            chosen, reason = self._models.built_in(trouble), "broken_model"
+            said = _asked(chosen, question)
+        elif said.note is not None and chosen.fallback is None:
+            chosen, reason = replace(chosen, fallback=said.note), "part_missing"
+        elif not question.sold:
+            day = "today" if not question.came else date_of(question.first_day).isoformat()
+            chosen, reason = replace(chosen, fallback=f"no sales before {day}: little is known"), "no_sales"
+        if reason is not None:
+            metrics.forecast_fallback_total.labels(reason).inc()
+        metrics.forecast_seconds.observe(time.perf_counter() - began)
+        first = date_of(question.first_day).isoformat()
+        saw_it = chosen.until is not None and chosen.until >= first
+        return Answer(question, chosen, _at_least(said, question.so_far), saw_it)
+
+    def naive(self, question: Question) -> Outlook:
+        """What seasonal naive says, the yardstick of all."""
+        return _asked(self._models.built_in(""), question)
+
+    def explain(self, question: Question) -> SalesExplanation:
+        """Of what `answer` says. Raises as `answer` does, and Unavailable where the model breaks at it."""
+        return self.explained(self.said(question))
+
+    def explained(self, answer: Answer) -> SalesExplanation:
+        """What moved it, in pieces over the whole horizon of the question."""
+        question, chosen = answer.question, answer.chosen
+        try:
+            found = (
+                explain(chosen.model, question.series, 0, question.horizon)
+                if question.series.days
+                else _nothing(question)
+            )
+        except Exception as error:
+            _LOG.exception("%s v%d cannot be explained", chosen.name, chosen.version)
+            raise Unavailable(
+                f"{chosen.name} cannot be explained: {type(error).__name__}; the log has more", code="not_explained"
+            ) from error
+        forecast = told(answer)
+        return msgspec.structs.replace(
+            found,
+            item_id=forecast.item_id,
+            store_id=forecast.store_id,
             model=chosen.name,
             version=chosen.version,
-            history=history,
-            forecast=_points(_at_least(answer, so_far), today),
-            beats_naive=chosen.beats_naive,
-            scope="product" if item_id is not None else ("global" if store_id is None else "store"),
-            store_id=store_id,
-            fallback=chosen.fallback,
         )
 
-    def _store(self, store_id: str | None) -> int | None:
-        if store_id is None:
-            return None
-        row = self._stores.row(store_id) if self._stores else None
-        if row is None:
-            raise NotFound(f"no store {store_id!r}", code="unknown_store", field="store_id")
-        return row
-
-    def _history(
-        self, item_id: str | None, store: int | None, today: int, days: int
-    ) -> tuple[list[HistoryPoint], float]:
-        """The last `days` complete days since the first sale, then today so far if anything was sold; and that."""
-        first, y = self._panel.series(item_id, store)
-        kept = y[: max(today + 1 - first, 0)]
-        so_far = float(kept[today - first]) if len(kept) > today - first >= 0 else 0.0
-        complete = np.concatenate([kept[: max(today - first, 0)], np.zeros(max(today - first - len(kept), 0))])
-        begin = max(len(complete) - days, 0)
-        shown = [_sold(first + k, complete[k]) for k in range(begin, len(complete))] if len(y) else []
-        return ([*shown, _sold(today, so_far)] if so_far and days else shown), so_far
+    def analyse(self, answer: Answer) -> Analysis:
+        """Without what moved it where that cannot be said."""
+        factors = None
+        with suppress(Unavailable):
+            factors = self.explained(answer)
+        complete = answer.question.history[: -1 if answer.question.so_far else None]
+        return analysed(np.array([point.y for point in complete]), answer.said, factors)
 
 
-def _check(field: str, value: int, low: int, high: int) -> None:
-    if not low <= value <= high:
-        raise Invalid(f"{field} is {value}, expected {low} to {high}", code="out_of_bounds", field=field)
+def scope_of(item_id: str | None, store_id: str | None = None, category: str | None = None) -> Scope:
+    """What is asked for by an item, or a category, or neither; in one store or all. Raises Invalid for both."""
+    if item_id is not None and category is not None:
+        raise Invalid("give an item or a category, not both", code="two_scopes", field="category")
+    if item_id is not None:
+        return Scope("product", item_id, store_id)
+    if category is not None:
+        return Scope("category", category, store_id)
+    return ALL if store_id is None else Scope("store", store_id)
 
 
-def _sold(day: int, pieces: float) -> HistoryPoint:
-    return HistoryPoint(ds=date_of(day).isoformat(), y=float(pieces))
+def told(answer: Answer) -> Forecast:
+    """An answer as the doors give it."""
+    question, chosen = answer.question, answer.chosen
+    scope = question.scope
+    return Forecast(
+        item_id=scope.id if scope.kind == "product" else None,
+        model=chosen.name,
+        version=chosen.version,
+        history=list(question.history),
+        forecast=points(answer.said, answer.first_day),
+        beats_naive=chosen.beats_naive,
+        scope=_MODES[scope.kind],
+        store_id=scope.id if scope.kind == "store" else scope.store,
+        fallback=chosen.fallback,
+        category=scope.id if scope.kind == "category" else question.category,
+        saw_it=answer.saw_it,
+    )
 
 
-def _only(said: Outlook, row: int) -> Outlook:
-    return Outlook(said.mean[row : row + 1], said.quantiles[row : row + 1])
+def points(said: Outlook, first_day: int) -> list[ForecastPoint]:
+    """The first row, day by day."""
+    mean: NDArray[np.float64] = np.round(said.mean[0], 4)
+    quantiles: NDArray[np.float64] = np.round(said.quantiles[0], 4)
+    names = [f"{level:g}" for level in QUANTILES]
+    return [
+        ForecastPoint(
+            ds=date_of(first_day + step).isoformat(),
+            mean=float(mean[step]),
+            quantiles=dict(zip(names, quantiles[step].tolist(), strict=True)),
+        )
+        for step in range(len(mean))
+    ]
 
 
-def _nothing(n: int, horizon: int) -> Outlook:
-    return Outlook(np.zeros((n, horizon)), np.zeros((n, horizon, len(QUANTILES))))
+def _asked(chosen: Chosen, question: Question) -> Outlook:
+    horizon = question.horizon
+    if not question.series.days:
+        return Outlook(np.zeros((1, horizon)), np.zeros((1, horizon, len(QUANTILES))))
+    said: Outlook = chosen.model.forecast(question.series, horizon)
+    return said
+
+
+def _nothing(question: Question) -> SalesExplanation:
+    """The shop has not begun to sell."""
+    values = dict.fromkeys(GROUPS, 0.0)
+    text = in_words(0.0, values, 0.0, question.horizon)
+    return SalesExplanation(
+        base_value=0.0, values=values, names=list(GROUPS), total=0.0, horizon=question.horizon, text=text
+    )
+
+
+def _finite(said: Outlook) -> bool:
+    return bool(np.isfinite(said.mean).all() and np.isfinite(said.quantiles).all())
 
 
 def _at_least(said: Outlook, so_far: float) -> Outlook:
@@ -112,17 +238,3 @@ def _at_least(said: Outlook, so_far: float) -> Outlook:
     mean[:, 0] = np.maximum(mean[:, 0], so_far)
     quantiles[:, 0] = np.maximum(quantiles[:, 0], so_far)
     return Outlook(mean, quantiles)
-
-
-def _points(said: Outlook, today: int) -> list[ForecastPoint]:
-    mean: NDArray[np.float64] = np.round(said.mean[0], 4)
-    quantiles: NDArray[np.float64] = np.round(said.quantiles[0], 4)
-    names = [f"{level:g}" for level in QUANTILES]
-    return [
-        ForecastPoint(
-            ds=date_of(today + step).isoformat(),
-            mean=float(mean[step]),
-            quantiles=dict(zip(names, quantiles[step].tolist(), strict=True)),
-        )
-        for step in range(len(mean))
-    ]

@@ -64,16 +64,23 @@ class Exchange:
         scope: str | None = None,
         job_id: str | None = None,
         again: bool = False,
+        family: str | None = None,
     ) -> Version:
         """Register what an archive holds as a new version, of the model it names or another one. Its gate says HOLD:
         it was measured on another shop's rows, so it is evaluated here first, or promoted by `force`. `again`: a
-        version with the same files is given as it is, instead of Conflict.
+        version with the same files is given as it is, instead of Conflict. `family`: no other one is taken.
 
         Raises Invalid (the archive, an unknown algorithm, another family), Conflict (`exists`), Unavailable (disk).
         """
         with read_archive(file, below=self._root, limits=self._limits) as arrived:
             facts = arrived.facts
             _check_algorithm(facts)
+            if family not in (None, facts.family):
+                raise Invalid(
+                    f"the archive holds a model of the family {facts.family!r}, expected {family!r}",
+                    code="wrong_family",
+                    field="file",
+                )
             name, where = model or facts.model, scope or facts.scope
             self._check_family(name, where, facts.family)
             made = self._candidate(arrived, name, where)

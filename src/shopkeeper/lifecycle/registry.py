@@ -117,13 +117,19 @@ class Registry(Lookup):
         with self._moving:
             yield
 
-    def remove(self, version: Version) -> None:
-        """Note that a version's files go; the row stays. Raises Conflict when an alias or the traffic names it."""
+    def remove(self, version: Version, *, by: str = "", let_go: bool = False) -> None:
+        """Note that a version's files go; the row stays. Raises Conflict when an alias or the traffic names it.
+        `let_go`: of the aliases only the champion keeps it, others are taken away."""
 
         def note(connection: Connection) -> None:
             name, scope, number = version.model, version.scope, version.version
-            aliased = [alias for alias, at in table.current(connection, name, scope).items() if at == number]
-            if aliased:
+            pointing = table.current(connection, name, scope)
+            aliased = [alias for alias, at in pointing.items() if at == number]
+            if let_go and CHAMPION not in aliased:
+                now, why = self._clock.wall(), "the version was removed"
+                for alias in aliased:
+                    table.point(connection, name, scope, alias, None, now=now, by=by, reason=why)
+            elif aliased:
                 raise Conflict(
                     f"{name} v{number} is its model's {', '.join(sorted(aliased))}; let another version take its place",
                     code="in_use",

@@ -27,13 +27,14 @@ class Removal:
         self._registry = registry
         self._holder = holder
 
-    def version(self, model: str, ref: str | int, scope: str = "all", *, by: str = "") -> int:
-        """Remove a version's files; the bytes that it took. Raises NotFound, Conflict (`in_use`, `removed`)."""
+    def version(self, model: str, ref: str | int, scope: str = "all", *, by: str = "", let_go: bool = False) -> int:
+        """Remove a version's files; the bytes that it took. `let_go`: only the champion stays, whatever else points at
+        it. Raises NotFound, Conflict (`in_use`, `removed`)."""
         with self._registry.unmoved():
             found = self._registry.version(model, ref, scope)
             if found.status == REMOVED:
                 raise Conflict(f"{model} v{found.version} was removed already", code=REMOVED)
-            self._registry.remove(found)
+            self._registry.remove(found, by=by, let_go=let_go)
             self._holder.drop(found)
             freed = remove_folder(self._registry.folder(found))
         log.info("%s v%s was removed by %s: %d bytes", model, found.version, by or "somebody", freed)

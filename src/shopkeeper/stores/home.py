@@ -1,6 +1,6 @@
 """The home folder of one shop, and who is serving it.
 
-shop.db  artifacts/  jobs/  imports/  logs/  spaces/  server.lock  server.json
+shop.db  artifacts/  jobs/  imports/  logs/  spaces/  predictions/  server.lock  server.json
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ class Home:
         self.jobs = self.path / "jobs"
         self.imports = self.path / "imports"
         self.logs = self.path / "logs"
+        self.predictions = self.path / "predictions"
         self._lock_file = self.path / "server.lock"
         self._server_file = self.path / "server.json"
 
@@ -54,7 +55,7 @@ class Home:
     def make(self) -> Home:
         """Makes the folders that are missing, readable by their owner only. Raises Invalid where that cannot be."""
         try:
-            for folder in (self.path, self.artifacts, self.jobs, self.imports, self.logs):
+            for folder in (self.path, self.artifacts, self.jobs, self.imports, self.logs, self.predictions):
                 folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
             text = f"no shop can be opened in {self.path} ({error.strerror}: {error.filename})"

@@ -14,6 +14,7 @@ from shopkeeper.core.errors import Conflict, Invalid, NotFound
 from shopkeeper.core.ids import check_id
 from shopkeeper.core.records import Store
 from shopkeeper.stores import schema
+from shopkeeper.stores.paging import cursor_after, key_of
 from shopkeeper.stores.rows import RowGiver
 from shopkeeper.stores.sql import Database
 from shopkeeper.stores.vocabulary import Vocabularies
@@ -72,6 +73,25 @@ class ShopStore:
             connection.execute(update(schema.shops).where(_C.row == row).values(facts={"deleted": True}))
 
         return self._db.writer.submit(write)
+
+    def item_ids(
+        self, store_id: str, *, limit: int = 50, cursor: str | None = None
+    ) -> tuple[list[str], str | None, int]:
+        """`(ids, next_cursor, total)` of the items that the store has sold or holds, in order. It reads what the store
+        has sold: a second for millions of sales."""
+        row = select(_C.row).where(_C.store_id == store_id).scalar_subquery()
+        events, levels, items = schema.events.c, schema.stock_levels.c, schema.items.c
+        sold = select(events.item_row.label("item")).where(
+            events.store_row == row, events.item_row.is_not(None), events.quantity > 0
+        )
+        held = select(levels.item_row).where(levels.store_row == row)
+        there = select(items.item_id).where(items.row.in_(sold.union(held)))
+        with self._db.read() as connection:
+            ids = sorted(connection.scalars(there))
+        after = key_of(cursor)
+        page = [id for id in ids if after is None or id > after]
+        more = len(page) > limit
+        return page[:limit], cursor_after(page[limit - 1]) if more else None, len(ids)
 
     def _write(self, connection: Connection, store: Store) -> Store:
         row = self._rows.stores(connection, [store.store_id])[store.store_id]
