@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from shopkeeper.core.protocols import silent
 from shopkeeper.forecast.algorithms import croston, theta, tsb
 from shopkeeper.forecast.local import LocalModel, LocalTrainer
-from shopkeeper.forecast.seasons import own_index, places, places_ahead, shop_index
+from shopkeeper.forecast.seasons import Season, own_index, places, places_ahead, shop_season
 from shopkeeper.forecast.series import SeriesSet
 from shopkeeper.forecast.steps import DAY, Step, week
 
@@ -151,7 +151,7 @@ def test_many_series_are_answered_as_few() -> None:
     y = np.random.default_rng(6).poisson(3.0, (2_100, 60)).astype(np.float64)
     series = series_of(y)
     model = LocalModel.__new__(theta.ThetaModel)
-    model.__init__({"line": "classic"}, np.ones(7), fitted(theta.Theta, series_of(y[:3]))._calibration)  # type: ignore[misc]
+    model.__init__({"line": "classic"}, Season.unknown(7), fitted(theta.Theta, series_of(y[:3]))._calibration)  # type: ignore[misc]
     together, _ = model.points(series, 7)
     some = np.array([0, 2_047, 2_048, 2_099])
     np.testing.assert_allclose(together[some], model.points(series.select(some), 7)[0], rtol=1e-9)
@@ -163,11 +163,11 @@ def test_an_index_is_the_share_of_each_weekday_and_few_pieces_prove_little() -> 
     y = np.vstack([1_000.0 * rhythm[np.arange(days) % 7], np.zeros(days)])
     y[1, 100] = 1.0
     series = series_of(y)
-    shop = shop_index(series)
+    shop = shop_season(series)
     index = own_index(series.observed().astype(np.float64), places(series), shop)
     open_days = slice(0, 6)
     np.testing.assert_allclose(index[0, open_days], rhythm[open_days] / rhythm[open_days].mean(), rtol=0.02)
-    np.testing.assert_allclose(index[1, open_days], shop[open_days], rtol=0.1)
+    np.testing.assert_allclose(index[1, open_days], shop.index[open_days], rtol=0.1)
 
 
 def test_places_of_weeks_come_again_after_52() -> None:
@@ -175,3 +175,13 @@ def test_places_of_weeks_come_again_after_52() -> None:
     at = places(series)
     np.testing.assert_array_equal(at[:68], at[52:])
     np.testing.assert_array_equal(places_ahead(series, 60)[:52], (at[-1] + 1 + np.arange(52)) % 52)
+
+
+def test_a_season_of_ones_own_is_believed_where_it_comes_again() -> None:
+    """Weeks of products that each have a year of their own, and of products whose weeks are chance alone."""
+    random = np.random.default_rng(9)
+    shapes = np.exp(random.normal(0, 0.4, (30, 52)))
+    own = random.poisson(200 * np.tile(shapes, 3)).astype(np.float64)
+    chance = random.poisson(200 * np.exp(random.normal(0, 0.4, (30, 156)))).astype(np.float64)
+    assert shop_season(series_of(own, step=week())).times < 0.1
+    assert shop_season(series_of(chance, step=week())).times > 5.0

@@ -18,7 +18,7 @@ from shopkeeper.core.protocols import Params as BaseParams
 from shopkeeper.core.protocols import Report
 from shopkeeper.forecast.intervals import Calibration, calibrate
 from shopkeeper.forecast.outlook import Outlook, level
-from shopkeeper.forecast.seasons import own_index, past_cutoffs, places, places_ahead, shop_index
+from shopkeeper.forecast.seasons import Season, own_index, past_cutoffs, places, places_ahead, shop_season
 from shopkeeper.forecast.series import SeriesSet
 
 Floats = NDArray[np.float64]
@@ -31,11 +31,11 @@ _CAP = 2.0  # times the biggest step: a trend that ran wild is not an answer
 
 
 class LocalModel:
-    """A rule, the shop's index (season,) by which it tells Mondays from Sundays, and a calibration."""
+    """A rule, the shop's season by which it tells Mondays from Sundays, and a calibration."""
 
     feature_names: tuple[str, ...] = ("history", "season")
 
-    def __init__(self, facts: dict[str, Any], shop: Floats, calibration: Calibration) -> None:
+    def __init__(self, facts: dict[str, Any], shop: Season, calibration: Calibration) -> None:
         self.facts = facts
         self.shop = shop
         self._calibration = calibration
@@ -51,7 +51,7 @@ class LocalModel:
     def points(self, series: SeriesSet, horizon: int) -> tuple[Floats, Floats]:
         """Mean and scale, both (n, h). A series without a sale has the mean 0."""
         season = series.step.season
-        shop = self.shop if len(self.shop) == season else np.ones(season)  # fitted by day, asked by week
+        shop = self.shop if len(self.shop.index) == season else Season.unknown(season)  # fitted by day, asked by week
         at, ahead = places(series), places_ahead(series, horizon)
         observed = series.observed()
         mean = np.zeros((len(series), horizon))
@@ -65,14 +65,16 @@ class LocalModel:
         return mean, np.maximum(np.maximum(mean, 0.1 * usual[:, None]), 1e-4)
 
     def save(self, folder: Path) -> None:
-        (folder / "model.json").write_bytes(msgspec.json.encode({"facts": self.facts, "shop": self.shop.tolist()}))
+        shop = {"index": self.shop.index.tolist(), "times": self.shop.times}
+        (folder / "model.json").write_bytes(msgspec.json.encode({"facts": self.facts, "shop": shop}))
         self._calibration.save(folder)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         try:
             kept = msgspec.json.decode((folder / "model.json").read_bytes(), type=dict[str, Any])
-            return cls(kept["facts"], np.asarray(kept["shop"], dtype=np.float64), Calibration.load(folder))
+            shop = Season(np.asarray(kept["shop"]["index"], dtype=np.float64), float(kept["shop"]["times"]))
+            return cls(kept["facts"], shop, Calibration.load(folder))
         except (OSError, KeyError, ValueError, msgspec.DecodeError) as error:
             raise Unavailable(f"model.json cannot be read ({error}); train the model again") from error
 
@@ -99,7 +101,7 @@ class LocalTrainer:
         horizon = min(self._params.horizon, max(data.days // 2, 1))
         past = past_cutoffs(data, horizon, self._params.windows, _FEWEST)
         facts = msgspec.to_builtins(self._params)
-        before = self.model(facts, shop_index(data.until(past[0]) if past else data), Calibration.unknown())
+        before = self.model(facts, shop_season(data.until(past[0]) if past else data), Calibration.unknown())
         measured = 0
 
         def told(known: SeriesSet, steps: int) -> tuple[Floats, Floats]:
@@ -110,7 +112,7 @@ class LocalTrainer:
 
         calibration = calibrate(told, data, past, horizon)
         report(len(past) + 1, len(past) + 1, message="measured past errors")
-        return self.model(facts, shop_index(data), calibration)
+        return self.model(facts, shop_season(data), calibration)
 
 
 def begin(observed: Floats, steps: int) -> tuple[Floats, NDArray[np.int64]]:

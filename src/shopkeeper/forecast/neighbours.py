@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shopkeeper.forecast.outlook import Outlook
-from shopkeeper.forecast.seasons import places_ahead, shop_index
+from shopkeeper.forecast.seasons import places_ahead, shop_season
 from shopkeeper.forecast.series import SeriesSet
 from shopkeeper.lifecycle.spaces import ItemSpace
 from shopkeeper.quality.forecast import LEVELS
@@ -88,7 +88,7 @@ class Neighbourhood:
         usual = np.where(known.any(axis=0), np.nansum(curve, axis=0) / np.maximum(known.sum(axis=0), 1), 1.0)
         ids = tuple(series.ids[row] for row in grown)
         return cls(
-            ids, level, curve, launched, phi, shop_index(series), usual, category or {}, space, listed or {},
+            ids, level, curve, launched, phi, shop_season(series).index, usual, category or {}, space, listed or {},
             {name: place for place, name in enumerate(ids)},
             {} if space is None else {name: place for place, name in enumerate(space.item_ids)},
         )  # fmt: skip

@@ -7,6 +7,8 @@ sold three pieces says little about Mondays.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,8 +21,10 @@ LEAST = 0.05
 """No place of a season sells less than this share: series are divided by their index."""
 _SEASONS_BACK = {7: 52, 52: 4}
 _PIECES = 20.0  # pieces at a place that weigh as much as the shop's index
+_MOST = 2_000
+_MOST_TIMES = 50.0
 _YEAR, _QUARTER = 54, 13  # weeks
-_TIMES = 1.0  # and times that the place was seen
+_TIMES = {7: 1.0, 52: 0.25}  # and times that the place was seen, where the past cannot say
 
 
 def places(series: SeriesSet) -> NDArray[np.int64]:
@@ -33,38 +37,77 @@ def places_ahead(series: SeriesSet, horizon: int) -> NDArray[np.int64]:
     return _places(series, series.last_day + 1, horizon)
 
 
-def shop_index(series: SeriesSet) -> Floats:
-    """(season,) of everything that the products sold; 1 at places where nothing is known."""
-    observed = series.observed()[~series.aggregate] if (~series.aggregate).any() else series.observed()
+@dataclass(frozen=True)
+class Season:
+    """What a shop knows of its season: `index` (season,) of everything together, and after how many `times` of seeing a
+    place a series is believed as much as that."""
+
+    index: Floats
+    times: float
+
+    @classmethod
+    def unknown(cls, season: int) -> Season:
+        return cls(np.ones(season), _TIMES[season])
+
+
+def shop_season(series: SeriesSet) -> Season:
+    """Of everything that the products sold; 1 at places where nothing is known.
+
+    `times` by empirical Bayes: each series' index is measured on every other season and on those between. What the two
+    have in common is the product's own way, what they have not is chance.
+    """
     season = series.step.season
-    nothing = np.ones(season)
+    products = ~series.aggregate if (~series.aggregate).any() else series.aggregate
+    observed = series.observed()[products].astype(np.float64)
     if not observed.size:
-        return nothing
-    known = np.isfinite(observed).any(axis=0)
-    sums = np.where(known, np.nansum(observed, axis=0, dtype=np.float64), np.nan)[None, :]
-    index: Floats = own_index(sums, places(series), nothing)[0]
+        return Season.unknown(season)
+    at, known = places(series), np.isfinite(observed).any(axis=0)
+    sums = np.where(known, np.nansum(observed, axis=0), np.nan)[None, :]
+    index: Floats = own_index(sums, at, Season(np.ones(season), 1.0))[0]
+    busiest = np.argsort(-np.nansum(observed, axis=1), kind="stable")[:_MOST]
+    return Season(index, _times(observed[busiest], at, index))
+
+
+def own_index(observed: Floats, at: NDArray[np.integer], shop: Season) -> Floats:
+    """(n, season) of series (n, d), NaN where nothing was seen, whose steps lie `at` (d,); drawn to the shop's."""
+    if observed.shape[1] < len(shop.index):
+        return np.repeat(shop.index[None, :], len(observed), axis=0)
+    sold, expected, times = _measured(observed, at, len(shop.index))
+    each = expected.sum(axis=1, keepdims=True) / np.maximum(times.sum(axis=1, keepdims=True), 1)
+    prior = _PIECES + shop.times * each
+    index: Floats = np.maximum((sold + prior * shop.index) / (expected + prior), LEAST)
     return index
 
 
-def own_index(observed: Floats, at: NDArray[np.integer], shop: Floats) -> Floats:
-    """(n, season) of series (n, d), NaN where nothing was seen, whose steps lie `at` (d,); drawn to the shop's."""
-    season = len(shop)
+def _measured(observed: Floats, at: NDArray[np.integer], season: int) -> tuple[Floats, Floats, Floats]:
+    """(n, season) pieces at each place, what the season around them would have been, and how often it was seen."""
     back = season * _SEASONS_BACK[season]
     observed, at = observed[:, -back:], at[-back:]
-    n, d = observed.shape
-    if d < season:
-        return np.repeat(shop[None, :], n, axis=0)
     usual = _moving_mean(observed, season)
     counted = np.isfinite(observed) & np.isfinite(usual)
-    sold, expected = np.zeros((n, season)), np.zeros((n, season))
-    for place in range(season):
-        mine = at == place
-        sold[:, place] = np.where(counted[:, mine], observed[:, mine], 0.0).sum(axis=1)
-        expected[:, place] = np.where(counted[:, mine], usual[:, mine], 0.0).sum(axis=1)
-    each = expected.sum(axis=1, keepdims=True) / np.maximum(counted.sum(axis=1, keepdims=True), 1)
-    prior = _PIECES + _TIMES * each
-    index: Floats = np.maximum((sold + prior * shop) / (expected + prior), LEAST)
-    return index
+    where = np.eye(season)[at]
+    return np.where(counted, observed, 0.0) @ where, np.where(counted, usual, 0.0) @ where, counted @ where
+
+
+def _times(observed: Floats, at: NDArray[np.integer], index: Floats) -> float:
+    """Variance of chance at one time of seeing a place / variance of the products' own ways."""
+    n, d = observed.shape
+    season = len(index)
+    turn = (d - 1 - np.arange(d)) // season % 2
+    if d < 2 * season:
+        return _TIMES[season]
+    halves = [_measured(np.where(turn == half, observed, np.nan), at, season) for half in (0, 1)]
+    enough = np.ones((n, season), dtype=np.bool_)
+    for _, expected, _ in halves:
+        enough &= expected >= _PIECES
+    if not enough.any():
+        return _TIMES[season]
+    one, two = (np.where(enough, sold / np.where(enough, expected, 1.0), 0.0) for sold, expected, _ in halves)
+    weight = np.where(enough, np.minimum(halves[0][1], halves[1][1]), 0.0)
+    often = float((weight * (halves[0][2] + halves[1][2])).sum() / 2.0)
+    own = float((weight * (one - index) * (two - index)).sum())
+    chance = float((weight * (one - two) ** 2).sum() / 2.0) * often / float(weight.sum())
+    return float(np.clip(chance / max(own, 1e-9), 0.0, _MOST_TIMES))
 
 
 def past_cutoffs(series: SeriesSet, horizon: int, windows: int, fewest: int, *, strict: bool = False) -> list[int]:
