@@ -2,44 +2,97 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import plotly.graph_objects as go
 
 from shopkeeper.console.words import say
-from shopkeeper.core.records import Forecast
+from shopkeeper.core.records import Forecast, ForecastPoint, HistoryPoint, SalesExplanation
 
-INK, TEAL = "#334155", "#0f766e"
+INK, TEAL, AMBER = "#334155", "#0f766e", "#b45309"
+COLOURS = (TEAL, AMBER, "#4338ca", "#be123c", "#0369a1", "#4d7c0f", "#7e22ce", "#a16207", "#475569", "#0891b2")
+"""Of the first, the second, ... of several models; the band belongs to the first."""
 _BANDS = (("0.025", "0.975", 95, 0.12), ("0.1", "0.9", 80, 0.22))
 
 
-def forecast_chart(forecast: Forecast) -> go.Figure:
-    """History, median forecast, and the 80 and 95 % intervals, in pieces a day."""
+def forecast_chart(forecast: Forecast, came: Sequence[HistoryPoint] = ()) -> go.Figure:
+    """History, expected pieces a day, and the 80 and 95 % intervals; `came`: what was sold on the days forecast."""
     figure = go.Figure()
-    days = [point.ds for point in forecast.forecast]
-    for low, high, percent, shade in _BANDS:
-        lower = [point.quantiles[low] for point in forecast.forecast]
-        upper = [point.quantiles[high] for point in forecast.forecast]
-        figure.add_scatter(
-            x=days + days[::-1],
-            y=upper + lower[::-1],
-            fill="toself",
-            fillcolor=f"rgba(15,118,110,{shade})",
-            line={"width": 0},
-            hoverinfo="skip",
-            name=say("interval", p=percent),
-        )
-    figure.add_scatter(
-        x=[point.ds for point in forecast.history],
-        y=[point.y for point in forecast.history],
-        line={"color": INK, "width": 1.5},
-        name=say("history"),
-    )
-    figure.add_scatter(
-        x=days,
-        y=[point.mean for point in forecast.forecast],
-        line={"color": TEAL, "width": 2.5},
-        name=say("forecast"),
-    )
+    _bands(figure, forecast.forecast)
+    _sold(figure, forecast.history)
+    _expected(figure, forecast.forecast, say("forecast"), TEAL)
+    _sold(figure, came, say("came"))
     return _framed(figure, say("pieces"))
+
+
+def compared_chart(forecasts: Mapping[str, Forecast]) -> go.Figure:
+    """The same question answered by several models under their names. The intervals are the first one's."""
+    figure = go.Figure()
+    answers = list(forecasts.items())
+    if answers:
+        _bands(figure, answers[0][1].forecast)
+        _sold(figure, max((one.history for _, one in answers), key=len))
+    for place, (name, one) in enumerate(answers):
+        _expected(figure, one.forecast, name, COLOURS[place % len(COLOURS)])
+    return _framed(figure, say("pieces"))
+
+
+def loss_chart(train: Sequence[float | None], val: Sequence[float | None]) -> go.Figure:
+    """The error after each epoch, on what was learned from and on what was not; the best epoch is marked."""
+    return lines_chart(
+        list(range(1, 1 + max(len(train), len(val)))),
+        {say("learned_from"): train, say("held_out"): val},
+        say("loss"),
+        x_title=say("epoch"),
+        marked=_lowest(val),
+        zero=False,
+    )
+
+
+def parts_chart(explanation: SalesExplanation, names: Mapping[str, str], ends: tuple[str, str]) -> go.Figure:
+    """From what is usual to what is expected, a step a group that does anything; `ends` names first and last."""
+    groups = [name for name in explanation.names if abs(explanation.values[name]) >= 0.05]
+    steps = [explanation.base_value, *(explanation.values[name] for name in groups), explanation.total]
+    figure = go.Figure(
+        go.Waterfall(
+            x=[ends[0], *(names.get(name, name) for name in groups), ends[1]],
+            y=steps,
+            measure=["absolute", *("relative" for _ in groups), "total"],
+            text=[
+                f"{step:,.1f}" if place in (0, len(steps) - 1) else f"{step:+,.1f}" for place, step in enumerate(steps)
+            ],
+            increasing={"marker": {"color": TEAL}},
+            decreasing={"marker": {"color": AMBER}},
+            totals={"marker": {"color": INK}},
+            connector={"line": {"color": "#cbd5e1", "width": 1}},
+            cliponaxis=False,
+        )
+    )
+    figure.update_layout(height=300)
+    return _framed(figure, say("pieces"), legend=False)
+
+
+def lines_chart(
+    x: Sequence[object],
+    lines: Mapping[str, Sequence[float | None]],
+    y_title: str,
+    *,
+    x_title: str = "",
+    marked: int | None = None,
+    zero: bool = True,
+) -> go.Figure:
+    """Named lines over one axis; the place `marked` gets a dotted line."""
+    figure = go.Figure()
+    for place, (name, values) in enumerate(lines.items()):
+        colour, width = (INK, 1.5) if place == 0 else (COLOURS[(place - 1) % len(COLOURS)], 2.5)
+        figure.add_scatter(x=list(x[: len(values)]), y=list(values), name=name, line={"color": colour, "width": width})
+    if marked is not None:
+        figure.add_vline(x=x[marked], line={"color": "#94a3b8", "dash": "dot", "width": 1})
+    figure.update_xaxes(title=x_title or None)
+    _framed(figure, y_title)
+    if not zero:
+        figure.update_yaxes(rangemode="normal")
+    return figure
 
 
 def contributions(values: dict[str, float]) -> go.Figure:
@@ -50,11 +103,50 @@ def contributions(values: dict[str, float]) -> go.Figure:
             x=[value for _, value in ordered],
             y=[name for name, _ in ordered],
             orientation="h",
-            marker_color=[TEAL if value >= 0 else "#b45309" for _, value in ordered],
+            marker_color=[TEAL if value >= 0 else AMBER for _, value in ordered],
         )
     )
     figure.update_layout(height=80 + 34 * len(ordered))
     return _framed(figure, "", legend=False)
+
+
+def _bands(figure: go.Figure, points: Sequence[ForecastPoint]) -> None:
+    days = [point.ds for point in points]
+    for low, high, percent, shade in _BANDS:
+        figure.add_scatter(
+            x=days + days[::-1],
+            y=[point.quantiles[high] for point in points] + [point.quantiles[low] for point in points][::-1],
+            fill="toself",
+            fillcolor=f"rgba(15,118,110,{shade})",
+            line={"width": 0},
+            hoverinfo="skip",
+            name=say("interval", p=percent),
+        )
+
+
+def _sold(figure: go.Figure, points: Sequence[HistoryPoint], name: str | None = None) -> None:
+    if points or name is None:
+        figure.add_scatter(
+            x=[point.ds for point in points],
+            y=[point.y for point in points],
+            line={"color": INK, "width": 1.5, "dash": "solid" if name is None else "dot"},
+            name=name or say("history"),
+        )
+
+
+def _expected(figure: go.Figure, points: Sequence[ForecastPoint], name: str, colour: str) -> None:
+    figure.add_scatter(
+        x=[point.ds for point in points],
+        y=[point.mean for point in points],
+        line={"color": colour, "width": 2.5},
+        mode="lines" if len(points) > 1 else "lines+markers",
+        name=name,
+    )
+
+
+def _lowest(values: Sequence[float | None]) -> int | None:
+    known = [(value, place) for place, value in enumerate(values) if value is not None]
+    return min(known)[1] if known else None
 
 
 def _framed(figure: go.Figure, y_title: str, *, legend: bool = True) -> go.Figure:

@@ -6,7 +6,7 @@ from importlib import import_module
 
 import streamlit as st
 
-from shopkeeper.console import customer, overview, product
+from shopkeeper.console import customer, forecasting, overview, product
 from shopkeeper.console.words import LANGUAGES, say
 
 # Plotly and Streamlit look for pandas from several threads; half of it must never be found.
@@ -27,10 +27,12 @@ with title:
     st.caption(say("tagline"))
     overview.head()
 
-who, what, log = st.tabs([say("customer"), say("product"), say("last_events")])
+who, what, ahead, log = st.tabs([say("customer"), say("product"), say("forecasts"), say("last_events")])
 with who:
     customer.page()
 with what:
     product.page()
+with ahead:
+    forecasting.page()
 with log:
     overview.last_events()
