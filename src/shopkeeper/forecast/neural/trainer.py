@@ -74,7 +74,9 @@ class NeuralTrainer:
     knows_new_items: ClassVar[bool] = True
     model: ClassVar[type[NeuralModel]] = NeuralModel
     needs: ClassVar[Mapping[str, str]] = {"torch": NEEDS_TORCH}
-    brief: ClassVar[dict[str, Any]] = {"epochs": 2, "width": 8, "steps": 10, "lookback": 28, "finish": 0}
+    brief: ClassVar[dict[str, Any]] = {
+        "epochs": 2, "width": 8, "steps": 10, "lookback": 28, "finish": 0, "minutes": 60.0,
+    }  # fmt: skip
     name: ClassVar[str]
     description: ClassVar[str]
 
