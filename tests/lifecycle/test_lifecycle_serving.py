@@ -14,6 +14,7 @@ from shopkeeper.lifecycle.loading import difference_of
 from shopkeeper.lifecycle.registry import Registry
 from shopkeeper.lifecycle.serving import Serving
 from shopkeeper.stores.artifacts import ArtifactStore
+from shopkeeper.telemetry import metrics
 
 
 @pytest.fixture
@@ -261,3 +262,65 @@ def test_a_version_that_was_removed_says_so(registry, serving, add_version):
     with pytest.raises(NotFound, match="line v1 was removed") as caught:
         serving.get("line", "v1")
     assert caught.value.code == "removed"
+
+
+@pytest.fixture
+def scoped(registry, add_version):
+    """A model for each of so many products, and one for the whole shop."""
+
+    def make(many):
+        scopes = [f"product:P{number}" for number in range(many)]
+        for number, scope in enumerate(["all", *scopes]):
+            add_version(1.0 + number, scope=scope)
+            registry.promote("line", 1, scope=scope)
+        return scopes
+
+    return make
+
+
+def test_a_start_loads_the_models_of_the_whole_shop_and_others_when_asked_for(registry, scoped):
+    scoped(8)
+    serving = Serving(registry)
+    assert [(told.scope, told.new) for told in serving.sync()] == [("all", 1)]
+    assert [loaded.version.scope for loaded in serving.loaded()] == ["all"]
+    assert serving.peek("line", scope="product:P7") is None
+    assert serving.score("line", [{"x": 1.0}], scope="product:P7").predictions == [9.0]
+    assert serving.peek("line", scope="product:P7") is not None
+    assert {told.scope for told in serving.sync()} == {"all", "product:P7"}
+    assert {told.scope for told in serving.reload()} == {"all", "product:P7"}
+
+
+def test_of_scoped_models_those_asked_for_last_are_kept(registry, scoped):
+    many_scopes = scoped(20)
+    serving = Serving(registry, scoped_kept=6)
+    serving.sync()
+    held = serving.get("line", scope="product:P0")
+    serving.get("line", "v1", "product:P1")
+    serving.pin("line", "product:P2", frozenset({1}))
+    serving.get("line", scope="product:P2")
+    for scope in many_scopes[3:]:
+        serving.get("line", scope=scope)
+        assert serving.get("line", scope=many_scopes[15]) is not None
+    kept = {loaded.version.scope for loaded in serving.loaded()}
+    assert len(kept) == 8
+    assert {"all", "product:P2", "product:P15", "product:P19"} <= kept
+    assert not {"product:P0", "product:P1", "product:P10"} & kept
+    assert held.score([{"x": 1.0}]) == [2.0]
+    assert serving.score("line", [{"x": 1.0}], scope="product:P0").predictions == [2.0]
+    told = metrics.exposition().decode()
+    assert 'model="line[product:P3]"' not in told
+    assert 'model="line[product:P19]",version="1"' in told
+
+
+def test_a_scoped_champion_that_moves_is_followed_whether_it_is_in_memory_or_not(registry, scoped, add_version):
+    many_scopes = scoped(6)
+    serving = Serving(registry, scoped_kept=2)
+    for scope in many_scopes[:2]:
+        serving.get("line", scope=scope)
+        add_version(500.0, scope=scope, against=1)
+        registry.promote("line", 2, scope=scope)
+    for scope in many_scopes[2:6]:
+        serving.get("line", scope=scope)
+    registry.rollback("line", scope=many_scopes[1])
+    asked = [serving.score("line", [{"x": 1.0}], scope=scope).predictions for scope in many_scopes[:2]]
+    assert asked == [[500.0], [3.0]]

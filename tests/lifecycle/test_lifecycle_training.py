@@ -2,7 +2,7 @@
 
 import pytest
 
-from shopkeeper.core.errors import Busy, Invalid, NotFound, Refused
+from shopkeeper.core.errors import Busy, Invalid, NotFound, Refused, Unavailable
 from shopkeeper.lifecycle.releasing import Releases
 from shopkeeper.lifecycle.serving import Serving
 from shopkeeper.lifecycle.sourcing import SourceAccess
@@ -136,3 +136,45 @@ def test_a_disk_that_is_full_while_saving_leaves_the_champion_and_no_version(tra
     assert "No space left on device" in failed.error
     assert [version.version for version in registry.versions("line")[0]] == [1]
     assert registry.model("line").aliases["champion"] == 1
+
+
+def test_a_training_goes_on_from_a_version_and_says_so(train, registry):
+    train("toy_heir", params={"weight": 1.0})
+    job = train("toy_heir", params={"weight": 0.5}, start_from="champion")
+    assert (job.status, job.error) == ("done", None)
+    version = registry.version("line", 2)
+    assert version.data["start_from"] == 1
+    assert registry.version("line", 1).data.get("start_from") is None
+    assert Serving(registry).score("line", [{"x": 10.0}], "v2").predictions == [15.0]
+    train("toy_heir", params={"weight": 0.25}, start_from=1)
+    assert Serving(registry).score("line", [{"x": 10.0}], "v3").predictions == [12.5]
+
+
+def test_a_version_that_nothing_can_go_on_from_is_told_at_once(train, registry):
+    with pytest.raises(NotFound):
+        train("toy_heir", start_from=1)
+    train()
+    for algorithm, words in (("toy_line", "always begins anew"), ("toy_heir", "v1 is of toy_line")):
+        with pytest.raises(Invalid, match=words) as caught:
+            train(algorithm, start_from="v1")
+        assert (caught.value.code, caught.value.field) == ("cannot_continue", "start_from")
+    train("toy_heir", params={"weight": 5.0})
+    registry.remove(registry.version("line", 2), let_go=True)
+    with pytest.raises(Invalid, match="files of v2 were removed"):
+        train("toy_heir", start_from=2)
+    assert registry.model("line").versions == 2
+
+
+def test_a_beginning_whose_files_are_broken_fails_the_job_and_nothing_else(train, registry):
+    train("toy_heir", params={"weight": 1.9})
+    (registry.folder(registry.version("line", 1)) / "line.json").write_text("{}")
+    job = train("toy_heir", start_from=1)
+    assert job.status == "failed"
+    assert "is broken" in job.error
+    assert registry.model("line").versions == 1
+
+
+def test_what_lacks_a_library_is_refused_with_what_to_install(train):
+    with pytest.raises(Unavailable, match="install the extra nothing") as caught:
+        train("toy_bare")
+    assert caught.value.code == "not_installed"

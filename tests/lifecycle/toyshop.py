@@ -31,6 +31,8 @@ toy_moody = toyshop:MoodyTrainer
 toy_slow = toyshop:SlowTrainer
 toy_bulky = toyshop:BulkyTrainer
 toy_pair = toyshop:PairTrainer
+toy_heir = toyshop:HeirTrainer
+toy_bare = toyshop:BareTrainer
 
 [shopkeeper.families]
 toy = toyshop:LineFamily
@@ -172,6 +174,26 @@ class LineTrainer:
             time.sleep(self.params.seconds)
             report(step, self.params.steps, {"loss": 1.0 / step}, epoch=True)
         return self.model(self.params.weight)
+
+
+class HeirTrainer(LineTrainer):
+    """Goes on from what a version has learned: its weight and a bit more."""
+
+    name = "toy_heir"
+    begin = 0.0
+
+    def continue_from(self, model: Any) -> None:
+        self.begin = model.weight
+
+    def fit(self, data: Any, report: Any) -> Line:
+        return self.model(self.begin + super().fit(data, report).weight)
+
+
+class BareTrainer(LineTrainer):
+    """Learns by a library that nobody has."""
+
+    name = "toy_bare"
+    needs = {"no_such_library": "toy_bare needs no_such_library: install the extra nothing"}  # noqa: RUF012
 
 
 class Liar(Line):

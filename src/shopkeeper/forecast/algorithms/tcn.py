@@ -35,32 +35,32 @@ def _net(sizes: Sizes, kernel: int) -> nn.Module:
     from shopkeeper.forecast.neural.layers import Decoder, Past, Statics
 
     class Convolution(nn.Module):
-        """(b, L, width): each step reads itself and those `apart`, 2 `apart`, ... before it, in one product
-        of matrices."""
+        """(b, steps, width): each step reads itself and those before it; with `every` 2 only each second step, the last
+        one too, is worked out."""
 
-        def __init__(self, apart: int) -> None:
+        def __init__(self, steps: int, every: int = 1) -> None:
             super().__init__()
-            self.apart = apart
+            self.steps, self.every, self.first = steps, every, (steps - 1) % every
             self.mix = nn.Linear(kernel * sizes.width, sizes.width)
 
         def forward(self, x: Tensor) -> Tensor:
-            behind = (kernel - 1) * self.apart
-            padded = functional.pad(x, (0, 0, behind, 0))
-            read = [padded[:, at * self.apart : at * self.apart + sizes.lookback] for at in range(kernel)]
+            padded = functional.pad(x, (0, 0, kernel - 1, 0))
+            read = [padded[:, self.first + at : at + self.steps : self.every] for at in range(kernel)]
             mixed: Tensor = self.mix(torch.cat(read, dim=2))
             return mixed
 
     class Block(nn.Module):
-        """Two convolutions beside what came in."""
+        """Two convolutions beside what came in. What leaves is twice as far apart: of the steps between, the last one,
+        which alone is asked for what comes, would hear nothing."""
 
-        def __init__(self, apart: int) -> None:
+        def __init__(self, steps: int) -> None:
             super().__init__()
-            self.first, self.second = Convolution(apart), Convolution(apart)
+            self.first, self.second = Convolution(steps), Convolution(steps, every=2)
             self.leave_out = nn.Dropout(sizes.dropout)
 
         def forward(self, x: Tensor) -> Tensor:
-            inner = self.second(self.leave_out(functional.gelu(self.first(x))))
-            out: Tensor = functional.gelu(x + inner)
+            inner = self.second(self.leave_out(functional.relu(self.first(x))))
+            out: Tensor = functional.relu(x[:, self.second.first :: 2] + inner)
             return out
 
     class Net(nn.Module):
@@ -68,7 +68,7 @@ def _net(sizes: Sizes, kernel: int) -> nn.Module:
             super().__init__()
             self.statics = Statics(sizes)
             self.past = Past(sizes, self.statics.size)
-            self.blocks = nn.Sequential(*(Block(apart) for apart in _dilations(sizes.lookback, kernel)))
+            self.blocks = nn.Sequential(*(Block(steps) for steps in _steps(sizes.lookback, kernel)))
             self.decoder = Decoder(sizes, sizes.width, self.statics.size)
             self.head = Head(sizes.width)
 
@@ -81,10 +81,11 @@ def _net(sizes: Sizes, kernel: int) -> nn.Module:
     return Net()
 
 
-def _dilations(lookback: int, kernel: int) -> list[int]:
-    """1, 2, 4, ... until the last step has read the whole window."""
-    dilations, reach = [1], 1 + 2 * (kernel - 1)
+def _steps(lookback: int, kernel: int) -> list[int]:
+    """Steps that each block is given, apart by 1, 2, 4, ... until the last one has read the whole window."""
+    steps, apart, reach = [lookback], 1, 1 + 2 * (kernel - 1)
     while reach < lookback:
-        dilations.append(2 * dilations[-1])
-        reach += 2 * (kernel - 1) * dilations[-1]
-    return dilations
+        steps.append(-(-steps[-1] // 2))
+        apart *= 2
+        reach += 2 * (kernel - 1) * apart
+    return steps
