@@ -88,4 +88,4 @@ def _escaped(store: str) -> str:
 
 
 def _plain(store: str) -> str:
-    return store.replace("%61", "a").replace("%5F", "_").replace("%25", "%")
+    return re.sub("%(61|5F|25)", lambda code: chr(int(code[1], 16)), store)

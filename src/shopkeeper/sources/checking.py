@@ -5,6 +5,7 @@ Works on a slice at a time, a column at a time. The first thing that is wrong wi
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -161,27 +162,28 @@ def _days(read: Reader) -> pl.DataFrame:
     """`facts`: a JSON object of numbers, one at least."""
     import polars as pl
 
-    facts = read.rest()
-    loaded = [msgspec.json.decode(text) for text in facts]
-    wrong = [_wrong_fact(one) for one in loaded]
-    read.refuse(pl.Series([why is not None for why in wrong]), pl.Series(wrong, dtype=pl.String))
+    taken = set(read.plan.mapping.values())
+    names = [name for name in read.part.frame.columns if name not in taken]
+    rows = zip(*(_fact(read, name) for name in names), strict=True) if names else ((),) * read.height
+    facts = [{name: value for name, value in zip(names, row, strict=True) if value is not None} for row in rows]
+    nothing = pl.Series([not one for one in facts], dtype=pl.Boolean)
+    read.refuse(nothing, "no fact in this row: every column but the day, the store and the product is one")
     return pl.DataFrame(
         {
             "day": read.day("day", required=True),
             "store_id": read.id("store_id"),
             "item_id": read.id("item_id"),
-            "facts": facts,
+            "facts": pl.Series([json_text(one) for one in facts], dtype=pl.String),
         }
     )
 
 
-def _wrong_fact(facts: dict[str, object]) -> str | None:
-    if not facts:
-        return "no fact in this row: every column but day, store_id and item_id is one"
-    for name, value in facts.items():
-        if isinstance(value, str):
-            return f"{name} '{value[:60]}' is not a number"
-    return None
+def _fact(read: Reader, name: str) -> list[float | None]:
+    raw = read.part.frame[name]
+    found = values.number(raw, decimal=read.plan.options.get("@decimal", "."))
+    plain = values.text(raw)
+    read.refuse(found.is_null() & plain.is_not_null(), quoted(name, plain, "is not a number"))
+    return [value if value is not None and math.isfinite(value) else None for value in found.to_list()]
 
 
 def _calendar(read: Reader) -> pl.DataFrame:
