@@ -14,7 +14,8 @@ _THREADS = str(max(1, (os.cpu_count() or 1) // _WORKERS))
 
 # Before numpy, torch, lightgbm or polars are loaded, which read it once; processes that tests start inherit it. Workers
 # that each compute with a thread per core wait for each other at every barrier.
-for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS"):
+_NAMES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS", "SHOPKEEPER_JOB_THREADS")
+for _name in _NAMES:
     os.environ.setdefault(_name, _THREADS)
 
 

@@ -157,6 +157,27 @@ async def test_while_it_runs_it_writes_by_itself_and_a_slow_disk_keeps_nobody_wa
 
 
 @looped
+async def test_slates_that_come_while_others_are_written_are_gathered(
+    db: Database, vocab: Vocabularies, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A commit for each few of them took as much time as making them did."""
+    log, commits, submit = log_of(db, vocab), 0, db.writer.submit
+
+    def counted(*given: Any, **more: Any) -> Any:
+        nonlocal commits
+        commits += 1
+        if commits < 50:
+            log.note(made())  # the next one is there before this one is written
+        return submit(*given, **more)
+
+    monkeypatch.setattr(db.writer, "submit", counted)
+    log.note(made())
+    assert await log._try()
+    assert count(db) == 1
+    assert log.waiting == commits <= 2  # the second takes away what is old
+
+
+@looped
 async def test_what_sql_refuses_is_tried_again(db: Database, vocab: Vocabularies, tmp_path: Path) -> None:
     log, slate = log_of(db, vocab), made()
     with db.engine.begin() as connection:

@@ -132,7 +132,7 @@ def loads_what_it_saved(trainer: type[Trainer]) -> None:
 
 def same_seed_same_model(trainer: type[Trainer]) -> None:
     """Two fits with one seed give the same answers."""
-    _same(_fitted(trainer), _fit(trainer))
+    _same(_fit(trainer, brief=True), _fit(trainer, brief=True))
 
 
 def tells_how_it_goes(trainer: type[Trainer]) -> None:
@@ -144,7 +144,7 @@ def tells_how_it_goes(trainer: type[Trainer]) -> None:
         if epoch:
             told.append(metrics["loss"])
 
-    model = cast(HgtModel, trainer(trainer.Params(), 11).fit(small_rows()[0], report))
+    model = cast(HgtModel, trainer(_params(trainer, brief=True), 11).fit(small_rows()[0], report))
     assert told == list(model.summary["loss_history"])
     assert np.isfinite(told).all()
 
@@ -197,8 +197,13 @@ def _fitted(trainer: type[Trainer]) -> HgtModel:
     return _fit(trainer)
 
 
-def _fit(trainer: type[Trainer]) -> HgtModel:
-    return cast(HgtModel, trainer(trainer.Params(), 11).fit(small_rows()[0], silent))
+def _fit(trainer: type[Trainer], *, brief: bool = False) -> HgtModel:
+    return cast(HgtModel, trainer(_params(trainer, brief=brief), 11).fit(small_rows()[0], silent))
+
+
+def _params(trainer: type[Trainer], *, brief: bool) -> Any:
+    """Defaults; brief ones where it does not count how good the model is."""
+    return trainer.Params(**getattr(trainer, "brief", {})) if brief else trainer.Params()
 
 
 def _embedded(model: HgtModel, holdout: GraphHoldout) -> dict[str, NDArray[np.float32]]:

@@ -37,6 +37,9 @@ class Hgt:
     model: ClassVar[type[HgtModel]] = HgtModel
     needs: ClassVar[Mapping[str, str]] = {"torch": NEEDS_TORCH}
 
+    brief: ClassVar[dict[str, Any]] = {"epochs": 2, "windows": 3, "width": 8, "dims": 8}
+    """Parameters of a training that is only to be seen at work."""
+
     class Params(BaseParams):
         epochs: Annotated[int, _about("Passes over all windows at most", ge=1, le=200)] = 6
         train_ratio: Annotated[float, _about("Share of the links, oldest first, to learn from", gt=0, lt=1)] = 0.8
