@@ -22,6 +22,7 @@ def sales_panel(settings: Settings, stores: Stores, zone: ZoneInfo) -> SalesPane
         lambda: stores.catalog.category,
         CalendarBook(stores.calendar.all, settings.holidays_country),
         stores.day_facts,
+        lambda: stores.catalog.born,
     )
     out = StockOuts(stores.day_facts, stores.stock.counted, lambda us: day_of(us, zone))
     stores.stock.subscribe(out.heard)

@@ -16,6 +16,7 @@ from shopkeeper.core.days import date_of, day_number
 from shopkeeper.core.errors import Invalid
 from shopkeeper.core.records import HistoryPoint
 from shopkeeper.core.scopes import Scope
+from shopkeeper.forecast.newcomers import Around, Newcomers
 from shopkeeper.forecast.panel import SalesPanel
 from shopkeeper.forecast.series import SeriesSet
 
@@ -41,6 +42,8 @@ class Question:
     category: str | None = None
     model: str | None = None
     model_scope: Scope | None = None
+    around: Around | None = None
+    """Of a product that is new: those among which its neighbours are."""
 
     @property
     def total(self) -> bool:
@@ -56,9 +59,10 @@ class Question:
 class Asking:
     """Used on the panel's thread."""
 
-    def __init__(self, panel: SalesPanel, clock: Clock) -> None:
+    def __init__(self, panel: SalesPanel, clock: Clock, serving: object = None) -> None:
         self._panel = panel
         self._clock = clock
+        self._newcomers = Newcomers(panel, serving)
 
     def first_day(self) -> int:
         """Today: the first day that has not ended."""
@@ -99,10 +103,11 @@ class Asking:
         so_far = sum(one.y for one in later if one.ds == today_iso) if first == today else 0.0
         if so_far and history_days:
             history.append(HistoryPoint(ds=today_iso, y=so_far))
+        series = whole.until(cut)
         return Question(
             scope=scope,
             horizon=horizon,
-            series=whole.until(cut),
+            series=series,
             first_day=first,
             history=tuple(history),
             came=tuple(_filled(later, first, ends)) if first < today else (),
@@ -110,7 +115,15 @@ class Asking:
             category=self._category(scope),
             model=model,
             model_scope=model_scope,
+            around=self._around(scope, series, today=first == today),
         )
+
+    def _around(self, scope: Scope, series: SeriesSet, *, today: bool) -> Around | None:
+        if scope.kind != "product" or scope.id is None:
+            return None
+        stores = self._panel.beside.stores
+        store = None if scope.store is None or stores is None else stores.row(scope.store)
+        return self._newcomers.around(scope.id, series, store, today=today)
 
     def _category(self, scope: Scope) -> str | None:
         if scope.kind != "product":

@@ -36,12 +36,13 @@ class StoreNames(Protocol):
 
 @dataclass(frozen=True)
 class Beside:
-    """`categories()` by item row; a row beyond its end has none."""
+    """`categories()` and `born()` (us, when a record was made) by item row; a row beyond their end has none."""
 
     stores: StoreNames | None = None
     categories: Callable[[], Sequence[str | None]] = tuple
     calendar: CalendarBook = field(default_factory=CalendarBook)
     facts: Facts | None = None
+    born: Callable[[], NDArray[np.int64]] = lambda: np.empty(0, dtype=np.int64)
 
     def category(self, item_row: int) -> str | None:
         known = self.categories()
@@ -82,7 +83,7 @@ class Beside:
         own = {name: one for name, one in ((PROMOTION, told.promotion), (DISCOUNT, told.discount)) if one is not None}
         if promoted is not None:
             own[PROMOTED] = np.pad(promoted, ((0, 0), (0, ahead)), constant_values=np.nan)
-        statics = {
+        statics: dict[str, Sequence[str | None]] = {
             PRODUCT: list(ids),
             CATEGORY: [*(self.category(int(row)) for row in rows), *[category] * (len(ids) - len(rows))],
         }

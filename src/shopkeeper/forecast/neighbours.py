@@ -27,10 +27,10 @@ from shopkeeper.quality.forecast import LEVELS
 Floats = NDArray[np.float64]
 NEW_DAYS = 28
 """A product that has been there for fewer days is new."""
-_GROWN_DAYS = 90
+GROWN_DAYS = 90
 _WEEKS = 13
 _NEAREST = 20
-_FEWEST = 5
+FEWEST = 5
 _STEADY = 10.0  # neighbours that weigh as much as the curve of all
 _DAY_US = 86_400_000_000
 
@@ -54,7 +54,6 @@ class Neighbourhood:
     space: ItemSpace | None = None
     listed: Mapping[str, int] = field(default_factory=dict)
     _rows: Mapping[str, int] = field(default_factory=dict)
-    _vectors: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -70,7 +69,7 @@ class Neighbourhood:
             space.check_before((series.last_day + 1) * _DAY_US, "a forecast from these series")
         observed, week = series.observed(), np.arange(series.days) * series.step.days // 7
         seen = np.isfinite(observed).sum(axis=1) * series.step.days
-        grown = np.flatnonzero((seen >= _GROWN_DAYS) & ~series.aggregate & series.y.any(axis=1))
+        grown = np.flatnonzero((seen >= GROWN_DAYS) & ~series.aggregate & series.y.any(axis=1))
         level, curve = np.zeros(len(grown)), np.full((len(grown), _WEEKS), np.nan)
         phi = np.ones(len(grown))
         launched = series.start[grown] * series.step.days >= 14
@@ -78,7 +77,7 @@ class Neighbourhood:
             first = int(series.start[row])
             own = observed[row, first:].astype(np.float64)
             age = week[first:] - week[first]
-            early = own[age < _WEEKS] if launched[place] else own[-_GROWN_DAYS // series.step.days :]
+            early = own[age < _WEEKS] if launched[place] else own[-GROWN_DAYS // series.step.days :]
             level[place] = np.nanmean(early) if np.isfinite(early).any() else 0.0
             if launched[place] and level[place] > 0:
                 curve[place] = _by_week(own, age) / level[place]
@@ -90,7 +89,6 @@ class Neighbourhood:
         return cls(
             ids, level, curve, launched, phi, shop_season(series).index, usual, category or {}, space, listed or {},
             {name: place for place, name in enumerate(ids)},
-            {} if space is None else {name: place for place, name in enumerate(space.item_ids)},
         )  # fmt: skip
 
     def new(self, series: SeriesSet) -> NDArray[np.int64]:
@@ -147,13 +145,13 @@ class Neighbourhood:
     def _near(self, item: str) -> tuple[NDArray[np.int64], str]:
         """Rows of the neighbours, and what they have in common."""
         by_vector = self._by_vector(item)
-        if self.space is not None and len(by_vector) >= _FEWEST:
+        if self.space is not None and len(by_vector) >= FEWEST:
             return by_vector, f"from {len(by_vector)} neighbours in {self.space.version}"
         shelf = self.category.get(item)
         if shelf is not None:
             alike = np.array([place for place, name in enumerate(self.ids) if self.category.get(name) == shelf], int)
             alike = self._begun(alike)
-            if len(alike) >= _FEWEST:
+            if len(alike) >= FEWEST:
                 return alike, f"from {len(alike)} products of category {shelf}"
         everything = self._begun(np.arange(len(self.ids)))
         return everything, f"from {len(everything)} products of the shop"
@@ -161,20 +159,21 @@ class Neighbourhood:
     def _begun(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Those whose beginning was seen, if there are enough: old products sell otherwise than new ones."""
         seen = rows[self.launched[rows]]
-        return seen if len(seen) >= _FEWEST else rows
+        return seen if len(seen) >= FEWEST else rows
 
     def _by_vector(self, item: str) -> NDArray[np.int64]:
-        if self.space is None or item not in self._vectors:
+        if self.space is None or item not in self.space.place:
             return np.empty(0, dtype=np.int64)
-        have = [name for name in self.ids if name in self._vectors and name != item]
+        place = self.space.place
+        have = [name for name in self.ids if name in place and name != item]
         if not have:
             return np.empty(0, dtype=np.int64)
-        vectors = self.space.vectors[[self._vectors[name] for name in have]].astype(np.float64)
-        mine = self.space.vectors[self._vectors[item]].astype(np.float64)
+        vectors = self.space.vectors[[place[name] for name in have]].astype(np.float64)
+        mine = self.space.vectors[place[item]].astype(np.float64)
         length = np.linalg.norm(vectors, axis=1) * np.linalg.norm(mine)
         cosine = np.where(length > 0, vectors @ mine / np.where(length > 0, length, 1.0), -1.0)
         order = np.argsort(-cosine, kind="stable")[:_NEAREST]
-        return np.array([self._rows[have[place]] for place in order if cosine[place] > 0], dtype=np.int64)
+        return np.array([self._rows[have[near]] for near in order if cosine[near] > 0], dtype=np.int64)
 
     def _curve(self, near: NDArray[np.int64]) -> Floats:
         """(13,) of the neighbours, drawn to that of all; the last weeks are taken together, for they stand for ever."""

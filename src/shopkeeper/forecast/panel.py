@@ -165,6 +165,10 @@ class SalesPanel:
             raise NotFound(f"no item {item_id!r}", code="unknown_item", field="item_id")
         return row
 
+    def knows(self, item_id: str) -> bool:
+        """Such an item was heard of."""
+        return self._items.row(item_id) is not None
+
     def item_ids(self, rows: NDArray[np.integer]) -> list[str]:
         return [self._items.id(int(row)) for row in rows]
 

@@ -25,7 +25,8 @@ from shopkeeper.forecast.analysis import analysed
 from shopkeeper.forecast.asking import Asking, Question
 from shopkeeper.forecast.choosing import Chooser, Chosen, ModelSource
 from shopkeeper.forecast.explaining import GROUPS, explain, in_words
-from shopkeeper.forecast.outlook import Outlook
+from shopkeeper.forecast.newcomers import Accompanied
+from shopkeeper.forecast.outlook import ForecastModel, Outlook
 from shopkeeper.forecast.panel import SalesPanel
 from shopkeeper.telemetry import metrics
 
@@ -60,7 +61,7 @@ class ForecastService:
     """`ask` on the panel's thread; `said` and `answer` on any."""
 
     def __init__(self, panel: SalesPanel, clock: Clock, serving: ModelSource) -> None:
-        self._asking = Asking(panel, clock)
+        self._asking = Asking(panel, clock, serving)
         self._models = Chooser(serving)
 
     def first_day(self) -> int:
@@ -105,17 +106,13 @@ class ForecastService:
             category=question.category,
         )
         reason = "simpler_model" if chosen.fallback else None
-        try:
-            said = _asked(chosen, question)
-            trouble = None if _finite(said) else f"{chosen.name} gave no finite number"
-        except Exception as error:  # noqa: BLE001  a stranger's model may raise anything: an answer comes all the same
-            _LOG.exception("%s v%d could not forecast", chosen.name, chosen.version)
-            trouble = f"{chosen.name} failed: {type(error).__name__}"
-        if trouble is not None:
-            chosen, reason = self._models.built_in(trouble), "broken_model"
-            said = _asked(chosen, question)
-        elif said.note is not None and chosen.fallback is None:
-            chosen, reason = replace(chosen, fallback=said.note), "part_missing"
+        said = self._tried(chosen, question)
+        if isinstance(said, str):
+            chosen, reason = self._models.built_in(said), "broken_model"
+            said = _asked(chosen, replace(question, around=None))
+        elif said.note is not None:
+            chosen = replace(chosen, fallback="; ".join(filter(None, (chosen.fallback, said.note))))
+            reason = "part_missing" if question.around is None else "new_product"
         elif not question.sold:
             day = "today" if not question.came else date_of(question.first_day).isoformat()
             chosen, reason = replace(chosen, fallback=f"no sales before {day}: little is known"), "no_sales"
@@ -126,9 +123,18 @@ class ForecastService:
         saw_it = chosen.until is not None and chosen.until >= first
         return Answer(question, chosen, _at_least(said, question.so_far), saw_it)
 
+    def _tried(self, chosen: Chosen, question: Question) -> Outlook | str:
+        """What it says, or why that cannot be used."""
+        try:
+            said = _asked(chosen, question)
+        except Exception as error:  # noqa: BLE001  a stranger's model may raise anything: an answer comes all the same
+            _LOG.exception("%s v%d could not forecast", chosen.name, chosen.version)
+            return f"{chosen.name} failed: {type(error).__name__}"
+        return said if _finite(said) else f"{chosen.name} gave no finite number"
+
     def naive(self, question: Question) -> Outlook:
         """What seasonal naive says, the yardstick of all."""
-        return _asked(self._models.built_in(""), question)
+        return _asked(self._models.built_in(""), replace(question, around=None))
 
     def explain(self, question: Question) -> SalesExplanation:
         """Of what `answer` says. Raises as `answer` does, and Unavailable where the model breaks at it."""
@@ -139,7 +145,13 @@ class ForecastService:
         question, chosen = answer.question, answer.chosen
         try:
             found = (
-                explain(chosen.model, question.series, 0, question.horizon)
+                explain(
+                    _accompanied(chosen, question),
+                    question.series,
+                    0,
+                    question.horizon,
+                    None if question.around is None else chosen.model,
+                )
                 if question.series.days
                 else _nothing(question)
             )
@@ -215,8 +227,12 @@ def _asked(chosen: Chosen, question: Question) -> Outlook:
     horizon = question.horizon
     if not question.series.days:
         return Outlook(np.zeros((1, horizon)), np.zeros((1, horizon, len(QUANTILES))))
-    said: Outlook = chosen.model.forecast(question.series, horizon)
+    said: Outlook = _accompanied(chosen, question).forecast(question.series, horizon)
     return said
+
+
+def _accompanied(chosen: Chosen, question: Question) -> ForecastModel:
+    return chosen.model if question.around is None else Accompanied(chosen.model, question.around)
 
 
 def _nothing(question: Question) -> SalesExplanation:

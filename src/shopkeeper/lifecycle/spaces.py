@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -28,6 +30,11 @@ class ItemSpace:
     vectors: NDArray[np.float32]
     version: str = ""
     until: int | None = None
+
+    @cached_property
+    def place(self) -> Mapping[str, int]:
+        """Row of each id."""
+        return {name: row for row, name in enumerate(self.item_ids)}
 
     def check_before(self, moment: int, what: str) -> None:
         """Raises Conflict (`space_saw_holdout`) when it has learned from days after `moment` (us), on which `what` is
