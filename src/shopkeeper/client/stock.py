@@ -46,7 +46,7 @@ class StockDoors(Wire):
         """Begins a training, of everything without an id; gives the task, see `forecast_training`. `start_from`: the
         uid of a version to go on with. Raises Invalid, NotFound, and Busy while the same is trained already."""
         mode = "product" if product_id else "category" if category else "store" if store_id else "global"
-        body = {
+        body: Plain = {
             "training_mode": mode,
             "product_id": product_id,
             "store_id": store_id,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 from sqlalchemy import Connection, exists, select, update
@@ -19,6 +19,7 @@ from shopkeeper.stores.rows import RowGiver
 from shopkeeper.stores.sql import Database
 from shopkeeper.stores.vocabulary import Vocabularies
 
+Ids: TypeAlias = list[str]
 _C = schema.shops.c
 
 
@@ -74,9 +75,7 @@ class ShopStore:
 
         return self._db.writer.submit(write)
 
-    def item_ids(
-        self, store_id: str, *, limit: int = 50, cursor: str | None = None
-    ) -> tuple[list[str], str | None, int]:
+    def item_ids(self, store_id: str, *, limit: int = 50, cursor: str | None = None) -> tuple[Ids, str | None, int]:
         """`(ids, next_cursor, total)` of the items that the store has sold or holds, in order. It reads what the store
         has sold: a second for millions of sales."""
         row = select(_C.row).where(_C.store_id == store_id).scalar_subquery()
