@@ -21,7 +21,7 @@ Uid = Annotated[str, Path(min_length=1, max_length=400)]
 Given = Annotated[str | None, Query(max_length=128)]
 
 
-class Removed(msgspec.Struct):
+class RemovedModel(msgspec.Struct):
     model_uid: str
 
 
@@ -69,7 +69,7 @@ async def get_model(shop: ShopDep, model_uid: Uid) -> Response:
     return enveloped(detail(await asyncio.to_thread(find, shop, model_uid)))
 
 
-@doors.add("DELETE", "/api/models/{model_uid}", scope="o", answer=Envelope[Removed], errors=(404, 409, 429))
+@doors.add("DELETE", "/api/models/{model_uid}", scope="o", answer=Envelope[RemovedModel], errors=(404, 409, 429))
 async def delete_model(shop: ShopDep, caller: CallerDep, model_uid: Uid) -> Response:
     """Removes a version's files; never those of the best one"""
     version = await asyncio.to_thread(find, shop, model_uid)
@@ -78,7 +78,7 @@ async def delete_model(shop: ShopDep, caller: CallerDep, model_uid: Uid) -> Resp
     await asyncio.to_thread(
         shop.removal.version, version.model, version.version, version.scope, by=caller.name, let_go=True
     )
-    return enveloped(Removed(model_uid))
+    return enveloped(RemovedModel(model_uid))
 
 
 @doors.add("GET", "/api/models/{model_uid}/export", scope="o", answer=GZIP, errors=(404,))

@@ -79,7 +79,7 @@ class PastPredictions(msgspec.Struct):
     status: str = "success"
 
 
-class Removed(msgspec.Struct):
+class RemovedPrediction(msgspec.Struct):
     prediction_id: str
 
 
@@ -138,11 +138,11 @@ async def get_prediction(shop: ShopDep, id: Id) -> Response:
     return enveloped(prediction_data(kept))
 
 
-@doors.add("DELETE", "/api/prediction/history/{id}", scope="o", answer=Envelope[Removed], errors=(404, 429))
+@doors.add("DELETE", "/api/prediction/history/{id}", scope="o", answer=Envelope[RemovedPrediction], errors=(404, 429))
 async def delete_prediction(shop: ShopDep, id: Id) -> Response:
     """Removes a prediction with its file"""
     await asyncio.to_thread(shop.predictions.remove, id)
-    return enveloped(Removed(id))
+    return enveloped(RemovedPrediction(id))
 
 
 def _today(shop: Shop) -> date:

@@ -18,7 +18,7 @@ from shopkeeper.core.records import Store
 doors = Doors("Stock")
 
 
-class Removed(msgspec.Struct):
+class RemovedStore(msgspec.Struct):
     store_id: str
 
 
@@ -50,11 +50,11 @@ async def put_store(request: Request, shop: ShopDep, store_id: Id) -> Response:
     return enveloped(stored)
 
 
-@doors.add("DELETE", "/api/stores/{store_id}", scope="o", answer=Envelope[Removed], errors=(404, 409, 429))
+@doors.add("DELETE", "/api/stores/{store_id}", scope="o", answer=Envelope[RemovedStore], errors=(404, 409, 429))
 async def delete_store(shop: ShopDep, store_id: Id) -> Response:
     """Takes a store away that has neither sales nor stock"""
     await asyncio.wrap_future(shop.shops.delete(store_id))
-    return enveloped(Removed(store_id))
+    return enveloped(RemovedStore(store_id))
 
 
 @doors.add("GET", "/api/stores/{store_id}/products", scope="r", answer=Products, errors=(404,))

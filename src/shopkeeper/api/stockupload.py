@@ -32,7 +32,7 @@ class Begun(msgspec.Struct):
     status: str = "queued"
 
 
-class Stored(msgspec.Struct):
+class StoredSales(msgspec.Struct):
     """Rows. `rejects_url`: the refused ones as CSV, with the reason of each."""
 
     import_id: str
@@ -45,7 +45,7 @@ class Stored(msgspec.Struct):
 
 @doors.add(
     "POST", "/api/data/upload",
-    scope="o", status=202, body=ARCHIVE_FORM, answer=Envelope[Begun], waited=Envelope[Stored], errors=(409, 429),
+    scope="o", status=202, body=ARCHIVE_FORM, answer=Envelope[Begun], waited=Envelope[StoredSales], errors=(409, 429),
 )  # fmt: skip
 async def upload(
     request: Request, shop: ShopDep, caller: CallerDep, file: UploadFile, wait: Wait = False, timeout_s: Timeout = 300
@@ -76,12 +76,12 @@ def _begin(shop: Shop, name: str, file: UploadFile, by: str) -> tuple[Begun, Job
     return Begun(job.job_id, job.job_url, made.import_id, made.columns, mapping, made.rows), job
 
 
-def _stored(shop: Shop, import_id: str, job: Job) -> Stored:
+def _stored(shop: Shop, import_id: str, job: Job) -> StoredSales:
     """Raises Conflict (`job_failed`, `job_cancelled`)."""
     if job.status != "done":
         raise Conflict(f"job {job.job_id} {job.status}: {why_not(job)}", code=f"job_{job.status}")
     found = shop.imports.get(import_id)
-    return Stored(
+    return StoredSales(
         import_id=import_id,
         accepted=found.accepted,
         rejected=found.rejected,
