@@ -67,7 +67,7 @@ def mean_price(y: NDArray[np.float32], price: NDArray[np.float32]) -> NDArray[np
         known = np.isfinite(each)
         money += np.where(known, pieces * each, 0.0).sum(axis=0)
         priced += np.where(known, pieces, 0.0).sum(axis=0)
-    return carried_price(money[None], priced[None])[0]
+    return np.asarray(carried_price(money[None], priced[None])[0])
 
 
 def carried_price(money: NDArray[np.floating], priced: NDArray[np.floating]) -> NDArray[np.float32]:

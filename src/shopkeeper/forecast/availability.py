@@ -8,7 +8,7 @@ that nobody counted (simulated ones) tell nothing.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, TypeAlias
 
 import numpy as np
@@ -82,7 +82,7 @@ def _between(column: Column, first_day: int, y: NDArray[np.float32]) -> NDArray[
 def _span(begin: int, end: int, y: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Days from one column to another on which nothing was sold."""
     column = np.arange(len(y))
-    return (begin <= column) & (column <= end) & (y == 0)
+    return np.asarray((begin <= column) & (column <= end) & (y == 0))
 
 
 class StockOuts:
@@ -93,7 +93,7 @@ class StockOuts:
     """
 
     def __init__(
-        self, facts: DayFactStore, counted: Callable[[list[int]], list[Counted]], day: Callable[[int], int]
+        self, facts: DayFactStore, counted: Callable[[list[int]], Sequence[Counted]], day: Callable[[int], int]
     ) -> None:
         self._facts = facts
         self._counted = counted

@@ -116,9 +116,9 @@ class _Read(NamedTuple):
 def _read(entries: Iterable[CalendarEntry]) -> _Read:
     read = _Read([], [], {})
     for entry in entries:
-        days = [day_number(date.fromisoformat(text)) for text in (entry.from_, entry.to)]
+        first, last = (day_number(date.fromisoformat(text)) for text in (entry.from_, entry.to))
         stores = None if entry.store_ids is None else frozenset(entry.store_ids)
-        span = _Span(entry.kind, *days, stores, entry.discount or 0.0)
+        span = _Span(entry.kind, first, last, stores, entry.discount or 0.0)
         if entry.kind != "promotion":
             read.shared.append(span)
         elif entry.item_ids is None:

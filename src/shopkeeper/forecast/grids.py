@@ -53,9 +53,7 @@ def grid_of(
         place = order[np.searchsorted(wanted, here, sorter=order)]
         at = np.searchsorted(here, sales.item) * columns + (sales.day - first_day)
         sold, priced, revenue, offered = (
-            np.bincount(at, sales.sums[:, field], minlength=len(here) * columns).reshape(len(here), columns)
-            if field != PROMOTED or promoted is not None
-            else None
+            _added(at, sales.sums[:, field], len(here), columns) if field != PROMOTED or promoted is not None else None
             for field in (SOLD, PRICED, REVENUE, PROMOTED)
         )
         assert sold is not None
@@ -66,3 +64,8 @@ def grid_of(
         if promoted is not None and offered is not None:
             promoted[place] = offered / np.maximum(sold, 1e-9)
     return Grid(wanted, y, price, promoted)
+
+
+def _added(at: NDArray[np.int64], amounts: NDArray[np.float64], rows: int, columns: int) -> NDArray[np.float64]:
+    found = np.bincount(at, amounts, minlength=rows * columns)
+    return found.astype(np.float64, copy=False).reshape(rows, columns)

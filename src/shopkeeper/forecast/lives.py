@@ -14,7 +14,7 @@ def beginnings(sells: NDArray[np.bool_], step_days: int = 1) -> NDArray[np.int32
     n, d = sells.shape
     if not d:
         return np.zeros(n, dtype=np.int32)
-    start = np.where(sells.any(axis=1), sells.argmax(axis=1), d).astype(np.int32)
+    start: NDArray[np.int32] = np.where(sells.any(axis=1), sells.argmax(axis=1), d).astype(np.int32)
     longest = LONGEST_BREAK // step_days
     if d <= longest:
         return start

@@ -141,7 +141,8 @@ class _Grid:
 
     def sums(self, values: NDArray[np.floating], where: NDArray[np.bool_]) -> NDArray[np.float64]:
         cells = self.shape[0] * self.shape[1]
-        return np.bincount(self._at[where], values[where], minlength=cells).reshape(self.shape)
+        found = np.bincount(self._at[where], values[where], minlength=cells)
+        return found.astype(np.float64, copy=False).reshape(self.shape)  # of nothing numpy makes whole numbers
 
     def counts(self, where: NDArray[np.bool_]) -> NDArray[np.int64]:
         cells = self.shape[0] * self.shape[1]

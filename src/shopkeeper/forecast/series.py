@@ -188,8 +188,11 @@ def from_rows(
     first, columns = int(day.min()), int(day.max() - day.min()) + 1
     at = row * columns + (day - first)
     shape = len(names), columns
-    pieces = np.bincount(at, y, minlength=len(names) * columns).reshape(shape)
-    money = np.bincount(at, y * (np.nan if price is None else price), minlength=len(names) * columns).reshape(shape)
+    each = y * (np.nan if price is None else price)
+    pieces, money = (
+        np.bincount(at, weights, minlength=len(names) * columns).astype(np.float64, copy=False).reshape(shape)
+        for weights in (y, each)
+    )
     return with_total(tuple(names), first, pieces, money, pieces)
 
 
@@ -216,4 +219,4 @@ def with_total(
 def _usual(y: NDArray[np.float32], unseen: NDArray[np.bool_]) -> NDArray[np.float32]:
     """(n,) mean pieces of the steps that were seen, 0 without any."""
     seen = (~unseen).sum(axis=1)
-    return (np.where(unseen, 0.0, y).sum(axis=1) / np.maximum(seen, 1)).astype(np.float32)
+    return np.asarray(np.where(unseen, 0.0, y).sum(axis=1) / np.maximum(seen, 1), dtype=np.float32)

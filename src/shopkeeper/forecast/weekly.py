@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from shopkeeper.forecast.series import SeriesSet
 from shopkeeper.forecast.steps import Step
 
 _DAYS = 7
+_T = TypeVar("_T", bound=np.generic)
 
 
 def weekly(series: SeriesSet, step: Step) -> SeriesSet:
@@ -27,7 +29,7 @@ def weekly(series: SeriesSet, step: Step) -> SeriesSet:
     days = slice(min(skipped, ended.days), ended.days)
     available = None if ended.available is None else _split(ended.available[:, days])
     shut = _split(ended.closed[days]).all(axis=1)
-    there = None if available is None else available.any(axis=2)
+    there: NDArray[np.bool_] | None = None if available is None else np.asarray(available.any(axis=2))
     if shut.any():
         there = np.broadcast_to(~shut, (len(ended), weeks)) if there is None else there & ~shut
     return replace(
@@ -44,7 +46,7 @@ def weekly(series: SeriesSet, step: Step) -> SeriesSet:
 
 def _pieces(y: NDArray[np.float32], available: NDArray[np.bool_] | None) -> NDArray[np.float32]:
     if available is None:
-        return y.sum(axis=2)
+        return np.asarray(y.sum(axis=2))
     there = available.sum(axis=2)
     sold = np.where(available, y, 0.0).sum(axis=2)
     scaled: NDArray[np.float32] = (sold * (_DAYS / np.maximum(there, 1))).astype(np.float32)
@@ -75,6 +77,6 @@ def _means(values: NDArray[np.float32], names: tuple[str, ...]) -> NDArray[np.fl
     return means
 
 
-def _split(values: NDArray[np.generic]) -> NDArray[np.generic]:
+def _split(values: NDArray[_T]) -> NDArray[_T]:
     """(..., 7 w) -> (..., w, 7)."""
     return values.reshape(*values.shape[:-1], values.shape[-1] // _DAYS, _DAYS)

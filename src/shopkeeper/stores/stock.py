@@ -122,7 +122,7 @@ class StockStore:
         """
         return self._on_hand
 
-    def counted(self, item_rows: Sequence[int]) -> list[Counted]:
+    def counted(self, item_rows: Sequence[int]) -> Sequence[Counted]:
         """Of those items of which somebody counted every level there is."""
         query = (
             select(_C.item_row, func.sum(_C.on_hand), func.max(_C.as_of))
