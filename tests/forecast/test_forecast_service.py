@@ -110,6 +110,17 @@ def test_an_item_that_never_sold_and_an_empty_shop_get_an_answer() -> None:
     assert [point.mean for point in empty.forecast] == [0, 0, 0]
 
 
+@pytest.mark.parametrize("days", [1, 5])
+def test_few_days_of_sales_are_enough_for_an_answer_that_says_so(days: int) -> None:
+    panel = new_panel()
+    panel.apply(batch(*({"time": at(day), "quantity": 3.0} for day in range(days))))
+    answer = ForecastService(panel, StoppedClock(at(days)), Models(sales_daily=naive_of(busy_panel(119)))).forecast(
+        "apple", horizon=60
+    )
+    assert answer.fallback == f"{days} day{'' if days == 1 else 's'} of sales are little"
+    assert np.isfinite([point.mean for point in answer.forecast]).all()
+
+
 def test_history_is_filled_up_to_yesterday() -> None:
     panel = new_panel()
     panel.apply(batch({"time": at(0)}, {"time": at(2)}))

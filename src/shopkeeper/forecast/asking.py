@@ -22,6 +22,8 @@ from shopkeeper.forecast.series import SeriesSet
 
 MAX_HORIZON = 365
 MAX_HISTORY = 3650
+FEWEST_DAYS = 14
+"""Fewer days of sales say little."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,11 @@ class Question:
     def total(self) -> bool:
         """It is of a sum of products."""
         return self.scope.kind != "product"
+
+    @property
+    def days_sold(self) -> int:
+        """Days since the first sale."""
+        return max(self.series.days - int(self.series.start[0]), 0)
 
     @property
     def sold(self) -> bool:

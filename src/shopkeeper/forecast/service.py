@@ -22,7 +22,7 @@ from shopkeeper.core.errors import Invalid, Unavailable
 from shopkeeper.core.records import QUANTILES, Analysis, Forecast, ForecastPoint, SalesExplanation
 from shopkeeper.core.scopes import ALL, Scope
 from shopkeeper.forecast.analysis import analysed
-from shopkeeper.forecast.asking import Asking, Question
+from shopkeeper.forecast.asking import FEWEST_DAYS, Asking, Question
 from shopkeeper.forecast.choosing import Chooser, Chosen, ModelSource
 from shopkeeper.forecast.explaining import GROUPS, explain, in_words
 from shopkeeper.forecast.newcomers import Accompanied
@@ -116,6 +116,9 @@ class ForecastService:
         elif not question.sold:
             day = "today" if not question.came else date_of(question.first_day).isoformat()
             chosen, reason = replace(chosen, fallback=f"no sales before {day}: little is known"), "no_sales"
+        elif chosen.fallback is None and question.days_sold < FEWEST_DAYS:
+            days = f"{question.days_sold} day{'' if question.days_sold == 1 else 's'}"
+            chosen, reason = replace(chosen, fallback=f"{days} of sales are little"), "little_history"
         if reason is not None:
             metrics.forecast_fallback_total.labels(reason).inc()
         metrics.forecast_seconds.observe(time.perf_counter() - began)
