@@ -61,7 +61,7 @@ class Broken(SeasonalNaive):
 
         def answer(series: SeriesSet, horizon: int) -> Outlook:
             said = forecast(model, series, horizon)
-            return Outlook(said.mean * np.nan, said.quantiles) if series.days == 172 else said
+            return Outlook(said.mean * np.nan, said.quantiles) if series.days == 171 else said
 
         model.forecast = answer  # type: ignore[method-assign]
         return model
@@ -122,6 +122,16 @@ def test_of_many_series_the_busiest_rows_are_kept(tmp_path: Path, monkeypatch: p
     result = backtest(small_shop(), BacktestForm(models=["seasonal_naive"], windows=1, horizon=14), folder=tmp_path)
     assert result["rows_of"] == {"series": 3, "of": 13}
     assert set(pl.read_parquet(tmp_path / ROWS)["unique_id"]) == {"P10", "P11", "__total__"}
+
+
+def test_without_a_step_tomorrow_is_measured_on_several_weekdays(tmp_path: Path) -> None:
+    form = BacktestForm(models=["seasonal_naive"], windows=4, horizon=7)
+    assert backtest(small_shop(), form, folder=tmp_path)["step"] == 8
+    frame = pl.read_parquet(tmp_path / ROWS)
+    assert frame["cutoff"].dt.weekday().n_unique() == 4
+    asked = backtest(small_shop(), BacktestForm(models=["seasonal_naive"], windows=4, horizon=7, step=7))
+    assert asked["step"] == 7
+    assert backtest(weekly_shop(), BacktestForm(models=["seasonal_naive"], windows=2, horizon=7))["step"] == 7
 
 
 def test_a_cancelled_backtest_leaves_nothing(tmp_path: Path) -> None:

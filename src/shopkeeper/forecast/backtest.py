@@ -36,7 +36,8 @@ _LEADS = ("wape", "pinball", "mase", "rmse", "bias", "coverage_80", "calibration
 
 class BacktestForm(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """`models` are algorithm names; `params` maps an algorithm to its parameters; `step` days (weeks of a source by
-    week) between cutoffs, the horizon when it is not given.
+    week) between cutoffs. When it is not given it is the horizon, and a day more where that is whole weeks: were all
+    cutoffs the same weekday, tomorrow would be measured on one weekday only, which may be one without sales.
     """
 
     models: list[str] = msgspec.field(default_factory=lambda: ["seasonal_naive", "autoets", "lightgbm"])
@@ -92,7 +93,7 @@ def backtest(
     A model that breaks, or whose answer is not a number, is told and left out. Raises Invalid when the history is too
     short for one cutoff, and when no model was left.
     """
-    step = form.step or form.horizon
+    step = form.step or form.horizon + (series.step.days == 1 and form.horizon % 7 == 0)
     cuts = cutoffs(series.days, form.horizon, form.windows, step, fewest=_FEWEST, spread=False)
     if not cuts:
         period = series.step.period
