@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shopkeeper.forecast.aggregating import carried_price
-from shopkeeper.forecast.ledger import PRICED, PROMOTED, REVENUE, SOLD
+from shopkeeper.forecast.ledger import PRICED, PROMOTED, REVENUE, SOLD, distinct
 
 
 class Sales(NamedTuple):
@@ -40,7 +40,7 @@ def grid_of(
     """The products that sold, by item row; or exactly `rows`, in that order."""
     any_promoted, found = False, [np.empty(0, dtype=np.int64)]
     for sales in blocks():
-        found.append(np.unique(sales.item))
+        found.append(distinct(sales.item))
         any_promoted = any_promoted or bool((sales.sums[:, PROMOTED] > 0).any())
     wanted = np.concatenate(found) if rows is None else rows
     order = np.argsort(wanted, kind="stable")
@@ -49,7 +49,7 @@ def grid_of(
     price = np.full((n + extra, columns), np.nan, dtype=np.float32)
     promoted = np.zeros((n + extra, columns), dtype=np.float32) if any_promoted else None
     for sales in blocks():
-        here = np.unique(sales.item)
+        here = distinct(sales.item)
         place = order[np.searchsorted(wanted, here, sorter=order)]
         at = np.searchsorted(here, sales.item) * columns + (sales.day - first_day)
         sold, priced, revenue, offered = (

@@ -45,7 +45,7 @@ class Ledger:
             for key, amount in zip(keys.tolist(), amounts, strict=True):
                 self._add_one(key, amount)
             return
-        self._insert(np.unique(keys))
+        self._insert(distinct(np.sort(keys)))
         np.add.at(self._sums, np.searchsorted(self._keys, keys), amounts)
 
     def of_item(self, item: int) -> tuple[Keys, Sums]:
@@ -108,6 +108,13 @@ def amounts(batch: EventBatch) -> Sums:
     promoted = np.where(batch.promotion, sold, 0.0)
     returned = np.maximum(-quantity, 0.0)
     return np.stack([sold, np.where(known, sold, 0.0), np.where(known, value, 0.0), promoted, returned], axis=1)
+
+
+def distinct(ordered: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Each number of a sorted column once; several times as fast as a search for what is alike."""
+    if not len(ordered):
+        return ordered
+    return ordered[np.concatenate([[True], ordered[1:] != ordered[:-1]])]
 
 
 def blocks(keys: Keys, sums: Sums) -> Iterator[tuple[Keys, Sums]]:

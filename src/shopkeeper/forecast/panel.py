@@ -20,7 +20,7 @@ from shopkeeper.core.scopes import ALL, Scope
 from shopkeeper.forecast.aggregating import Aggregation
 from shopkeeper.forecast.beside import Beside
 from shopkeeper.forecast.grids import Sales, grid_of
-from shopkeeper.forecast.ledger import LAST_DAY, RETURNED, SOLD, Ledger, amounts, blocks, pack, unpack
+from shopkeeper.forecast.ledger import LAST_DAY, RETURNED, SOLD, Ledger, amounts, blocks, distinct, pack, unpack
 from shopkeeper.forecast.scoping import scoped
 from shopkeeper.forecast.series import TOTAL, SeriesSet
 from shopkeeper.forecast.steps import DAY, Step
@@ -76,9 +76,10 @@ class SalesPanel:
             return
         self._ledger.add(pack(sales.item, sales.store, day)[kept], change[kept])
         self._changes += 1
-        self._changed.update(dict.fromkeys(np.unique(day[kept]).tolist(), self._changes))
+        touched = np.flatnonzero(np.bincount(day[kept]))
+        self._changed.update(dict.fromkeys(touched.tolist(), self._changes))
         for days in self._total.values():
-            days.stale_from = min(days.stale_from, int(day[kept].min()))
+            days.stale_from = min(days.stale_from, int(touched[0]))
 
     def __len__(self) -> int:
         """Days kept, over all items and stores."""
@@ -235,7 +236,9 @@ class SalesPanel:
             here = (sums[:, SOLD] > 0) & _in(store, at)
             sold = np.bincount(day[here] - since, sums[here, SOLD])
             pieces[: len(sold)] += sold
-            each = day[here] if store is not None else np.unique(item[here] * (LAST_DAY + 1) + day[here])
+            each = day[here]
+            if store is None:
+                each = distinct(np.sort(item[here] * (LAST_DAY + 1) + each))
             different = np.bincount(each % (LAST_DAY + 1) - since)
             products[: len(different)] += different.astype(np.int32)
         selling = np.flatnonzero(products)
