@@ -35,6 +35,8 @@ _MOST_TESTED = 4_096  # windows
 _TEST_BATCH = 512
 _RUNAWAY, _RUNAWAY_STEPS = 1e4, 20
 _FINISH_PACE = 0.2
+_FALLING_STEPS, _FALLING_EPOCHS = 1_500, 15
+"""After both the learning rate has fallen to its floor: more passes may follow, but none that wait for it."""
 _DIVERGED = "the training diverged twice: its loss is no number or grew without end; lower learning_rate"
 
 
@@ -110,6 +112,7 @@ class Learning:
         steps = self._steps_of(drawer)
         waited, high, begun = 0, 0, len(run.curve)
         top = rate = pace.learning_rate * run.slower
+        falling = min(pace.epochs * steps, max(_FALLING_STEPS, _FALLING_EPOCHS * steps))
         optimiser = torch.optim.AdamW(self._net.parameters(), lr=pace.learning_rate, weight_decay=0.01)
         for epoch in range(begun, pace.epochs):
             started = time.monotonic()
@@ -118,7 +121,7 @@ class Learning:
             for step in range(steps):
                 done = epoch * steps + step
                 report(done, pace.epochs * steps, message="learning")
-                rate = top * _pace(done - begun * steps, done, pace.epochs * steps, self._late)
+                rate = top * _pace(done - begun * steps, done, falling, self._late)
                 loss = self._step(optimiser, drawer, rate)
                 total += loss
                 high = high + 1 if loss > _RUNAWAY * min(run.best_loss, 10.0) else 0

@@ -84,11 +84,11 @@ class NeuralTrainer:
         horizon: Annotated[int, about("steps ahead that are said at once", ge=1, le=365)] = 28
         lookback: Annotated[int, about("steps of the past that are read", ge=7, le=728)] = 56
         width: Annotated[int, about("numbers of a step in every layer", ge=4, le=512)] = 32
-        epochs: Annotated[int, about("passes at most", ge=1, le=10_000)] = 30
+        epochs: Annotated[int, about("passes at most", ge=1, le=10_000)] = 15
         steps: Annotated[int, about("batches of a pass, at most", ge=1, le=10_000)] = 100
         batch_size: Annotated[int, about("windows of a batch", ge=1, le=65_536)] = 256
         learning_rate: Annotated[float, about("highest step of AdamW", gt=0, le=10)] = 2e-3
-        patience: Annotated[int, about("passes without a gain after which learning ends", ge=1, le=10_000)] = 6
+        patience: Annotated[int, about("passes without a gain after which learning ends", ge=1, le=10_000)] = 5
         minutes: Annotated[float, about("minutes after which learning ends", gt=0, le=10_000)] = 3.0
         finish: Annotated[int, about("slow passes behind the best one that reach to the newest day", ge=0, le=100)] = 1
         dropout: Annotated[float, about("share of what is heard that is left out while learning", ge=0, lt=1)] = 0.1
