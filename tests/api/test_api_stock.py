@@ -87,7 +87,9 @@ def test_a_day_in_the_past_is_forecast_as_if_it_were_now(stock: Running) -> None
     assert data["start_date"] == data["predictions"][0]["date"] == start.isoformat()
     assert data["history"][-1]["date"] == (start - timedelta(days=1)).isoformat()
     assert [day["date"] for day in data["actual"]] == [(start + timedelta(days=k)).isoformat() for k in range(10)]
-    assert data["saw_it"] is True  # the version was measured on these days
+    assert data["saw_it"] is False  # the version was measured on these days, and learned from none of them
+    body = {"product_id": "tea", "model_type": "seasonal_naive", "future_days": 2}
+    assert predicted(stock, **body, start_date=(start - timedelta(days=30)).isoformat())["saw_it"] is True
     long_ago = predicted(stock, product_id="tea", start_date="1990-01-01", future_days=2)
     assert (long_ago["history"], long_ago["fallback"]) == ([], "no sales before 1990-01-01: little is known")
 

@@ -199,3 +199,31 @@ def test_days_are_counted_from_the_first_that_is_wanted() -> None:
     whole = service.said(service.ask(Scope("product", "P3"), 10))
     later = whole.after(4)
     assert points(later.said, later.first_day) == points(whole.said, whole.first_day)[4:]
+
+
+def test_what_is_not_known_ahead_is_told() -> None:
+    panel = busy_panel(119)
+    facts = {"temperature": (np.arange(day_of(NOW, LONDON) - 50, day_of(NOW, LONDON)), np.full(50, 20.0))}
+    panel.beside = Beside(facts=DayFacts(facts))
+    answer = ForecastService(panel, StoppedClock(NOW), Models()).forecast("P3", 3)
+    assert answer.assumed == ["price", "temperature"]
+    assert ForecastService(new_panel(), StoppedClock(NOW), Models()).forecast(None, 3).assumed == []
+
+
+class DayFacts:
+    """Numbers of the shop's days."""
+
+    def __init__(self, facts: dict[str, Any]) -> None:
+        self._facts = facts
+
+    def names(self) -> list[str]:
+        return list(self._facts)
+
+    def column(self, fact: str, store_row: int = -1, item_row: int = -1) -> Any:
+        assert (store_row, item_row) == (-1, -1)
+        days, values = self._facts[fact]
+        return days.astype(np.int32), values.astype(np.float32)
+
+    def items(self, fact: str) -> dict[Any, Any]:
+        assert fact
+        return {}

@@ -16,6 +16,7 @@ from shopkeeper.core.days import date_of, day_number
 from shopkeeper.core.errors import Invalid
 from shopkeeper.core.records import HistoryPoint
 from shopkeeper.core.scopes import Scope
+from shopkeeper.forecast.covariates import PRICE, PROMOTED, PROMOTION
 from shopkeeper.forecast.newcomers import Around, Newcomers
 from shopkeeper.forecast.panel import SalesPanel
 from shopkeeper.forecast.series import SeriesSet
@@ -56,6 +57,23 @@ class Question:
     def days_sold(self) -> int:
         """Days since the first sale."""
         return max(self.series.days - int(self.series.start[0]), 0)
+
+    @property
+    def assumed(self) -> list[str]:
+        """Names of what is known of the past and not of the days ahead: the price is taken as it was last, promotions
+        as none, anything else as unknown."""
+        found = [PRICE] if np.isfinite(self.series.price).any() else []
+        beside = self.series.covariates
+        if beside is None:
+            return found
+        _, own = beside.future(self.horizon)
+        planned = PROMOTION in beside.own_names and bool((own[beside.own_names.index(PROMOTION)] > 0).any())
+        told = beside.of_own(PROMOTED)
+        if told is not None and bool((told[:, : beside.columns] > 0).any()) and not planned:
+            found.append(PROMOTION)
+        past = [beside.shared[row, : beside.columns] for row in range(len(beside.shared_names))]
+        later = zip(beside.shared_names, past, strict=True)
+        return [*found, *(name for name, values in later if name not in beside.known and np.isfinite(values).any())]
 
     @property
     def sold(self) -> bool:

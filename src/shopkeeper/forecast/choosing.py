@@ -147,9 +147,8 @@ class Chooser:
         if not hasattr(loaded.model, "forecast"):
             raise Invalid(f"model {name!r} does not make forecasts", code="wrong_model", field="model")
         version = loaded.version
-        chosen = Chosen(
-            name, version.version, loaded.model, scope=scope, algorithm=version.algorithm, until=version.data.get("to")
-        )
+        until = version.data.get("cutoff", version.data.get("to"))  # what it was measured on it has not learned from
+        chosen = Chosen(name, version.version, loaded.model, scope=scope, algorithm=version.algorithm, until=until)
         if version.algorithm == SeasonalNaive.name:  # the yardstick neither beats nor loses to itself
             return chosen
         beats, loses = against_naive(version.metrics, total=total)

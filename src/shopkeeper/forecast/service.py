@@ -208,6 +208,7 @@ def told(answer: Answer) -> Forecast:
         fallback=chosen.fallback,
         category=scope.id if scope.kind == "category" else question.category,
         saw_it=answer.saw_it,
+        assumed=question.assumed,
     )
 
 
