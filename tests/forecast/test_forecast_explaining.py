@@ -39,11 +39,11 @@ class Known:
         return Outlook(mean, np.repeat(mean[:, :, None], 9, axis=2))
 
     def save(self, folder: Path) -> None:
-        raise AssertionError
+        raise AssertionError(folder)
 
     @classmethod
     def load(cls, folder: Path) -> ForecastModel:
-        raise AssertionError
+        raise AssertionError(folder)
 
 
 def shop(y: NDArray[np.floating], price: float | NDArray[np.floating] = 5.0, first_day: int = MONDAY) -> SeriesSet:
@@ -182,6 +182,7 @@ def test_the_season_that_a_model_reads_off_the_date_is_calendar() -> None:
 
 def test_what_the_neighbours_add() -> None:
     def with_neighbours(series: SeriesSet, horizon: int) -> NDArray[np.float64]:
+        assert series.first_day == MONDAY  # how old a product is counts from here
         return late(series, horizon) + 2
 
     found = explain(Known(with_neighbours), shop(np.ones(5)), 0, 10, alone=Known(late))

@@ -1,10 +1,11 @@
 """Why a forecast is what it is, in pieces: exact Shapley values of five groups of what the model was told.
 
 Every group can be switched off, which puts something usual in its place; the model then answers again. `calendar` off:
-no holidays, the weekdays of the past made alike, and the mean over seven calendars 52 days apart, in which every weekday
-and every season of the year comes up. `price` off: the usual price all the time. `promotion` off: none planned.
+no holidays, the weekdays of the past made alike, and the mean over seven calendars 52 days apart, in which every
+weekday and every season of the year comes up. `price` off: the usual price all the time. `promotion` off: none planned.
 `trend` off: the past is scaled so that sales of late are at the level of the last year. `neighbours` off: the model
-answers without the products that it borrows from.
+answers without the products that it borrows from; such a one is new, and how old it is must not change, so that for it
+the calendar stays where it is.
 
 The values are exact for what the model does. They say nothing about what would happen if somebody changed the price.
 """
@@ -110,7 +111,8 @@ class _Asked(NamedTuple):
             if calendar:
                 answer[rows] = self.answer(model, variants)
                 continue
-            sums = [self.answer(model, _moved(variants, days)) for days in _shifts(variants)]
+            days_moved = _shifts(variants) if self.alone is None else [0]
+            sums = [self.answer(model, _moved(variants, days)) for days in days_moved]
             answer[rows] = np.mean(sums, axis=0)
         return answer
 
