@@ -4,8 +4,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from api_server import Running, serving
+
+from shopkeeper.client import ShopkeeperClient
+from shopkeeper.core.errors import Invalid, NotFound
+from shopkeeper.core.records import CalendarEntry
 
 PATH = "/api/v1/calendar"
 SALE = {"kind": "promotion", "name": "Sale", "from": "2030-06-03", "to": "2030-06-09", "item_ids": ["tea"]}
@@ -32,6 +37,21 @@ def test_an_entry_is_made_changed_listed_and_taken_away(live: Running) -> None:
     assert live.http.delete(f"{PATH}/{one['id']}").status_code == 204
     assert live.http.delete(f"{PATH}/{one['id']}").status_code == 404
     assert live.http.put(f"{PATH}/{one['id']}", json=SALE).status_code == 404
+
+
+def test_the_client_has_a_method_for_each(live: Running) -> None:
+    with ShopkeeperClient(live.url) as shop:
+        entry = CalendarEntry(kind="holiday", name="Easter", from_="2030-04-21", to="2030-04-22")
+        made = shop.enter(entry)
+        assert shop.calendar(first="2030-04-22", kind="holiday").items == [made]
+        changed = shop.change_entry(msgspec.structs.replace(made, to="2030-04-21"))
+        assert shop.calendar(first="2030-04-22").items == []
+        assert changed.id == made.id
+        shop.delete_entry(made.id)
+        with pytest.raises(NotFound):
+            shop.delete_entry(made.id)
+        with pytest.raises(Invalid):
+            shop.enter(msgspec.structs.replace(entry, to="2030-01-01"))
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from shopkeeper.client.archives import ArchiveDoors
+from shopkeeper.client.calendar import CalendarDoors
 from shopkeeper.client.features import FeatureDoors
 from shopkeeper.client.forecasts import ForecastDoors
 from shopkeeper.client.identities import IdentityDoors
@@ -61,6 +62,7 @@ class ShopkeeperClient(
     SuggestionDoors,
     ForecastDoors,
     StockDoors,
+    CalendarDoors,
 ):
     """A shop, seen through its HTTP doors. Safe to share between threads; close it, or use it in a `with`."""
 

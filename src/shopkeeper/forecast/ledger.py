@@ -114,7 +114,7 @@ def distinct(ordered: NDArray[np.int64]) -> NDArray[np.int64]:
     """Each number of a sorted column once; several times as fast as a search for what is alike."""
     if not len(ordered):
         return ordered
-    return ordered[np.concatenate([[True], ordered[1:] != ordered[:-1]])]
+    return np.asarray(ordered[np.concatenate([[True], ordered[1:] != ordered[:-1]])])
 
 
 def blocks(keys: Keys, sums: Sums) -> Iterator[tuple[Keys, Sums]]:
