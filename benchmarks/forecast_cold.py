@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -47,15 +47,16 @@ class Found:
         self.missed.append(abs(float(np.nansum(came)) - float(said.mean[0][counted].sum())))
         self.loss.append(2 * float(loss[counted].sum()) / len(quality.LEVELS))
         self.sold.append(float(np.nansum(came)))
-        self.inside.append(quality.interval_coverage(came[None, :], said.quantiles, 0.8))
+        self.inside.append(quality.interval_coverage(came[None, :], said.quantiles[:1], 0.8))
 
 
-def main() -> None:
+def main(every: int = 1) -> None:
+    """`every` of so many new products, to try it."""
     series, lines = sales(), RetailShop().load(0)
     names = dict(lines.items.select("item_id", "category").iter_rows())
     began = series.start.astype(int)
     fresh = np.flatnonzero((began >= series.days - LAST) & (began + HORIZON + max(KNOWN) <= series.days))
-    fresh = fresh[~series.aggregate[fresh]]
+    fresh = fresh[~series.aggregate[fresh]][::every]
     model = fitted("lightgbm", series.until(series.days - LAST), HORIZON)
     spaces = Spaces(series, lines.kept)
     tables = []
@@ -120,7 +121,9 @@ def _cut(
     past = series.until(cutoff)
     actual = series.y[:, cutoff : cutoff + HORIZON].astype(np.float64)
     actual[:, past.future_closed(HORIZON)] = np.nan
-    by_category, by_vector = Neighbourhood.of(past, names), Neighbourhood.of(past, names, space)
+    space.check_before((past.last_day + 1) * _DAY_US, "this answer")
+    by_category = Neighbourhood.of(past, names)
+    by_vector = replace(by_category, space=space)
     one_and_total = [np.array([row, len(series) - 1]) for row in rows]
     for row, both in zip(rows, one_and_total, strict=True):
         asked, only = past.select(both), np.array([0])

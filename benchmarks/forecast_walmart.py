@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ HORIZON = 39
 _OURS = ("seasonal_naive", "theta", "lightgbm", "auto")
 _PARAMS: dict[str, dict[str, Any]] = {"auto": {"members": ["seasonal_naive", "theta", "lightgbm"]}}
 _NAMES = {"seasonal_naive": "seasonal_naive (same week a year ago)", "auto": "auto (these three)"}
-_PEERS = ("SeasonalNaive", "Theta", "AutoETS")
+_PEERS = ("SeasonalNaive", "Theta", "DynamicOptimizedTheta")
 Floats = NDArray[np.float64]
 
 
@@ -78,7 +79,9 @@ def peer_means(past: SeriesSet, name: str, horizon: int) -> Floats:
         if not len(own):
             continue
         try:
-            said[row] = getattr(models, name)(season_length=season).forecast(y=own, h=horizon)["mean"]
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # it warns of each series that is shorter than a season
+                said[row] = getattr(models, name)(season_length=season).forecast(y=own, h=horizon)["mean"]
         except (ValueError, ArithmeticError, IndexError):  # series too short or too flat for it
             said[row] = own[-1] if len(own) < season else own[-season + np.arange(horizon) % season]
     return np.where(np.isfinite(said), said, 0.0)

@@ -16,4 +16,4 @@ def test_every_registered_forecaster_passes(name: str, check: Callable[[type[Tra
 
 
 def test_the_built_in_forecasters_are_found() -> None:
-    assert {"seasonal_naive", "autoets", "lightgbm"} <= set(FORECASTERS)
+    assert {"seasonal_naive", "theta", "croston", "tsb", "autoets", "lightgbm", "auto"} <= set(FORECASTERS)

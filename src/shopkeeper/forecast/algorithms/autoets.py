@@ -78,6 +78,7 @@ class AutoEts:
     knows_new_users: ClassVar[bool] = True
     knows_new_items: ClassVar[bool] = True
     model: ClassVar[type[AutoEtsModel]] = AutoEtsModel
+    brief: ClassVar[dict[str, Any]] = {"busiest": 4}
 
     class Params(BaseParams, kw_only=True, forbid_unknown_fields=True):
         horizon: Annotated[int, msgspec.Meta(ge=1, le=365, description="days ahead that intervals are measured on")] = (
