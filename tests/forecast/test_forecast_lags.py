@@ -158,6 +158,11 @@ def test_a_series_without_a_day_or_a_sale_has_features_too() -> None:
     assert not np.isinf(values).any()
 
 
+def test_the_day_of_the_year_is_read_once_each_came_twice() -> None:
+    assert "day_of_year" not in Reading.of(shop(days=700)).names
+    assert "day_of_year" in Reading.of(shop(days=728)).names
+
+
 def test_steps_of_other_length_are_refused() -> None:
     reading = Reading.of(shop())
     with pytest.raises(Invalid, match="asked about some by week"):

@@ -42,7 +42,7 @@ class TreeParams(BaseParams, kw_only=True, forbid_unknown_fields=True):
     leaves: Annotated[int, msgspec.Meta(ge=2, le=1_024, description="leaves a tree")] = 31
     least_rows: Annotated[int, msgspec.Meta(ge=1, le=100_000, description="rows a leaf")] = 100
     tweedie: Annotated[float, msgspec.Meta(gt=1, lt=2, description="Tweedie power: 1 Poisson, 2 gamma")] = 1.2
-    rows: Annotated[int, msgspec.Meta(ge=1_000, le=50_000_000, description="training rows, drawn at random")] = 300_000
+    rows: Annotated[int, msgspec.Meta(ge=1_000, le=50_000_000, description="training rows, drawn at random")] = 150_000
     windows: Annotated[int, msgspec.Meta(ge=1, le=52, description="past weeks that intervals are measured on")] = 5
     objective: Annotated[
         Kind,

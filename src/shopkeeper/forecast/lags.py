@@ -26,6 +26,7 @@ Columns: TypeAlias = dict[str, NDArray[np.floating]]
 CHUNK = 1_000  # series that are read together
 LEVEL = {1: 56, 7: 8}  # steps of the recent level, by the days of a step
 _SMALL = 0.02
+_OF_YEAR = ("day_of_year", "origin_day_of_year", "growth")
 _USUAL_PRICE = "usual price"  # no feature: a product's price says little about another's
 _NEVER = 999.0
 _PIECE = 0.5  # less is no sale: a forecast that a recursive answer goes on from may be any fraction of a piece
@@ -80,13 +81,18 @@ class Reading(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, series: SeriesSet, level: int | None = None) -> Reading:
-        """Everything that there is to read in these series."""
+        """Everything that there is to read in these series; of the day of the year only in two years or more.
+
+        In less each day of the year came once, and would be taken for what it is like.
+        """
         far = _WINDOWS[series.step.days]
         known = series.covariates or Covariates.none(len(series), series.days)
         words = {
             name: of for name, of in zip(known.static_names, known.static_words, strict=True) if len(of) <= _MOST_WORDS
         }
         names = (*_state_names(far), *_step_names(far), *_covariate_names(known, far), *map(_static, words))
+        if series.days < 2 * far.year:
+            names = tuple(name for name in names if name not in _OF_YEAR)
         return cls(names, level or LEVEL[series.step.days], series.step.days, words)
 
     @property
