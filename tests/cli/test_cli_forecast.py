@@ -121,3 +121,12 @@ def test_what_cannot_be_ends_with_its_code(
         main([*args, "--home", str(home)])
     assert ended.value.code == code
     assert capsys.readouterr().err.strip()
+
+
+def test_the_flags_of_older_start_commands_are_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from shopkeeper.cli import up
+
+    plans: list[up.Plan] = []
+    monkeypatch.setattr(up, "_run", plans.append)
+    main(["up", "--host", "127.0.0.1", "--port", "5000", "--swagger", "--debug", "--home", str(tmp_path)])
+    assert (plans[0].settings.port, plans[0].settings.log_level) == (5000, "debug")

@@ -60,6 +60,8 @@ class Plan:
     type=click.FloatRange(0, 100_000),
     help="Bundled shop: shop seconds per second; simulated: 60 is about an event a second.  [default: 60]",
 )
+@click.option("--debug", is_flag=True, help="Write everything to the log.")
+@click.option("--swagger", is_flag=True, help="As ever: the pages of the API are at /swagger/ in any case.")
 @click.option("--workers", type=int, default=1, hidden=True)
 @home_option
 @json_option
@@ -72,14 +74,17 @@ def command(
     no_console: bool,
     no_train: bool,
     speed: float | None,
+    debug: bool,
+    swagger: bool,
     workers: int,
     home: Path | None,
     as_json: bool,
 ) -> None:
     """Open the shop: import, train, serve API and console, until Ctrl-C."""
+    del swagger
     check_workers(workers)
     ports = {"port": port, "console_port": console_port, "grpc_port": grpc_port}
-    settings = read_settings(home, host=host, live_speed=speed, **ports)
+    settings = read_settings(home, host=host, live_speed=speed, log_level="debug" if debug else None, **ports)
     check_host(settings.host, settings.api_key)
     check_grpc(settings)
     _run(Plan(settings, shop, not no_console, not no_train, Screen(as_json=as_json)))
