@@ -1,11 +1,14 @@
+from io import StringIO
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import polars as pl
 import pytest
+from rich.console import Console
 
 from shopkeeper.checks.forecast import small_shop, weekly_shop
+from shopkeeper.cli.backtest import _draw
 from shopkeeper.core.errors import Cancelled, Invalid
 from shopkeeper.core.protocols import JobContext, Report, silent
 from shopkeeper.core.scopes import Scope
@@ -220,3 +223,13 @@ def test_naive_repeats_last_week_and_skips_a_holiday() -> None:
     mean = model.forecast(holiday, 7).mean
     np.testing.assert_allclose(mean[5, 6], y[5, -1])
     np.testing.assert_allclose(mean[5, 4], y[5, -10])
+
+
+@pytest.mark.usefixtures("_strangers")
+def test_the_command_line_shows_what_broke_and_what_did_not() -> None:
+    result = backtest(small_shop(), BacktestForm(models=["seasonal_naive", "raising"], windows=2, horizon=14))
+    console = Console(file=StringIO(), width=120)
+    _draw(console, result)
+    told = cast(StringIO, console.file).getvalue()
+    assert f"{result['models']['seasonal_naive']['metrics']['pinball']:.3f}" in told
+    assert "raising: RuntimeError: no room on the card" in told

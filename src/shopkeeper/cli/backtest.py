@@ -27,7 +27,7 @@ _SHOWN = {"wape": "WAPE", "pinball": "pinball", "mase": "MASE", "smape": "SMAPE"
 @click.option("--scope", default="all", show_default=True, help="all, store:ID, category:NAME or product:ID.")
 @click.option("--windows", default=4, show_default=True, help="Cutoffs, 1 to 20.")
 @click.option("--horizon", default=28, show_default=True, help="Days ahead, 1 to 365.")
-@click.option("--step", type=int, help="Days between cutoffs; else the horizon.")
+@click.option("--step", type=int, help="Days between cutoffs; else the horizon, a day more if whole weeks.")
 @click.option("--refit", is_flag=True, help="Train anew at each cutoff.")
 @with_shop()
 def command(
@@ -51,13 +51,17 @@ def command(
 
 
 def _draw(console: Console, result: dict[str, Any]) -> None:
+    from rich.markup import escape
     from rich.table import Column, Table
 
     right = [Column(title, justify="right") for title in (*_SHOWN.values(), "seconds")]
     table = Table("algorithm", *right, box=None, header_style="bold")
     for name, one in result["models"].items():
-        cells = [one["metrics"].get(measure) for measure in _SHOWN]
+        cells = [one.get("metrics", {}).get(measure) for measure in _SHOWN]
         table.add_row(name, *("" if value is None else f"{value:.3f}" for value in cells), f"{one['seconds']:.1f}")
     console.print(table)
+    for one in result["models"].values():
+        if "error" in one:
+            console.print(f"[red]{escape(one['error'])}[/]")
     days = result["cutoffs"]
     console.print(f"[dim]{len(days)} cutoffs from {days[0]} to {days[-1]}, {result['horizon']} days each[/]")
