@@ -93,11 +93,18 @@ def test_a_store_and_a_category_have_their_own_sum_and_its_price() -> None:
     store = panel().set(MONDAY + 3, Scope("store", "S1"))
     assert store.ids == ("apple", "plum", "__store:S1__")
     assert store.y.tolist() == [[5, 0, 0, 0], [0, 0, 4, 0], [5, 0, 4, 0]]
-    assert store.price[-1].tolist() == [3, 3, 2, 2]
+    assert np.isnan(store.price[-1]).all()
     category = panel().set(MONDAY + 3, Scope("category", "stone free"))
     assert category.ids == ("apple", "pear", "__category:stone free__")
     assert category.y[-1].tolist() == [7, 1, 0, 1]
     assert words(category, "category") == ["stone free"] * 3
+    np.testing.assert_allclose(category.price[-1], [3, 1, 1, 4])
+    alone = panel().set(MONDAY + 3, Scope("category", "stone free"), members=False)
+    np.testing.assert_array_equal(alone.y, category.y[-1:])
+    np.testing.assert_array_equal(alone.price, category.price[-1:])
+    assert alone.covariates is not None
+    assert category.covariates is not None
+    np.testing.assert_allclose(alone.covariates.own, category.covariates.own[:, -1:])
     assert panel().set(MONDAY + 3, Scope("category", "stone free", "S0")).y[-1].tolist() == [2, 1, 0, 1]
 
 

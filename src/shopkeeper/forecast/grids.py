@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shopkeeper.forecast.aggregating import carried_price
-from shopkeeper.forecast.ledger import PRICED, PROMOTED, REVENUE, SOLD, distinct
+from shopkeeper.forecast.ledger import FIELDS, PRICED, PROMOTED, REVENUE, SOLD, distinct
 
 
 class Sales(NamedTuple):
@@ -64,6 +64,19 @@ def grid_of(
         if promoted is not None and offered is not None:
             promoted[place] = offered / np.maximum(sold, 1e-9)
     return Grid(wanted, y, price, promoted)
+
+
+def sum_of(
+    blocks: Blocks, first_day: int, columns: int
+) -> tuple[NDArray[np.float64], NDArray[np.float32], NDArray[np.float32]]:
+    """(columns,) pieces of all of them together, what one of them costs, and the share that was sold in a promotion."""
+    sums = np.zeros((columns, len(FIELDS)))
+    for sales in blocks():
+        for field in (SOLD, PRICED, REVENUE, PROMOTED):
+            sums[:, field] += np.bincount(sales.day - first_day, sales.sums[:, field], minlength=columns)
+    price = carried_price(sums[None, :, REVENUE], sums[None, :, PRICED])[0]
+    promoted = sums[:, PROMOTED] / np.maximum(sums[:, SOLD], 1e-9)
+    return sums[:, SOLD].copy(), price, promoted.astype(np.float32)
 
 
 def _added(at: NDArray[np.int64], amounts: NDArray[np.float64], rows: int, columns: int) -> NDArray[np.float64]:

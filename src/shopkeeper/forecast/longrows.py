@@ -98,7 +98,7 @@ def series_of(
     if not one:
         shares = shares_of(y, price, WEIGHED_DAYS // step.days) if aggregation == "weighted" else None
         total = aggregate(y, aggregation, shares)
-        at = mean_price(y, price) if scope.kind != "all" else np.full(columns, np.nan, dtype=np.float32)
+        at = mean_price(y, price) if scope.kind == "category" else np.full(columns, np.nan, dtype=np.float32)
         y, price = np.vstack([y, total[None]]), np.vstack([price, at[None]])
         own = {name: np.vstack([values, _mean(values)[None]]) for name, values in own.items()}
         available = None if available is None else np.vstack([available, np.ones((1, columns), dtype=np.bool_)])

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _SALES_TYPES = ("order", "return")
 _STORES_KEPT = 64
+_FEW = 256  # items that are looked up one by one
 MAX_DAYS = 5 * 366
 """How far back series go: a single order with a wrong year must not stretch them."""
 
@@ -186,15 +187,18 @@ class SalesPanel:
 
     def sales(self, store: int | None, first: int, last: int, rows: NDArray[np.int64] | None = None) -> Iterator[Sales]:
         """Days with a sale from `first` to `last`, in blocks of items; of all, or of those in `rows`."""
-        if rows is not None and len(rows) <= 64:
-            found = [self._ledger.of_item(int(row)) for row in np.unique(rows)]
+        if rows is not None and len(rows) <= _FEW:
+            parts = [self._ledger.of_item(row) for row in sorted(rows.tolist())]
+            found = [tuple(np.concatenate(column) for column in zip(*parts, strict=True))] if parts else []
+            wanted = None
         else:
             found = list(blocks(*self._ledger.all()))
+            wanted = None if rows is None else np.bincount(rows) > 0
         for keys, sums in found:
             item, at, day = unpack(keys)
             kept = (sums[:, SOLD] > 0) & (first <= day) & (day <= last) & _in(store, at)
-            if rows is not None:
-                kept &= np.isin(item, rows)
+            if wanted is not None:
+                kept &= wanted[np.minimum(item, len(wanted) - 1)] & (item < len(wanted))
             if kept.any():
                 yield Sales(item[kept], day[kept], sums[kept])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from shopkeeper.core.errors import NotFound
 from shopkeeper.core.scopes import Scope
 from shopkeeper.forecast.aggregating import WEIGHED_DAYS, Aggregation, aggregate, aggregation_of, mean_price, shares_of
-from shopkeeper.forecast.grids import Grid, grid_of
+from shopkeeper.forecast.grids import Grid, Sales, grid_of, sum_of
 from shopkeeper.forecast.series import TOTAL, SeriesSet
 from shopkeeper.forecast.steps import Step
 from shopkeeper.forecast.weekly import weekly
@@ -42,17 +43,23 @@ def scoped(
     wanted = _items(panel, scope)
     first, columns = panel.window(last_day, store_row)
     pieces, sold = panel.between(store_row, first, columns)
-    alone = scope.kind in ("all", "store") and how == "sum" and not members
+
+    def sales() -> Iterator[Sales]:
+        return panel.sales(store_row, first, last_day, wanted)
+
+    alone = how == "sum" and not members and not one
     grid = grid_of(
-        lambda: iter(()) if alone else panel.sales(store_row, first, last_day, wanted),
+        (lambda: iter(())) if alone else sales,
         first,
         columns,
         extra=0 if one else 1,
         rows=wanted if one else None,
     )
-    if not one:
+    if alone and scope.kind == "category":
+        grid = _summed(grid, *sum_of(sales, first, columns))
+    elif not one:
         whole = pieces if scope.kind in ("all", "store") and how == "sum" else None
-        _add_up(grid, how, whole, priced=scope.kind != "all")
+        _add_up(grid, how, whole, described=scope.kind == "category")
     ids = panel.item_ids(grid.rows) + ([] if one else [aggregate_id(scope)])
     further = ahead * step.days
     series = SeriesSet(
@@ -81,13 +88,24 @@ def scoped(
     return series if step.days == 1 else weekly(series, step)
 
 
-def _add_up(grid: Grid, how: Aggregation, whole: NDArray[np.float64] | None, *, priced: bool) -> None:
-    """Fills the last row. `whole` (d,): the sum, where it is known from elsewhere."""
+def _summed(grid: Grid, pieces: NDArray[np.float64], price: NDArray[np.float32], promoted: NDArray[np.float32]) -> Grid:
+    """The last row of a grid without any other."""
+    grid.y[-1], grid.price[-1] = pieces, price
+    return grid._replace(promoted=promoted[None]) if promoted.any() else grid
+
+
+def _add_up(grid: Grid, how: Aggregation, whole: NDArray[np.float64] | None, *, described: bool) -> None:
+    """Fills the last row. `whole` (d,): the sum, where it is known from elsewhere. A price and a share of promotions
+    are told of a category; those of a whole shop or store, of whatever it sells, say nothing.
+    """
     y, price = grid.y[:-1], grid.price[:-1]
     shares = shares_of(y, price, WEIGHED_DAYS) if how == "weighted" else None
     grid.y[-1] = aggregate(y, how, shares) if whole is None else whole
-    if priced:
-        grid.price[-1] = mean_price(y, price)
+    if grid.promoted is not None:
+        grid.promoted[-1] = np.nan
+    if not described:
+        return
+    grid.price[-1] = mean_price(y, price)
     if grid.promoted is not None:
         sold = y.sum(axis=0, dtype=np.float64)
         grid.promoted[-1] = np.einsum("nd,nd->d", grid.promoted[:-1], y) / np.maximum(sold, 1e-9)
