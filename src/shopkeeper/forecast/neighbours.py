@@ -29,6 +29,7 @@ NEW_DAYS = 28
 """A product that has been there for fewer days is new."""
 GROWN_DAYS = 90
 _WEEKS = 13
+_RECENT = 90  # days
 _NEAREST = 20
 FEWEST = 5
 _STEADY = 10.0  # neighbours that weigh as much as the curve of all
@@ -69,20 +70,25 @@ class Neighbourhood:
             space.check_before((series.last_day + 1) * _DAY_US, "a forecast from these series")
         observed, week = series.observed(), np.arange(series.days) * series.step.days // 7
         seen = np.isfinite(observed).sum(axis=1) * series.step.days
-        grown = np.flatnonzero((seen >= GROWN_DAYS) & ~series.aggregate & series.y.any(axis=1))
+        grown = np.flatnonzero((seen >= GROWN_DAYS) & ~series.aggregate & (np.nansum(observed, axis=1) > 0))
         level, curve = np.zeros(len(grown)), np.full((len(grown), _WEEKS), np.nan)
         phi = np.ones(len(grown))
         launched = series.start[grown] * series.step.days >= 14
         for place, row in enumerate(grown):
             first = int(series.start[row])
-            own = observed[row, first:].astype(np.float64)
-            age = week[first:] - week[first]
-            early = own[age < _WEEKS] if launched[place] else own[-GROWN_DAYS // series.step.days :]
-            level[place] = np.nanmean(early) if np.isfinite(early).any() else 0.0
-            if launched[place] and level[place] > 0:
-                curve[place] = _by_week(own, age) / level[place]
-            mean = np.nanmean(own)
-            phi[place] = max(float(np.nanvar(own) / mean), 1.0) if mean > 0 else 1.0
+            own, age = observed[row, first:].astype(np.float64), week[first:] - week[first]
+            counted = np.isfinite(own)
+            own, age = own[counted], age[counted]
+            mean, variance = float(own.mean()), float(own.var())
+            phi[place] = max(variance / mean, 1.0)
+            if not launched[place]:
+                level[place] = own[-_RECENT // series.step.days :].mean()
+                continue
+            early = age < _WEEKS
+            times = np.bincount(age[early], minlength=_WEEKS)
+            pieces = np.bincount(age[early], own[early], minlength=_WEEKS)
+            level[place] = max(float(pieces.sum()), 1e-9) / max(int(times.sum()), 1)
+            curve[place, times > 0] = pieces[times > 0] / times[times > 0] / level[place]
         known = np.isfinite(curve)
         usual = np.where(known.any(axis=0), np.nansum(curve, axis=0) / np.maximum(known.sum(axis=0), 1), 1.0)
         ids = tuple(series.ids[row] for row in grown)
@@ -192,16 +198,6 @@ class Neighbourhood:
     def _days(self, series: SeriesSet, row: int) -> int:
         begun = min(int(series.start[row]), self._listed(series, row))
         return (series.days - begun) * series.step.days
-
-
-def _by_week(own: Floats, age: NDArray[np.integer]) -> Floats:
-    """(13,) mean of what was seen in each week of age."""
-    answer = np.full(_WEEKS, np.nan)
-    for week in range(_WEEKS):
-        mine = own[age == week]
-        if np.isfinite(mine).any():
-            answer[week] = np.nanmean(mine)
-    return answer
 
 
 def negative_binomial(mean: Floats, variance: Floats) -> Floats:
