@@ -35,8 +35,8 @@ def main() -> None:
         f"Pharma sales: 8 groups of medicines, {data.series.days:,} days. {WINDOWS} windows of {HORIZON} days that "
         "follow on one another, the last ones of the data; every model is fitted once, before the first, and asked "
         f"from each. One thread; trees and nets: mean (standard deviation) of {len(_SEEDS)} seeds, nets at most half a "
-        "minute each. Every forecaster that is installed has a row. WAPE, SMAPE and MASE are the median's where it does "
-        "not say otherwise; peers have a mean alone.",
+        "minute each. Every forecaster that is installed has a row. WAPE, SMAPE and MASE are the median's unless it "
+        "says otherwise; peers have a mean alone.",
         [{"title": "All groups pooled", "columns": ["algorithm", *_COLUMNS], "rows": sorted(rows, key=_first)}],
     )
 
