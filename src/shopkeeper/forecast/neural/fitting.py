@@ -35,6 +35,7 @@ _MOST_TESTED = 4_096  # windows
 _TEST_BATCH = 512
 _RUNAWAY, _RUNAWAY_STEPS = 1e4, 20
 _FINISH_PACE = 0.2
+_FEWEST_STEPS = 20  # of a pass, however few windows there are
 _FALLING_STEPS, _FALLING_EPOCHS = 1_500, 15
 """After both the learning rate has fallen to its floor: more passes may follow, but none that wait for it."""
 _DIVERGED = "the training diverged twice: its loss is no number or grew without end; lower learning_rate"
@@ -161,7 +162,7 @@ class Learning:
                 return
 
     def _steps_of(self, drawer: _Drawer) -> int:
-        return max(1, min(self._pace.steps, drawer.windows // self._pace.batch))
+        return min(self._pace.steps, max(_FEWEST_STEPS, drawer.windows // self._pace.batch))
 
     @property
     def _late(self) -> float:

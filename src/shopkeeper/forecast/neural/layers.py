@@ -9,7 +9,6 @@ from torch.nn import functional
 from shopkeeper.forecast.neural.sizes import Sizes
 
 _FORGOTTEN = 0.1
-_WIDEST = 16
 _OF_STEP = 4
 
 
@@ -18,7 +17,7 @@ class Statics(nn.Module):
 
     def __init__(self, sizes: Sizes) -> None:
         super().__init__()
-        tables = [nn.Embedding(many, min(_WIDEST, 1 + round(many**0.4))) for many in sizes.static]
+        tables = [nn.Embedding(many, numbers) for many, numbers in sizes.embeddings]
         for table in tables:
             nn.init.normal_(table.weight, std=0.1)
         self.tables = nn.ModuleList(tables)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from shopkeeper.core.errors import Invalid
 from shopkeeper.forecast.covariates import HOLIDAY, PRICE, Covariates
-from shopkeeper.forecast.neural.sizes import Sizes
+from shopkeeper.forecast.neural.sizes import Sizes, dims_of
 from shopkeeper.forecast.outlook import Floats
 from shopkeeper.forecast.series import SeriesSet
 
@@ -33,7 +33,8 @@ SERIES, AGGREGATE = "series", "aggregate"
 
 
 class Layout(msgspec.Struct, kw_only=True, frozen=True):
-    """What the channels of a net's tensors mean. `words` of each static column, whose codes begin with 1."""
+    """What the channels of a net's tensors mean. `words` of each static column, whose codes begin with 1, and how many
+    numbers each becomes: as many when words are added."""
 
     lookback: int
     horizon: int
@@ -48,6 +49,7 @@ class Layout(msgspec.Struct, kw_only=True, frozen=True):
     spreads: dict[str, float]
     statics: list[str]
     words: list[list[str]]
+    dims: list[int]
 
     @property
     def past_names(self) -> tuple[str, ...]:
@@ -89,6 +91,7 @@ class Layout(msgspec.Struct, kw_only=True, frozen=True):
             season=self.season,
             patch=self.patch,
             dropout=dropout,
+            dims=tuple(self.dims),
         )
 
     def grown(self, series: SeriesSet) -> Layout:
@@ -115,6 +118,7 @@ def layout_of(series: SeriesSet, horizon: int, lookback: int, learned: int) -> L
     for name, table in values.items():
         middles[name], spreads[name] = _centre(table[..., :learned])
     statics = [SERIES, AGGREGATE, *beside.static_names]
+    words = _words(series, statics)
     return Layout(
         lookback=-(-fits // patch) * patch,
         horizon=horizon,
@@ -128,7 +132,8 @@ def layout_of(series: SeriesSet, horizon: int, lookback: int, learned: int) -> L
         middles=middles,
         spreads=spreads,
         statics=statics,
-        words=_words(series, statics),
+        words=words,
+        dims=[dims_of(len(each) + 1) for each in words],
     )
 
 
@@ -174,6 +179,8 @@ class Board:
         observed = series.observed()
         self.seen: NDArray[np.bool_] = np.isfinite(observed)
         self.y: NDArray[np.float32] = np.where(self.seen, observed, np.float32(0))
+        if not series.days:  # a column that says nothing, to be read in the place of none
+            self.y, self.seen = np.zeros((len(series), 1), np.float32), np.zeros((len(series), 1), np.bool_)
         self.start = series.start
         self._codes = self._coded(series)
         self._calendar, self._closed = self._days(series)
@@ -187,7 +194,7 @@ class Board:
 
     @property
     def days(self) -> int:
-        return int(self.y.shape[1])
+        return self._series.days
 
     def targets(self, rows: Rows, origins: Rows, mu: Floats, until: int) -> tuple[Batch, Batch]:
         """Pieces / mu (b, H) behind each origin, and 1 where they count: seen, and in a column before `until`."""
