@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,7 @@ def page(shop: dict[str, Any]) -> Iterator[Any]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
         opened = browser.new_page(viewport={"width": 1400, "height": 1500})
-        opened.set_default_timeout(30_000)
+        opened.set_default_timeout(60_000)
         _open(opened, shop["console"])
         yield opened
         browser.close()
@@ -94,7 +95,7 @@ def _open(page: Any, url: str) -> None:
 def keep(page: Any, name: str) -> None:
     """No page may show a stack trace; a picture of it is kept for people to look at."""
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=SCREENSHOTS / f"{name}.png")
+    page.screenshot(path=SCREENSHOTS / f"{name}.png", timeout=120_000)
     assert page.get_by_test_id("stException").all_inner_texts() == []
 
 
@@ -139,3 +140,49 @@ def test_a_person_finds_customer_slate_product_forecast_and_live_events(shop: di
         page.get_by_role("option", name="中文").click()
         page.get_by_role("tab", name="最新事件").wait_for()
         keep(page, "chinese")
+        page.get_by_label("Language · 语言").click()
+        page.get_by_role("option", name="English").click()
+        page.get_by_role("tab", name="Last events").wait_for()
+
+
+def test_a_person_trains_a_model_watches_it_and_asks_why(shop: dict[str, Any], page: Any) -> None:
+    learned = "tcn" if find_spec("torch") else "lightgbm"
+    small = {"epochs": 4, "steps": 20, "width": 8} if learned == "tcn" else {"rounds": 10}
+    page.get_by_role("tab", name="Forecasts").click()
+    page.locator(".js-plotly-plot:visible").first.wait_for()
+    with ShopkeeperClient(shop["url"]) as client:
+        # train: a form of the algorithm's own parameters, then what it learns while it learns
+        page.get_by_role("tab", name="Train").click()
+        page.get_by_label("Algorithm").click()
+        page.get_by_role("option", name=learned).first.click()
+        for field, value in small.items():
+            box = page.get_by_role("spinbutton", name=field, exact=True)
+            box.wait_for()
+            box.fill(str(value))
+            box.press("Tab")
+        page.get_by_role("button", name="Train", exact=True).click()
+        page.get_by_text("v1 has learned.").wait_for(timeout=240_000)
+        keep(page, "training")
+        job = client.jobs(kind="train")[0]
+        assert job.status == "done"
+        assert {name: job.params["params"][name] for name in small} == small
+
+        # the model that there is now, for one product, and the reasons for what it says
+        page.get_by_label("Of what").click()
+        page.get_by_role("option", name="Product", exact=True).click()
+        search = page.get_by_label("Product: part of its name, or its code").last
+        search.wait_for()
+        search.fill("regency cakestand")
+        search.press("Enter")
+        page.get_by_role("tab", name="Look ahead").click()
+        page.get_by_label("Models, the first with its intervals").last.click()
+        page.get_by_role("option", name=f"({learned})").click()
+        page.keyboard.press("Escape")
+        page.get_by_role("button", name="Why so many").click()
+        page.get_by_text("kept as prediction").wait_for()
+        keep(page, "forecasts")
+        assert client.prediction_history().items[0]["model_type"] == learned
+
+        page.get_by_role("tab", name="Models").click()
+        page.get_by_text("Measured on four weeks that the model had not seen.").wait_for()
+        keep(page, "models")
