@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.forecast_sets import Set, measured, pharmacy, store_item
+from benchmarks.peers.peak import peak_from_now, peak_mb
 from benchmarks.stock import sales
 from shopkeeper.core.protocols import silent
 from shopkeeper.forecast.outlook import ForecastModel, Outlook
@@ -103,12 +103,12 @@ def run(trainers: dict[str, type[Any]]) -> None:
     on = panel(told["panel"])
     trainer = trainers.get(told["name"]) or algorithm(told["name"])
     params = read_params(trainer, {"horizon": HORIZON, **told["params"]})
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak_from_now()
     begun = time.perf_counter()
     model: ForecastModel = trainer(params, told["seed"]).fit(on.series.until(on.cuts[0]), silent)  # type: ignore[assignment]
     said = [model.forecast(on.series.until(cut), HORIZON).quantiles for cut in on.cuts]
     seconds = time.perf_counter() - begun
-    peak = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    peak = peak_mb() - before
     np.savez(sys.argv[2], quantiles=np.array(said), seconds=seconds, peak_mb=peak)
 
 

@@ -8,7 +8,6 @@ python neural_forecast.py GIVEN.npz MADE.npz: given are `y` (n, d) pieces, `star
 from __future__ import annotations
 
 import logging
-import resource
 import sys
 import time
 import warnings
@@ -20,6 +19,7 @@ import torch
 from neuralforecast import NeuralForecast
 from neuralforecast.losses.pytorch import MQLoss
 from neuralforecast.models import KAN, NHITS, TCN, PatchTST
+from peak import peak_from_now, peak_mb
 
 MODELS = {"KAN": KAN, "NHITS": NHITS, "TCN": TCN, "PatchTST": PatchTST}
 CALENDAR = ["week_sin", "week_cos", "year_sin", "year_cos"]
@@ -46,7 +46,7 @@ def main() -> None:
         **told,
         **QUIET,
     )
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak_from_now()
     begun = time.perf_counter()
     forecast = NeuralForecast(models=[net], freq="D")
     forecast.fit(_frame(given, int(cuts[0]), bool(told)), val_size=0)
@@ -60,7 +60,7 @@ def main() -> None:
         rows = said["unique_id"].to_numpy()[::horizon]
         quantiles[place, rows] = said[columns].to_numpy().reshape(len(rows), horizon, len(columns))
     seconds = time.perf_counter() - begun
-    peak = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    peak = peak_mb() - before
     made = {"quantiles": np.sort(np.maximum(quantiles, 0), axis=3), "seconds": seconds, "peak_mb": peak}
     np.savez(sys.argv[2], **made)
 
