@@ -1,4 +1,4 @@
-"""Figures about a forecast and its history: trend, volatility, statistics, day over day, what moved it; and in words."""
+"""Figures about a forecast and its history: trend, volatility, statistics, day over day, what moved it; in words too."""
 
 from __future__ import annotations
 
