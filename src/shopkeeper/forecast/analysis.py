@@ -1,4 +1,4 @@
-"""Figures about a forecast and its history: trend, volatility, statistics, day over day, what moved it; in words too."""
+"""Figures about a forecast and its history: trend, volatility, statistics, day over day, what moved it; and words."""
 
 from __future__ import annotations
 
