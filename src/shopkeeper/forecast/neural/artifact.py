@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
+from zipfile import BadZipFile
 
 import msgspec
 import numpy as np
@@ -96,7 +97,7 @@ class NeuralModel:
             with np.load(folder / "weights.npz", allow_pickle=False) as kept:
                 weights = {name: kept[name] for name in kept.files}
             return cls(about, (folder / "net.onnx").read_bytes(), weights, curve, Calibration.load(folder))
-        except (OSError, ValueError, msgspec.DecodeError, Invalid) as error:
+        except (OSError, EOFError, BadZipFile, ValueError, msgspec.DecodeError, Invalid) as error:
             raise Unavailable(f"the net cannot be read ({error}); train it again") from error
 
 
