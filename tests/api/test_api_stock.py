@@ -193,3 +193,25 @@ def test_a_backtest_measures_the_past(stock: Running) -> None:
     measured = done.json()["models"]["seasonal_naive"]["metrics"]
     assert measured["wape"] >= 0
     assert len(done.json()["cutoffs"]) == 2
+
+
+def test_a_net_learns_by_epochs_and_another_training_goes_on_from_it(stock: Running) -> None:
+    brief = {"width": 8, "steps": 20, "lookback": 28, "horizon": 7}
+    form = {
+        "training_mode": "store",
+        "store_id": "S1",
+        "model_type": "nhits",
+        "hyperparameters": {**brief, "epochs": 2},
+    }
+    first = trained(stock, form)
+    curve = stock.http.get(f"/api/training/{first}/loss").json()["data"]
+    assert [one["epoch"] for one in curve] == [1, 2]
+    assert all(one["train"] > 0 and one["val"] > 0 for one in curve)
+    told = [one for one in stock.shop.jobs.events(first) if one.type == "epoch"]
+    assert len(told) == 2
+    second = trained(stock, {**form, "start_from": "store_S1_all_nhits_v1"})
+    version = stock.http.get("/api/models/store_S1_all_nhits_v2").json()["data"]
+    assert version["data"]["start_from"] == 1
+    begun = stock.http.get(f"/api/training/{second}/loss").json()["data"][0]["train"]
+    assert begun < curve[0]["train"]  # it need not learn again what the first one knew
+    assert len(predicted(stock, model_uid="store_S1_all_nhits_v2", future_days=10)["predictions"]) == 10
