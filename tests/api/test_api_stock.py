@@ -197,12 +197,7 @@ def test_a_backtest_measures_the_past(stock: Running) -> None:
 
 def test_a_net_learns_by_epochs_and_another_training_goes_on_from_it(stock: Running) -> None:
     brief = {"epochs": 2, "width": 8, "steps": 20, "lookback": 28, "horizon": 7}
-    form = {
-        "training_mode": "store",
-        "store_id": "S1",
-        "model_type": "nhits",
-        "hyperparameters": {**brief, "epochs": 2},
-    }
+    form = {"training_mode": "store", "store_id": "S1", "model_type": "nhits", "hyperparameters": brief}
     first = trained(stock, form)
     curve = stock.http.get(f"/api/training/{first}/loss").json()["data"]
     assert [one["epoch"] for one in curve] == [1, 2]
