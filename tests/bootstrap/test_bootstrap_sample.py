@@ -46,6 +46,16 @@ def test_an_empty_shop_answers_the_documented_request(settings: Settings) -> Non
     assert (settings.home / "sources" / NAME).is_file()
 
 
+def test_a_first_model_that_cannot_be_read_any_more_is_trained_again(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path / "home")
+    states, *_ = asyncio.run(opened(settings))
+    for file in (settings.home / "artifacts" / "xgb").rglob("*.json"):
+        file.write_text("{")
+    again, said, *_ = asyncio.run(opened(settings))
+    assert states == again == ["done"]
+    assert said[0] < said[1]
+
+
 def test_the_sample_model_is_the_last_one_and_uses_the_documented_numbers() -> None:
     assert [one.model for one in FIRST_MODELS if one.sample] == [FIRST_MODELS[-1].model] == ["xgb"]
     params = FIRST_MODELS[-1].params

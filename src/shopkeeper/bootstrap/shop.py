@@ -332,11 +332,11 @@ class Shop:
         """What this shop trains by itself; while it has sold nothing, only what learns from the sample table."""
         return tuple(one for one in FIRST_MODELS if one.sample or self.log.last_seq)
 
-    def train_first(self, one: FirstModel, *, requested_by: str) -> Job:
-        """Queues its training. Raises Busy when that is queued or running already."""
+    def train_first(self, one: FirstModel, *, requested_by: str, evaluate: bool = True) -> Job:
+        """Queues its training; `evaluate` false: without the gate. Raises Busy when it is queued or running already."""
         source = {"kind": "file", "path": str(write_sample(self.home.path / "sources"))} if one.sample else None
         return self.releases.train(
-            one.model, one.algorithm, params=one.params, source=source, requested_by=requested_by
+            one.model, one.algorithm, params=one.params, source=source, evaluate=evaluate, requested_by=requested_by
         )
 
     async def start(self, *, schedules: bool = True) -> None:

@@ -17,7 +17,8 @@ _LOOK_S = 0.3
 
 
 async def train_missing(shop: Shop, screen: Screen, until: asyncio.Future[Any]) -> list[Job]:
-    """Trains the first models that have no champion yet. Ends early, leaving the jobs, when `until` is done."""
+    """Trains the first models of which none serves: there is no champion yet, or this release cannot read it. Ends
+    early, leaving the jobs, when `until` is done."""
     jobs = await asyncio.to_thread(_begin, shop)
     if not jobs:
         return []
@@ -30,13 +31,15 @@ async def train_missing(shop: Shop, screen: Screen, until: asyncio.Future[Any]) 
 
 
 def _begin(shop: Shop) -> list[Job]:
-    have = {one.name for one in shop.registry.models() if "champion" in one.aliases}
-    return [_submit(shop, one) for one in shop.first_models() if one.model not in have]
+    serving = {one.version.model for one in shop.serving.loaded()}
+    unreadable = {one.name for one in shop.registry.models() if "champion" in one.aliases} - serving
+    return [_submit(shop, one, unreadable) for one in shop.first_models() if one.model not in serving]
 
 
-def _submit(shop: Shop, one: FirstModel) -> Job:
+def _submit(shop: Shop, one: FirstModel, unreadable: set[str]) -> Job:
+    """A champion that cannot be read cannot be measured either, and the gate would hold its place for it."""
     try:
-        return shop.train_first(one, requested_by="up")
+        return shop.train_first(one, requested_by="up", evaluate=one.model not in unreadable)
     except Busy as busy:  # left over from the last time: it goes on by itself
         return shop.jobs.get(busy.job_id)
 
