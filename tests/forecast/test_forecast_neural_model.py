@@ -183,7 +183,7 @@ def test_another_algorithm_is_no_beginning():
         trainer.continue_from(object())
     changed = {**trained().weights, "head.out.bias": np.zeros(3, dtype=np.float32)}
     broken = NeuralModel(trained().about, trained()._graph, changed, [], trained()._calibration)
-    with pytest.raises(Invalid, match="another shape"):
+    with pytest.raises(Invalid, match="cannot continue"):
         fit(small_shop(), begin=broken)
 
 
