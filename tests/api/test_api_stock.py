@@ -71,9 +71,9 @@ def test_a_model_of_everything_answers_for_one_product(stock: Running) -> None:
 
 def test_a_type_means_the_narrowest_model_that_has_learned_it(stock: Running) -> None:
     tea = predicted(stock, product_id="tea", model_type="seasonal_naive")
-    mug = predicted(stock, product_id="mug", model_type="seasonal_naive")
+    china = predicted(stock, training_mode="category", category="china", model_type="seasonal_naive")
     assert tea["model_uid"] == "product_tea_all_seasonal_naive_v1"
-    assert mug["model_uid"] == "global_all_all_seasonal_naive_v1"
+    assert china["model_uid"] == "global_all_all_seasonal_naive_v1"  # nobody trains one of china
     there = predicted(stock, product_id="tea", store_id="S2", model_type="seasonal_naive", version=1)
     assert (there["store_id"], there["model_uid"]) == ("S2", "product_tea_all_seasonal_naive_v1")
     assert there["predictions"][0]["predicted_sales"] < tea["predictions"][0]["predicted_sales"] or (
