@@ -43,6 +43,7 @@ PARTS = (
     Part("pymysql", "training rows from MySQL and Doris", "pip install 'shopkeeper[mysql]'"),
     Part("psycopg", "training rows from PostgreSQL", "pip install 'shopkeeper[postgres]'"),
     Part("obstore", "buckets (S3, OSS): training rows, archives", "pip install 'shopkeeper[s3]'"),
+    Part("faiss", "fast search among more than 100,000 vectors", "pip install 'shopkeeper[ann]'"),
     Part("torch", "training the fused score of profiles", "pip install 'shopkeeper[deep]'"),
     Part("shap", "audits of explanations", "pip install 'shopkeeper[shap]'"),
     Part("grpc", "the inference protocol over gRPC", "pip install 'shopkeeper[grpc]'"),

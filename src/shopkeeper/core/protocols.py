@@ -193,6 +193,43 @@ class DatedVectors(ItemVectors, Protocol):
         ...
 
 
+@runtime_checkable
+class EmbedsUsers(Protocol):
+    """A model that gives a user's vector from what is told of the user: door `POST /user_embedding`."""
+
+    def user_embedding(self, features: Mapping[str, Any], history: Sequence[str] | None = None) -> list[float]:
+        """`features` by name, missing ones take the training default; `history`: items taken, newest last, unknown ones
+        count for nothing; None: the model reads no history. Raises Invalid for a value that cannot be read."""
+        ...
+
+
+@runtime_checkable
+class EmbedsItems(Protocol):
+    """A model that gives an item's vector from what is told of the item: door `POST /item_embedding`."""
+
+    def item_embedding(self, features: Mapping[str, Any]) -> list[float]:
+        """As `user_embedding`; the higher the inner product of the two, the better they go together."""
+        ...
+
+
+@runtime_checkable
+class EmbedsQueries(Protocol):
+    """A model that gives the vector of a query: door `POST /query_embedding`."""
+
+    def query_embedding(self, features: Mapping[str, Any]) -> list[float]:
+        """As `user_embedding`; the higher the cosine to a document's vector, the better the two match."""
+        ...
+
+
+@runtime_checkable
+class Recalls(Protocol):
+    """A model that names items for a user it has learned: door `POST /recall`."""
+
+    def recall(self, user_id: str, top_k: int) -> tuple[list[str], list[float]]:
+        """Ids of items (never of users), best first, and their scores; both empty for a user it does not know."""
+        ...
+
+
 class VectorSpace(Protocol):
     """Vectors of users and items of one version, together, in the shop's rows; kept up to date while the shop runs. The
     higher the inner product, the better a user and an item go together. Read on the thread of the derived state.
@@ -273,6 +310,9 @@ JobFunction: TypeAlias = Callable[[JobContext], dict[str, Any]]
 __all__ = [
     "Continuing",
     "DatedVectors",
+    "EmbedsItems",
+    "EmbedsQueries",
+    "EmbedsUsers",
     "Family",
     "Follower",
     "ItemVectors",
@@ -286,6 +326,7 @@ __all__ = [
     "Models",
     "Params",
     "Progress",
+    "Recalls",
     "Report",
     "RowScorer",
     "Served",
