@@ -67,7 +67,7 @@ def main(every: int = 1) -> None:
             _cut(series, cutoff, rows, names, spaces.at(cutoff), model, found)
         tables.append(_table(known, len(fresh), found))
     record.write(
-        "forecast-cold",
+        "forecast_cold",
         "Forecasts of new products",
         f"UCI Online Retail, {len(fresh)} products whose first sale lies in the last {LAST} days: the {HORIZON} days "
         f"after {', '.join(map(str, KNOWN))} days on sale, from what the shop knew on that day. Categories come from "

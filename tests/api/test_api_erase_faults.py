@@ -22,7 +22,8 @@ def test_an_erasure_that_was_killed_is_finished_at_the_next_start(tmp_path: Path
     assert killed.returncode == -signal.SIGKILL
     with serving(tmp_path) as again:
         job = again.shop.jobs.list(kind="erase")[0][0]
-        assert again.shop.jobs.wait(job.job_id, 120).status == "done"
+        finished = again.shop.jobs.wait(job.job_id, 200)
+        assert finished.status == "done", finished
         assert traces(again, who) == []
         assert again.shop.log.last_seq == last
         assert again.http.get(f"{V1}/users/{who.user_id}").status_code == 404

@@ -10,7 +10,6 @@ import logging
 import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import date
 
 import msgspec
 import numpy as np
@@ -61,25 +60,9 @@ class ForecastService:
     """`ask` on the panel's thread; `said` and `answer` on any."""
 
     def __init__(self, panel: SalesPanel, clock: Clock, serving: ModelSource) -> None:
-        self._asking = Asking(panel, clock, serving)
+        asking = Asking(panel, clock, serving)
+        self.ask, self.first_day = asking.ask, asking.first_day
         self._models = Chooser(serving)
-
-    def first_day(self) -> int:
-        """Today, the first day that can be forecast without looking back; on the panel's thread."""
-        return self._asking.first_day()
-
-    def ask(
-        self,
-        scope: Scope,
-        horizon: int = 28,
-        history_days: int = 90,
-        *,
-        model: str | None = None,
-        model_scope: Scope | None = None,
-        as_of: date | None = None,
-    ) -> Question:
-        """See `Asking.ask`."""
-        return self._asking.ask(scope, horizon, history_days, model=model, model_scope=model_scope, as_of=as_of)
 
     def forecast(
         self,
