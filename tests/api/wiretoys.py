@@ -8,11 +8,12 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 from api_server import Running, serving
 
 from shopkeeper.core.errors import Invalid
@@ -34,6 +35,10 @@ wire_dumb = wiretoys:DumbTrainer
 wire_broken = wiretoys:BrokenTrainer
 wire_sample = wiretoys:SampleTrainer
 wire_slow = wiretoys:SlowTrainer
+wire_towers = wiretoys:TowersTrainer
+wire_history = wiretoys:HistoryTrainer
+wire_query = wiretoys:QueryTrainer
+wire_walks = wiretoys:WalksTrainer
 
 [shopkeeper.families]
 wire = wiretoys:WireFamily
@@ -133,6 +138,44 @@ class Slow(Number):
         return super().score_rows(rows)
 
 
+class Towers(Number):
+    """Users and items in one space, asked by their features; two items have vectors."""
+
+    item_ids = ("i1", "i2")
+
+    @property
+    def item_vectors(self) -> Any:
+        return np.array([[3.0, 0.0], [0.0, 4.0]], dtype=np.float32)
+
+    def user_embedding(self, features: Any, history: Any = None) -> list[float]:
+        return [self._sum(dict(features)), float(len(history or ()))]
+
+    def item_embedding(self, features: Any) -> list[float]:
+        return [-self._sum(dict(features)), 0.5]
+
+
+class History(Towers):
+    """A user by what was taken: the length of the history and of its newest id."""
+
+    item_embedding = None  # type: ignore[assignment]
+
+    def user_embedding(self, _features: Any, history: Any = None) -> list[float]:
+        taken = list(history or ())
+        return [float(len(taken)), float(len(taken[-1]) if taken else 0)]
+
+
+class Query(Number):
+    def query_embedding(self, features: Any) -> list[float]:
+        text = features.get("query", "")
+        return [float(len(text)), float("nan") if text == "broken" else 1.0]
+
+
+class Walks(Number):
+    def recall(self, user_id: str, top_k: int) -> tuple[list[str], list[float]]:
+        known = user_id[1:].isdigit()
+        return [f"i{n}" for n in range(top_k)] if known else [], [1.0 / (n + 1) for n in range(top_k)] if known else []
+
+
 class NumberTrainer:
     name, family = "wire_number", "wire"
     description, tags = "a toy", ("toy",)
@@ -169,6 +212,22 @@ class SlowTrainer(NumberTrainer):
     name, model = "wire_slow", Slow
 
 
+class TowersTrainer(NumberTrainer):
+    name, model = "wire_towers", Towers
+
+
+class HistoryTrainer(NumberTrainer):
+    name, model = "wire_history", History
+
+
+class QueryTrainer(NumberTrainer):
+    name, model = "wire_query", Query
+
+
+class WalksTrainer(NumberTrainer):
+    name, model = "wire_walks", Walks
+
+
 class WireFamily:
     name = "wire"
 
@@ -188,6 +247,9 @@ MODELS = {
 }
 
 
+VECTORS = {"two_tower": "wire_towers", "youtube_dnn": "wire_history", "dssm": "wire_query", "node2vec": "wire_walks"}
+
+
 def install(site: Path) -> None:
     """Leaves the metadata that an installer would leave."""
     info = site / "wiretoys-1.0.dist-info"
@@ -200,7 +262,7 @@ def add_version(
     registry: Registry, folder: Path, model: str, weight: float = 1.0, feature_names: list[str] | None = None
 ) -> Version:
     """Registers a version, of the kind number where MODELS does not say; the gate lets it through."""
-    trainer: Any = globals()[f"{MODELS.get(model, 'wire_number').removeprefix('wire_').title()}Trainer"]
+    trainer: Any = globals()[f"{(MODELS | VECTORS).get(model, 'wire_number').removeprefix('wire_').title()}Trainer"]
     made = folder / f"made-{ulid()}"
     made.mkdir(parents=True)
     one = trainer.model(weight)
@@ -231,11 +293,12 @@ def installed(site: Path) -> Iterator[None]:
 
 
 @contextmanager
-def served(folder: Path, **changes: Any) -> Iterator[Running]:
+def served(folder: Path, models: Iterable[str] = MODELS, **changes: Any) -> Iterator[Running]:
     """A shop with one promoted version of every model of MODELS, and a second one of xgb that is not."""
     with installed(folder / "site"), serving(folder / "home", **changes) as running:
         registry = running.shop.registry
-        for model in MODELS:
+        for model in models:
             registry.promote(model, add_version(registry, running.shop.home.path / "made", model).version)
-        add_version(registry, running.shop.home.path / "made", "xgb", 2.0)
+        if "xgb" in models:
+            add_version(registry, running.shop.home.path / "made", "xgb", 2.0)
         yield running

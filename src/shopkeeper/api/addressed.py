@@ -1,8 +1,14 @@
-"""Which model a prediction means: `name` or `name@alias`, an optional version, and the models that are enabled here."""
+"""Which model a prediction means: `name` or `name@alias`, an optional version, and the models that are enabled here.
+
+The names of single-model servers (`user_tower`, `item_tower`, `graph_recall`) mean a view of another model where none
+is called so.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
+
+import msgspec
 
 from shopkeeper import plugins
 from shopkeeper.bootstrap import Shop
@@ -13,19 +19,49 @@ from shopkeeper.learning.tabular import Schema
 from shopkeeper.lifecycle.addresses import CHAMPION
 from shopkeeper.lifecycle.loading import Loaded
 from shopkeeper.lifecycle.pinning import names_in
+from shopkeeper.lifecycle.views import VIEWS, WIRE, View, chosen
 
 DEFAULT = "default"
 
 
-def address(shop: Shop, name: str, version: str | None = None) -> tuple[str, str]:
-    """(model, ref). `version` wins over the alias in the name. Raises Invalid (name), NotFound (not enabled here)."""
+class Address(NamedTuple):
+    model: str
+    ref: str
+    view: View | None = None
+
+
+def address(shop: Shop, name: str, version: str | None = None) -> Address:
+    """`version` wins over the alias in the name. Raises Invalid (name), NotFound (not enabled here)."""
     model, _, alias = name.partition("@")
     check_name(model, "model")
+    check_enabled(shop, model)
+    ref = version or alias or CHAMPION
+    if model in WIRE and (meant := stands_in(shop, model)) is not None:
+        return Address(meant, ref, WIRE[model].view)
+    return Address(model, ref)
+
+
+def check_enabled(shop: Shop, model: str) -> None:
+    """Raises NotFound (`not_enabled`)."""
     names = names_in(shop.settings.enabled_models)
     if names and model not in names:
         told = f"model {model!r} is not enabled here; ENABLED_MODELS has {', '.join(names)}"
         raise NotFound(told, code="not_enabled")
-    return model, version or alias or CHAMPION
+
+
+def stands_in(shop: Shop, name: str) -> str | None:
+    """The model whose view answers under one of the names of WIRE; None where a model of that name serves, or none of
+    the others fits."""
+    if shop.serving.peek(name) is not None:
+        return None
+    wire = WIRE[name]
+    there = {one.version.model: one.model for one in shop.serving.loaded() if one.version.scope == "all"}
+    return chosen(there, (wire.prefers,), lambda model: wire.fits(there[model]))
+
+
+def answers(shop: Shop, name: str) -> bool:
+    """Whether a champion of that name is in memory, or one that stands in for it."""
+    return shop.serving.peek(name) is not None or (name in WIRE and stands_in(shop, name) is not None)
 
 
 def default_model(shop: Shop) -> str:
@@ -38,20 +74,23 @@ def default_model(shop: Shop) -> str:
 
 async def loaded(shop: Shop, name: str, version: str | None = None) -> Loaded:
     """The version that is meant, loaded when it is not. Raises NotFound, Unavailable, Invalid (it takes no rows)."""
-    model, ref = address(shop, name, version)
+    model, ref, view = address(shop, name, version)
     found = await shop.predictor.loaded(model, ref)
+    if view is not None:
+        return found.seen_as(view)
     if not found.scores_rows:
         raise _no_rows(model)
     return found
 
 
 def listed(shop: Shop) -> list[Version]:
-    """The champions that may be asked here, by name."""
+    """The champions that may be asked here, by name; one that has several names under each."""
     names = names_in(shop.settings.enabled_models)
-    found = [one for one in shop.serving.loaded() if one.scores_rows and one.version.scope == "all"]
-    return sorted(
-        (one.version for one in found if not names or one.version.model in names), key=lambda version: version.model
-    )
+    held = {one.version.model: one for one in shop.serving.loaded() if one.version.scope == "all"}
+    found = [one.version for one in held.values() if one.scores_rows]
+    meant = ((name, stands_in(shop, name)) for name in WIRE)
+    found += [msgspec.structs.replace(held[model].version, model=name) for name, model in meant if model is not None]
+    return sorted((one for one in found if not names or one.model in names), key=lambda version: version.model)
 
 
 def known(shop: Shop, name: str, version: str | None = None) -> tuple[Version, Any]:
@@ -60,9 +99,12 @@ def known(shop: Shop, name: str, version: str | None = None) -> tuple[Version, A
     Loads nothing: whoever only looks must not push a version out that serves. Raises NotFound, Unavailable (a library
     is missing), Invalid (it takes no rows).
     """
-    model, ref = address(shop, name, version)
+    model, ref, view = address(shop, name, version)
     found = shop.registry.version(model, ref)
     held = shop.serving.peek(model, str(found.version))
+    if view is not None:
+        told: Any = VIEWS[view] if held is None else held.seen_as(view).model
+        return msgspec.structs.replace(found, feature_names=[]), told
     facts = held.model if held is not None else plugins.algorithm(found.algorithm).model
     if not callable(getattr(facts, "score_rows", None)):
         raise _no_rows(model)

@@ -175,7 +175,7 @@ def server_ready(shop: Shop) -> bool:
 
 async def is_ready(shop: Shop, name: str, version: str | None = None) -> bool:
     """A model is when its champion is in memory, a version when it can be loaded. Raises NotFound, Invalid (name)."""
-    model, ref = address(shop, name, version)
+    model, ref, _ = address(shop, name, version)
     if shop.serving.peek(model, ref) is not None:
         return True
     if ref == CHAMPION:
@@ -189,7 +189,7 @@ async def describe(shop: Shop, model: str, version: str | None = None) -> ModelM
     found, facts = await asyncio.to_thread(known, shop, model, version)
     versions, _, _ = await asyncio.to_thread(shop.registry.versions, found.model, limit=100)
     return ModelMetadata(
-        name=found.model,
+        name=model.partition("@")[0],
         versions=[str(one.version) for one in versions],
         platform=f"{NAME}_{found.algorithm}",
         inputs=_inputs(facts, found.feature_names),

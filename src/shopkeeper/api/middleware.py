@@ -30,7 +30,7 @@ _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 _UPLOADS = re.compile(
     r"/api/(v1/data/imports|data/upload|models/import|v1/models/[^/]+/import|v1/model-registry/models/upload)"
 )
-_BATCHES = re.compile(r"/(predictions/.*|predict|v[12]/models/.*|api/v1/(personalization/)?events)")
+_BATCHES = re.compile(r"/(predictions/.*|predict|[a-z]+_embedding|v[12]/models/.*|api/v1/(personalization/)?events)")
 # Whose bodies are of a protocol of its own.
 _OWN_BODIES = "/socket.io/"
 # Says only that the process lives.

@@ -10,7 +10,7 @@ import msgspec
 from fastapi import Query, Request, Response
 from msgspec import UNSET, UnsetType
 
-from shopkeeper.api.addressed import DEFAULT, default_model
+from shopkeeper.api.addressed import DEFAULT, default_model, stands_in
 from shopkeeper.api.body import decode, read
 from shopkeeper.api.call import Call
 from shopkeeper.api.door import Doors, ShopDep, reply
@@ -20,6 +20,7 @@ from shopkeeper.bootstrap import Shop
 from shopkeeper.core.errors import Invalid, NotFound, ShopkeeperError
 from shopkeeper.lifecycle.outputs import flattened
 from shopkeeper.lifecycle.serving import Reloaded
+from shopkeeper.lifecycle.views import WIRE
 
 doors = Doors("Predictions")
 _GONE = "artifact_missing"
@@ -112,6 +113,8 @@ async def reload(
             "the query and the body name different models; name one of them", code="two_models", field="model"
         )
     model = form.model if model is None else model
+    if model in WIRE:
+        model = stands_in(shop, model) or model
     models = await asyncio.to_thread(shop.serving.reload, model)
     failed = [one for one in models if one.error]
     if failed:

@@ -45,8 +45,8 @@ async def score(
 ) -> Scored:
     """Outputs and the version that gave them. `name` may be `model@alias`; `subject` is the person who is answered,
     see `subject_of`. Raises NotFound, Unavailable, Overloaded, Invalid."""
-    model, ref = address(shop, name, version)
-    return await shop.predictor.predict(model, found, ref=ref, subject=subject)
+    model, ref, view = address(shop, name, version)
+    return await shop.predictor.predict(model, found, ref=ref, subject=subject, view=view)
 
 
 def subject_of(header: bytes | None, found: Sequence[dict[str, Any]]) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from shopkeeper.api.addressed import answers
 from shopkeeper.bootstrap import Shop
 from shopkeeper.core.records import Version
 from shopkeeper.lifecycle.pinning import names_in
@@ -21,11 +22,11 @@ def lacking(shop: Shop) -> list[str]:
     reasons = list(shop.unpinned)
     if shop.following.position < shop.log.last_seq - _BEHIND:
         reasons.append(f"{shop.log.last_seq - shop.following.position} events are not read yet")
-    serving = {version.model for version in served(shop)}
     # The sample model only shows how to ask: a shop is ready without it, as without what is optional.
     first = tuple(one.model for one in shop.first_models() if not (one.sample or one.optional))
+    serving = {version.model for version in served(shop)}
     required = names_in(shop.settings.enabled_models) or first
-    missing = [model for model in required if model not in serving]
+    missing = [model for model in required if model not in serving and not answers(shop, model)]
     if missing:
         reasons.append(f"not trained yet: {', '.join(missing)}")
     return reasons

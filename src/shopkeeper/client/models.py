@@ -78,3 +78,29 @@ class ModelDoors(JobDoors):
 
     def reload(self, model: str | None = None) -> dict[str, Any]:
         return self.call("POST", "/reload", dict[str, Any], query={"model": model})
+
+    # -- vectors
+
+    def user_embedding(
+        self, features: Mapping[str, Any], history: Sequence[str] | None = None, *, model: str | None = None
+    ) -> list[float]:
+        """`history`: items taken, newest last. Without `model`: youtube_dnn when there is a history, else two_tower.
+        Raises NotFound, Invalid."""
+        body = {"user_features": features, "history_item_ids": history, "model": model}
+        return self._vector("user_embedding", body)
+
+    def item_embedding(self, features: Mapping[str, Any], *, model: str | None = None) -> list[float]:
+        return self._vector("item_embedding", {"item_features": features, "model": model})
+
+    def query_embedding(self, features: Mapping[str, Any], *, model: str | None = None) -> list[float]:
+        return self._vector("query_embedding", {"query_features": features, "model": model})
+
+    def recall(self, user_id: str, top_k: int = 20, *, model: str | None = None) -> list[tuple[str, float]]:
+        """Items and their scores, best first; none for a user that the model does not know."""
+        body = {"user_id": user_id, "top_k": top_k, "model": model}
+        answer = self.call("POST", "/recall", dict[str, list[Any]], body, repeat=True)
+        return list(zip(answer["item_ids"], answer["scores"], strict=True))
+
+    def _vector(self, door: str, body: Mapping[str, Any]) -> list[float]:
+        answer = self.call("POST", f"/{door}", dict[str, list[float]], dict(body), repeat=True)
+        return answer[door]

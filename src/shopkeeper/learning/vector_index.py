@@ -204,7 +204,7 @@ def _read(path: Path, facts: Facts) -> Any:
     import faiss
 
     try:
-        near = faiss.read_index(str(path))
+        near: Any = faiss.read_index(str(path))
         if near.ntotal != facts.items or near.d != facts.size:
             raise RuntimeError(f"it holds {near.ntotal} vectors of {near.d} numbers")
     except RuntimeError as error:

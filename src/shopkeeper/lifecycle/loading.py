@@ -21,6 +21,7 @@ from shopkeeper.core.protocols import Family, RowScorer
 from shopkeeper.core.records import FileEntry, Version
 from shopkeeper.lifecycle.outputs import check_outputs, kind_of
 from shopkeeper.lifecycle.versions import REMOVED
+from shopkeeper.lifecycle.views import View, seen
 from shopkeeper.stores import artifacts
 
 GOLDEN = "golden.json"
@@ -48,12 +49,21 @@ class Loaded:
         self.answered = 0
         self.in_flight = 0
         self._lock = threading.Lock()
+        self._seen: dict[str, Loaded] = {}
 
     def score(self, rows: list[dict[str, Any]]) -> list[Any]:
         """One output a row, checked. Raises Invalid (rows), Unavailable (`bad_output`)."""
         outputs: list[Any] = self.model.score_rows(rows)
         check_outputs(self.version.model, self.model, outputs, len(rows))
         return outputs
+
+    def seen_as(self, view: View) -> Loaded:
+        """The same version in another view, made once. Raises Invalid (`wrong_model`)."""
+        with self._lock:
+            if (there := self._seen.get(view)) is None:
+                there = Loaded(self.version, seen(self.model, view, self.version.model), self.family)
+                self._seen[view] = there
+        return there
 
     def __enter__(self) -> Loaded:
         with self._lock:

@@ -24,6 +24,7 @@ from shopkeeper.lifecycle.serving import Scored, Serving
 from shopkeeper.lifecycle.shadowing import Comparison
 from shopkeeper.lifecycle.splits import Split, Variant, choose, combine, stacked
 from shopkeeper.lifecycle.traffic import Active, Traffic
+from shopkeeper.lifecycle.views import View
 from shopkeeper.telemetry import metrics
 
 log = logging.getLogger(__name__)
@@ -41,16 +42,27 @@ class Predictor:
         self._loads: dict[tuple[str, str, str], asyncio.Future[Loaded]] = {}
 
     async def predict(
-        self, model: str, rows: Rows, *, ref: str = CHAMPION, scope: str = "all", subject: str | None = None
+        self,
+        model: str,
+        rows: Rows,
+        *,
+        ref: str = CHAMPION,
+        scope: str = "all",
+        subject: str | None = None,
+        view: View | None = None,
     ) -> Scored:
-        """One output a row, by a version that is asked for or by whoever answers `subject` (a person's id).
+        """One output a row, by a version that is asked for or by whoever answers `subject` (a person's id). In a `view`
+        the champion answers, or the version that is asked for: vectors of two versions do not go together.
 
         Raises NotFound (model, version), Invalid (rows, or a model that takes none), Overloaded, Unavailable.
         """
         started = time.perf_counter()
         status = "error"
         try:
-            scored = await self._answer(model, rows, ref, scope, subject)
+            if view is None:
+                scored = await self._answer(model, rows, ref, scope, subject)
+            else:
+                scored = await self._by(await self.loaded(model, ref, scope), rows, view=view)
             status = "ok"
             return scored
         except NotFound:
@@ -101,16 +113,25 @@ class Predictor:
         """The end (loop time) of the time that a request has, whoever answers it."""
         return asyncio.get_running_loop().time() + self._limits.deadline_s
 
-    async def _by(self, loaded: Loaded, rows: Rows, *, aside: bool = False, until: float | None = None) -> Scored:
-        if not loaded.scores_rows:
+    async def _by(
+        self,
+        loaded: Loaded,
+        rows: Rows,
+        *,
+        aside: bool = False,
+        until: float | None = None,
+        view: View | None = None,
+    ) -> Scored:
+        asked = loaded if view is None else loaded.seen_as(view)
+        if not asked.scores_rows:
             raise Invalid(f"model {loaded.version.model!r} does not score rows", code="not_a_row_scorer")
-        lane: Lane | None = loaded.lane
+        lane: Lane | None = asked.lane
         if lane is None:
-            lane = loaded.lane = Lane(loaded, self._limits)
+            lane = asked.lane = Lane(asked, self._limits)
         with loaded:
             outputs = await lane.score(rows, aside=aside, until=until)
         loaded.answered += 1
-        return Scored(predictions=outputs, version=loaded.version.version, output=loaded.output)
+        return Scored(predictions=outputs, version=loaded.version.version, output=asked.output)
 
     # -- a split
 

@@ -1,0 +1,152 @@
+"""Vectors of users, items and queries, and what a graph recalls: the doors of single-model servers, each asked of the
+champion that can answer, or of the model that the body names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import Request, Response
+from msgspec import Meta
+
+from shopkeeper.api.addressed import address, check_enabled
+from shopkeeper.api.body import read
+from shopkeeper.api.door import Doors, ShopDep, reply
+from shopkeeper.bootstrap import Shop
+from shopkeeper.core.errors import NotFound
+from shopkeeper.lifecycle.addresses import CHAMPION
+from shopkeeper.lifecycle.pinning import names_in
+from shopkeeper.lifecycle.serving import Scored
+from shopkeeper.lifecycle.views import TOP_K, WIRE, View, chosen, has
+
+doors = Doors("Embeddings")
+_ERRORS = (400, 404, 422, 429, 500, 503, 504)
+Id = str | int
+Name = Annotated[str, Meta(min_length=1, max_length=200)]
+
+
+class UserAsked(msgspec.Struct):
+    """`history_item_ids`: newest last. Without `model`: youtube_dnn when a history is given, else two_tower."""
+
+    user_features: dict[str, Any] = msgspec.field(default_factory=dict)
+    history_item_ids: list[Id] | None = None
+    model: Name | None = None
+
+
+class UserEmbedding(msgspec.Struct):
+    user_embedding: list[float]
+
+
+class ItemAsked(msgspec.Struct):
+    """Without `model`: two_tower."""
+
+    item_features: dict[str, Any]
+    model: Name | None = None
+
+
+class ItemEmbedding(msgspec.Struct):
+    item_embedding: list[float]
+
+
+class QueryAsked(msgspec.Struct):
+    """Without `model`: dssm."""
+
+    query_features: dict[str, Any]
+    model: Name | None = None
+
+
+class QueryEmbedding(msgspec.Struct):
+    query_embedding: list[float]
+
+
+class RecallAsked(msgspec.Struct):
+    """`top_k` is taken as at least 1 and at most 500. Without `model`: graph_recall, or node2vec."""
+
+    user_id: Id
+    top_k: int = TOP_K
+    model: Name | None = None
+
+
+class RecalledItems(msgspec.Struct):
+    """Both in the same order, best first; empty for a user that the model does not know."""
+
+    item_ids: list[str]
+    scores: list[float]
+
+
+@doors.add("POST", "/user_embedding", scope="p", body=UserAsked, answer=UserEmbedding, errors=_ERRORS)
+async def user_embedding(request: Request, shop: ShopDep) -> Response:
+    """The vector of a user, from features and history"""
+    form = await read(request, UserAsked)
+    row: dict[str, Any] = {"user_features": form.user_features}
+    prefers: tuple[str, ...] = ("two_tower", "user_tower")
+    if form.history_item_ids is not None:
+        row["history_item_ids"] = form.history_item_ids
+        prefers = ("youtube_dnn", *prefers)
+    scored = await _ask(shop, "user", prefers, form.model, row)
+    return _told(UserEmbedding(scored.predictions[0]), scored)
+
+
+@doors.add("POST", "/item_embedding", scope="p", body=ItemAsked, answer=ItemEmbedding, errors=_ERRORS)
+async def item_embedding(request: Request, shop: ShopDep) -> Response:
+    """The vector of an item, from its features: it need not be known"""
+    form = await read(request, ItemAsked)
+    row = {"item_features": form.item_features}
+    scored = await _ask(shop, "item", ("two_tower", "item_tower"), form.model, row)
+    return _told(ItemEmbedding(scored.predictions[0]), scored)
+
+
+@doors.add("POST", "/query_embedding", scope="p", body=QueryAsked, answer=QueryEmbedding, errors=_ERRORS)
+async def query_embedding(request: Request, shop: ShopDep) -> Response:
+    """The vector of a query"""
+    form = await read(request, QueryAsked)
+    scored = await _ask(shop, "query", ("dssm",), form.model, {"query_features": form.query_features})
+    return _told(QueryEmbedding(scored.predictions[0]), scored)
+
+
+@doors.add("POST", "/recall", scope="p", body=RecallAsked, answer=RecalledItems, errors=_ERRORS)
+async def recall(request: Request, shop: ShopDep) -> Response:
+    """The items that go best with a user, from vectors of users and items"""
+    form = await read(request, RecallAsked)
+    row = {"user_id": form.user_id, "top_k": form.top_k}
+    scored = await _ask(shop, "recall", ("graph_recall", "node2vec"), form.model, row)
+    ids, scores = scored.predictions[0]
+    return _told(RecalledItems(ids, scores), scored)
+
+
+async def _ask(shop: Shop, view: View, prefers: Sequence[str], asked: str | None, row: Mapping[str, Any]) -> Scored:
+    """Raises NotFound, Invalid (features, or a model that cannot), Overloaded, Unavailable."""
+    if asked is None:
+        model, ref = _model(shop, view, prefers), CHAMPION
+    else:
+        model, ref, _ = address(shop, asked)
+    return await shop.predictor.predict(model, [dict(row)], ref=ref, view=view)
+
+
+def _model(shop: Shop, view: View, prefers: Sequence[str]) -> str:
+    """A champion that can be asked so: one of those that are meant, else the first by name; where none is, one of those
+    that are meant, which then says what it lacks. Raises NotFound."""
+    enabled = names_in(shop.settings.enabled_models)
+    there = {one.version.model: one.model for one in shop.serving.loaded() if one.version.scope == "all"}
+
+    def may(name: str) -> bool:
+        others = (wire for wire in WIRE if WIRE[wire].fits(there[name]))
+        return not enabled or any(one in enabled for one in (name, *others))
+
+    found = chosen(there, prefers, lambda name: has(there[name], view) and may(name))
+    if found is not None:
+        return found
+    known = {info.name for info in shop.registry.models(scope="all")}
+    named = next((name for name in prefers if name in known), None)
+    if named is None:
+        raise NotFound(
+            f"no model here answers this: train {' or '.join(prefers)}, or name another in `model`",
+            code="unknown_model",
+        )
+    check_enabled(shop, named)
+    return named
+
+
+def _told(answer: Any, scored: Scored) -> Response:
+    return reply(answer, headers={"x-model-version": scored.tag})
