@@ -109,6 +109,9 @@ def _options() -> list[Callable[[Any], Any]]:
     made = [
         click.option(
             "--source",
+            "--data",
+            "--edges",
+            "source",
             callback=_checked,
             metavar="PATH",
             help="A file with training rows (or a folder, or a pattern) that must be there; else like --data-path.",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,14 +19,47 @@ if TYPE_CHECKING:
     from shopkeeper.core.records import Job
 
 
+_SHORT: dict[str, type] = {
+    "epochs": int,
+    "batch-size": int,
+    "lr": float,
+    "mode": str,
+    "dim": int,
+    "num-walks": int,
+    "walk-length": int,
+    "window": int,
+    "min-count": int,
+    "workers": int,
+    "user-col": str,
+    "sequence-col": str,
+}
+"""Parameters with an option of their own: what the training scripts of single models were called with."""
+
+
+def short_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Decorator: the command gets `short`, what was said of the parameters in _SHORT."""
+
+    @functools.wraps(function)
+    def run(*args: Any, **options: Any) -> None:
+        given = {name: options.pop(name) for name in map(_dest, _SHORT)}
+        function(*args, short={name: value for name, value in given.items() if value is not None}, **options)
+
+    for name, kind in reversed(_SHORT.items()):
+        run = click.option(f"--{name}", type=kind, help=f"Short for --set {_dest(name)}=...")(run)
+    return run
+
+
+def _dest(name: str) -> str:
+    return name.replace("-", "_")
+
+
 @click.command("train")
 @click.argument("model")
 @click.option("--algorithm", help="How; else as its newest version, or as a new shop trains it.")
 @click.option(
     "--set", "params", multiple=True, metavar="NAME=VALUE", help="A parameter of the algorithm; may be repeated."
 )
-@click.option("--epochs", type=int, help="Short for --set epochs=N.")
-@click.option("--batch-size", type=int, help="Short for --set batch_size=N.")
+@short_options
 @click.option("--normalize", is_flag=True, help="Short for --set normalize=true.")
 @click.option("--version", metavar="NAME", help="What the new version is called beside its number; else a time stamp.")
 @click.option("--start-from", metavar="VERSION", help="Go on with what this version has learned: v3, or an alias.")
@@ -32,6 +67,7 @@ if TYPE_CHECKING:
 @click.option("--seed", default=42, show_default=True, help="One seed gives one model.")
 @click.option("--scope", default="all", show_default=True, help="Part of the shop that the model is for.")
 @click.option("--no-promote", is_flag=True, help="Leave the champion where it is, whatever the gate says.")
+@click.option("--no-gen", is_flag=True, hidden=True, help="Read for older scripts: rows are never made up here.")
 @click.option("--detach", is_flag=True, help="Begin and return; needs a live server.")
 @with_shop()
 def command(
@@ -40,8 +76,7 @@ def command(
     model: str,
     algorithm: str | None,
     params: tuple[str, ...],
-    epochs: int | None,
-    batch_size: int | None,
+    short: dict[str, Any],
     normalize: bool,
     version: str | None,
     start_from: str | None,
@@ -49,18 +84,20 @@ def command(
     seed: int,
     scope: str,
     no_promote: bool,
+    no_gen: bool,
     detach: bool,
 ) -> None:
     """Train MODEL, measure it on untouched rows beside the champion, and let the gate decide.
 
     Rows come from the shop's own log, or from where --data-source and its options say.
     """
-    short = {"epochs": epochs, "batch_size": batch_size, "normalize": normalize or None}
+    del no_gen
     job = shop.train(
         model,
         algorithm or usual(shop, model, scope),
         params={
-            **{name: value for name, value in short.items() if value is not None},
+            **short,
+            **({"normalize": True} if normalize else {}),
             **pairs(params, "--set"),
         },
         source=data,
@@ -77,7 +114,8 @@ def command(
 
 
 def usual(shop: ShopkeeperClient, model: str, scope: str) -> str:
-    """The algorithm of the newest version, else the one a new shop trains MODEL with. Raises Invalid without either."""
+    """The algorithm of the newest version, else the one a new shop trains MODEL with, else the one that is called so.
+    Raises Invalid without any."""
     from shopkeeper.bootstrap import FIRST_MODELS
     from shopkeeper.core.errors import Invalid, NotFound
 
@@ -90,8 +128,10 @@ def usual(shop: ShopkeeperClient, model: str, scope: str) -> str:
     first = {one.model: one.algorithm for one in FIRST_MODELS}
     if model in first:
         return first[model]
-    names = ", ".join(one.name for one in shop.algorithms())
-    raise Invalid(f"{model} is new: say how with --algorithm, one of {names}", code="no_algorithm")
+    names = [one.name for one in shop.algorithms()]
+    if model in names:
+        return model
+    raise Invalid(f"{model} is new: say how with --algorithm, one of {', '.join(names)}", code="no_algorithm")
 
 
 def _draw(console: Console, job: Job) -> None:
