@@ -143,3 +143,11 @@ def test_the_client_asks_for_vectors(wire: Running) -> None:
         assert shop.recall("nobody") == []
         with pytest.raises(NotFound):
             shop.query_embedding({}, model="nothing")
+
+
+def test_models_with_vectors_of_items_are_spaces(wire: Running) -> None:
+    spaces = wire.http.get("/api/v1/embeddings").json()["spaces"]
+    assert [one["name"] for one in spaces] == ["two_tower", "youtube_dnn"]
+    told = spaces[0]
+    assert (told["dim"], told["count"], told["counts"], told["version"]) == (2, 2, {"item": 2}, "two_tower/1")
+    assert (told["index"], told["metric"], told["stale"]) == ("exact", "inner_product", False)

@@ -1,4 +1,4 @@
-"""The shop's graph: what is in it, who stands beside whom, and the vectors made of it."""
+"""The shop's graph: what is in it, who stands beside whom; and the vector spaces that serve."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ import msgspec
 from fastapi import Query, Response
 
 from shopkeeper.api.door import Doors, Id, ShopDep, reply
+from shopkeeper.core.clock import moment
+from shopkeeper.core.protocols import DatedVectors, IndexedVectors, ItemVectors
+from shopkeeper.core.records import Version
 from shopkeeper.profiles.graph.answers import Neighbor, SpaceFacts
 from shopkeeper.profiles.graph.statistics import GraphStatistics
 
@@ -27,7 +30,9 @@ class Neighbors(msgspec.Struct):
 
 class Space(msgspec.Struct, kw_only=True):
     """`count` vectors in all, `counts` by node type; `pending` wait to be computed anew. `built_at` is real time of the
-    last whole computation, `reference` the shop's time by which edges are young or old."""
+    last whole computation, `reference` the shop's time by which edges are young or old. Spaces of items alone are those
+    of models: `built_at` is when the version was made, `reference` up to when it has learned, null: it does not say.
+    `index`: exact, or ivf with the share of the nearest that it finds."""
 
     name: str
     dim: int
@@ -38,7 +43,7 @@ class Space(msgspec.Struct, kw_only=True):
     version: str
     index: str
     built_at: datetime
-    reference: datetime
+    reference: datetime | None
     pending: int
     stale: bool
 
@@ -70,7 +75,35 @@ async def neighbors(
 async def embeddings(shop: ShopDep) -> Response:
     """The vector spaces that serve"""
     facts = shop.graph.facts()
-    return reply(Spaces([] if facts is None else [_space(facts)]))
+    found = [] if facts is None else [_space(facts)]
+    ours = {space.name for space in found}
+    champions = sorted(shop.serving.loaded(), key=lambda one: one.version.model)
+    found += [
+        _of_model(one.version, one.model)
+        for one in champions
+        if one.version.scope == "all" and one.version.model not in ours and isinstance(one.model, ItemVectors)
+    ]
+    return reply(Spaces(found))
+
+
+def _of_model(version: Version, model: ItemVectors) -> Space:
+    index = model.item_index.facts if isinstance(model, IndexedVectors) else None
+    until = model.reference if isinstance(model, DatedVectors) else None
+    count = len(model.item_ids)
+    return Space(
+        name=version.model,
+        dim=int(model.item_vectors.shape[1]),
+        metric="cosine" if index is not None and index.metric == "cosine" else "inner_product",
+        count=count,
+        counts={"item": count},
+        model=version.model,
+        version=f"{version.model}/{version.version}",
+        index="exact" if index is None or index.kind == "exact" else f"{index.kind}, recall {index.recall:.3f}",
+        built_at=version.created_at or moment(0),
+        reference=None if until is None else moment(until),
+        pending=0,
+        stale=False,
+    )
 
 
 def _space(facts: SpaceFacts) -> Space:

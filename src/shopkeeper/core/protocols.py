@@ -230,6 +230,16 @@ class Recalls(Protocol):
         ...
 
 
+@runtime_checkable
+class IndexedVectors(ItemVectors, Protocol):
+    """Item vectors with an index over them (`learning.vector_index`), built and saved with the version."""
+
+    @property
+    def item_index(self) -> Any:
+        """Rows are places in `item_ids`; its `facts` tell kind, metric and measured recall."""
+        ...
+
+
 class VectorSpace(Protocol):
     """Vectors of users and items of one version, together, in the shop's rows; kept up to date while the shop runs. The
     higher the inner product, the better a user and an item go together. Read on the thread of the derived state.
@@ -315,6 +325,7 @@ __all__ = [
     "EmbedsUsers",
     "Family",
     "Follower",
+    "IndexedVectors",
     "ItemVectors",
     "JobContext",
     "JobFunction",

@@ -33,7 +33,7 @@ from shopkeeper.recommend.content import ContentIndex
 from shopkeeper.recommend.described import QUERY, Content, Query, Sought
 from shopkeeper.recommend.due import Due
 from shopkeeper.recommend.history import given_items
-from shopkeeper.recommend.nearest import Nearest, OwnVectors
+from shopkeeper.recommend.nearest import Nearest
 from shopkeeper.recommend.newcomers import New
 from shopkeeper.recommend.together import Together
 
@@ -134,7 +134,7 @@ class Channels:
     def _model_space(self, name: str) -> Asked | None:
         """The item vectors of a model that serves: whoever took something lies in the middle of it."""
         found = self._binder.vectors(name)
-        return None if found is None else Asked(OwnVectors(*found[0]), {name: found[1].version})
+        return None if found is None else Asked(found[0], {name: found[1].version})
 
     def _blend(self, name: str, question: Question) -> Asked | None:
         """What is missing of its parts is left out; without any there is no such channel."""

@@ -8,13 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shopkeeper.core.errors import Invalid
-from shopkeeper.core.protocols import ItemVectors, Served
+from shopkeeper.core.protocols import IndexedVectors, ItemVectors, Served
 from shopkeeper.core.records import Version
 from shopkeeper.features.base import Ask
 from shopkeeper.features.vector import FeatureSet
+from shopkeeper.learning.vector_index import VectorIndex
 from shopkeeper.lifecycle.addresses import parse_address
 from shopkeeper.recommend.candidates import COLUMNS, FUSED, PREFIX, TOLD, Candidates
 from shopkeeper.recommend.channels import Recalled, rows_in
+from shopkeeper.recommend.nearest import OwnVectors
 from shopkeeper.recommend.ranking.model import Ranker
 from shopkeeper.recommend.standing import Models, Standing
 
@@ -60,7 +62,7 @@ class Binder:
         self._standing = Standing(models) if standing is None else standing
         self._item_ids = item_ids
         self._channels: dict[str, tuple[Served, int | None, Recalled]] = {}
-        self._vectors: dict[str, tuple[Served, int | None, tuple[NDArray[np.int32], NDArray[np.float32]]]] = {}
+        self._vectors: dict[str, tuple[Served, int | None, OwnVectors]] = {}
         self._rankers: dict[str, tuple[Served, BoundRanker]] = {}
 
     def over(self, item_ids: Sequence[str]) -> Binder:
@@ -81,8 +83,8 @@ class Binder:
             kept = self._channels[name] = (served, _until(rows, size), Recalled(served.model, rows))
         return kept[2], served.version
 
-    def vectors(self, name: str) -> tuple[tuple[NDArray[np.int32], NDArray[np.float32]], Version] | None:
-        """(the shop's rows int32 (m,), vectors float32 (m, d) of length 1) of a champion that has vectors of items."""
+    def vectors(self, name: str) -> tuple[OwnVectors, Version] | None:
+        """The space of a champion that has vectors of items: all of one version, made when it is first asked for."""
         served = self._models.peek(name)
         if served is None or not isinstance(served.model, ItemVectors):
             return None
@@ -90,10 +92,7 @@ class Binder:
         kept = self._vectors.get(name)
         if kept is None or kept[0] is not served or kept[1] not in (None, size):
             rows = rows_in(served.model.item_ids, self._item_ids)
-            known = rows >= 0
-            found = np.asarray(served.model.item_vectors, dtype=np.float32)[known]
-            found = found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-9)
-            kept = self._vectors[name] = (served, _until(rows, size), (rows[known], found.astype(np.float32)))
+            kept = self._vectors[name] = (served, _until(rows, size), _space(served.model, rows))
         return kept[2], served.version
 
     def ranker(self, name: str, *, explicit: bool = False) -> tuple[BoundRanker, Version] | None:
@@ -114,9 +113,23 @@ class Binder:
         return kept[1], served.version
 
 
+def _space(model: ItemVectors, rows: NDArray[np.int32]) -> OwnVectors:
+    """An index is asked where it is faster than looking at all, and ranks as the cosine does."""
+    vectors = np.asarray(model.item_vectors, dtype=np.float32)
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    vectors = (vectors / np.maximum(length, 1e-9)).astype(np.float32)
+    if isinstance(model, IndexedVectors) and model.item_index.facts.kind != "exact":
+        near: VectorIndex = model.item_index
+        if near.facts.metric == "cosine" or bool((np.abs(length - 1) < _SAME_LENGTH).all()):
+            return OwnVectors(rows, vectors, near)
+    known = rows >= 0
+    return OwnVectors(rows[known], vectors[known])
+
+
 def _until(rows: NDArray[np.int32], size: int) -> int | None:
     """How many items the shop has as long as these rows are right; None: for good, as the shop has them all."""
     return size if bool((rows < 0).any()) else None
 
 
 _KEPT = 8
+_SAME_LENGTH = 1e-3

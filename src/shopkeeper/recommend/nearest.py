@@ -9,9 +9,11 @@ from numpy.typing import NDArray
 
 from shopkeeper.core.errors import Unavailable
 from shopkeeper.core.protocols import VectorSpace
+from shopkeeper.learning.vector_index import VectorIndex
 from shopkeeper.recommend.history import History
 
 HALF_LIFE_DAYS = 60.0
+MOST = 2000
 _LEAST = np.float32(1e-6)
 
 
@@ -52,9 +54,12 @@ class Nearest:
 class OwnVectors:
     """In a space of items alone, vectors of length 1: a user lies where the mean of what was taken lies."""
 
-    def __init__(self, rows: NDArray[np.int32], vectors: NDArray[np.float32]) -> None:
+    def __init__(self, rows: NDArray[np.int32], vectors: NDArray[np.float32], near: VectorIndex | None = None) -> None:
+        """`rows` (m,) of the vectors (m, d), -1: of an item that the shop has not. `near`: an index over the vectors;
+        then only the MOST nearest get a number."""
         self._rows = rows
         self._vectors = vectors
+        self._near = near
 
     def scores(self, history: History, _now: int, n_items: int) -> NDArray[np.float32]:
         """Cosine, 0 where it is below 0 and for items without a vector."""
@@ -64,9 +69,14 @@ class OwnVectors:
         if not len(taken):
             return result
         middle = history.weights(HALF_LIFE_DAYS)[taken] @ self._vectors[places[taken]]
-        found = self._vectors @ (middle / max(float(np.linalg.norm(middle)), 1e-9))
-        inside = self._rows < n_items
-        result[self._rows[inside]] = np.maximum(found, 0)[inside]
+        middle /= max(float(np.linalg.norm(middle)), 1e-9)
+        if self._near is None:
+            rows, found = self._rows, self._vectors @ middle
+        else:
+            places, scores = self._near.search(middle[None], MOST)
+            rows, found = self._rows[places[0]], scores[0]
+        inside = (rows >= 0) & (rows < n_items)
+        result[rows[inside]] = np.maximum(found, 0)[inside]
         return result
 
     def because(self, history: History, wanted: NDArray[np.int32]) -> NDArray[np.int32]:
