@@ -33,11 +33,13 @@ class Indexed(Vectors):
 
     def __init__(self, metric: Any = "cosine", **more: Any) -> None:
         super().__init__(**more)
-        self.item_index = VectorIndex.build(self.item_vectors, metric, exact=1)
+        self.index = VectorIndex.build(self.item_vectors, metric, exact=1)
 
 
 def scores(model: Any, *taken: int) -> Any:
-    found = Binder(Hand({"item2vec": model}), Shelf().ids).vectors("item2vec")
+    hand = Hand({"item2vec": model})
+    hand.held["item2vec"].item_index = getattr(model, "index", None)  # type: ignore[attr-defined]
+    found = Binder(hand, Shelf().ids).vectors("item2vec")
     assert found is not None
     return found[0].scores(given_items(np.array(taken, dtype=np.int32)), NOW, 25)
 
@@ -63,7 +65,7 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("metric", ["cosine", "ip"])
 def test_an_index_names_the_same(metric: Any, few: None) -> None:
     model = Indexed(metric)
-    assert model.item_index.facts.kind == "ivf"
+    assert model.index.facts.kind == "ivf"
     found = scores(model, 4)
     assert int(found.argmax()) == 4
     all_of_them = scores(Vectors(), 4)
@@ -74,7 +76,7 @@ def test_an_index_names_the_same(metric: Any, few: None) -> None:
 
 def test_an_index_that_ranks_otherwise_is_not_asked(few: None) -> None:
     model = Indexed("ip", stretched=True)
-    assert model.item_index.facts.kind == "ivf"
+    assert model.index.facts.kind == "ivf"
     found = scores(model, 4)
     assert found == pytest.approx(scores(Vectors(), 4), abs=1e-5)
 

@@ -10,8 +10,8 @@ from fastapi import Query, Response
 
 from shopkeeper.api.door import Doors, Id, ShopDep, reply
 from shopkeeper.core.clock import moment
-from shopkeeper.core.protocols import DatedVectors, IndexedVectors, ItemVectors
-from shopkeeper.core.records import Version
+from shopkeeper.core.protocols import DatedVectors, ItemVectors
+from shopkeeper.lifecycle.loading import Loaded
 from shopkeeper.profiles.graph.answers import Neighbor, SpaceFacts
 from shopkeeper.profiles.graph.statistics import GraphStatistics
 
@@ -79,15 +79,16 @@ async def embeddings(shop: ShopDep) -> Response:
     ours = {space.name for space in found}
     champions = sorted(shop.serving.loaded(), key=lambda one: one.version.model)
     found += [
-        _of_model(one.version, one.model)
+        _of_model(one)
         for one in champions
         if one.version.scope == "all" and one.version.model not in ours and isinstance(one.model, ItemVectors)
     ]
     return reply(Spaces(found))
 
 
-def _of_model(version: Version, model: ItemVectors) -> Space:
-    index = model.item_index.facts if isinstance(model, IndexedVectors) else None
+def _of_model(loaded: Loaded) -> Space:
+    version, model = loaded.version, loaded.model
+    index = None if loaded.item_index is None else loaded.item_index.facts
     until = model.reference if isinstance(model, DatedVectors) else None
     count = len(model.item_ids)
     return Space(

@@ -232,10 +232,10 @@ class Recalls(Protocol):
 
 @runtime_checkable
 class IndexedVectors(ItemVectors, Protocol):
-    """Item vectors with an index over them (`learning.vector_index`), built and saved with the version."""
+    """Item vectors whose model keeps an index over them (`learning.vector_index`), saved with the version."""
 
     @property
-    def item_index(self) -> Any:
+    def index(self) -> Any:
         """Rows are places in `item_ids`; its `facts` tell kind, metric and measured recall."""
         ...
 

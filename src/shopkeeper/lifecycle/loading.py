@@ -19,6 +19,8 @@ from shopkeeper import plugins
 from shopkeeper.core.errors import NotFound, ShopkeeperError, Unavailable
 from shopkeeper.core.protocols import Family, RowScorer
 from shopkeeper.core.records import FileEntry, Version
+from shopkeeper.learning.vector_index import VectorIndex
+from shopkeeper.lifecycle.indexing import index_of
 from shopkeeper.lifecycle.outputs import check_outputs, kind_of
 from shopkeeper.lifecycle.versions import REMOVED
 from shopkeeper.lifecycle.views import View, seen
@@ -39,8 +41,10 @@ class Loaded:
     `lane` and `answered` (requests told by it) belong to `predicting.py`.
     """
 
-    def __init__(self, version: Version, model: Any, family: Family) -> None:
+    def __init__(self, version: Version, model: Any, family: Family, item_index: VectorIndex | None = None) -> None:
+        """`item_index`: over the vectors of the model's items, see indexing.py."""
         self.version = version
+        self.item_index = item_index
         self.model = model
         self.family = family
         self.scores_rows = isinstance(model, RowScorer)
@@ -82,7 +86,7 @@ def load_version(version: Version, folder: Path) -> Loaded:
     model, family = load_model(version.algorithm, folder, version.files)
     if list(model.feature_names) != version.feature_names:
         raise _broken(version, "its feature names are not those that it was registered with")
-    return Loaded(version, model, family)
+    return Loaded(version, model, family, index_of(model, folder))
 
 
 def load_model(algorithm: str, folder: Path, files: Sequence[FileEntry]) -> tuple[Any, Family]:

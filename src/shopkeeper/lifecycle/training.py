@@ -16,6 +16,7 @@ from shopkeeper import __version__, plugins
 from shopkeeper.core.errors import Invalid
 from shopkeeper.core.protocols import Continuing, Family, JobContext, Params, Trainer, TrainingContext, TrainingData
 from shopkeeper.core.records import FileEntry
+from shopkeeper.lifecycle import indexing
 from shopkeeper.lifecycle.loading import difference_of, load_model, write_golden
 from shopkeeper.lifecycle.measuring import Rival, finite, judged, measured
 from shopkeeper.lifecycle.orders import TrainOrder, cannot_continue
@@ -60,7 +61,7 @@ def train(ctx: JobContext) -> dict[str, Any]:
     files = _save(model, family, data, folder)
     loaded, _ = load_model(asked.algorithm, folder, files)
     ctx.report(85, 100, message="measuring")
-    measures = family.evaluate(loaded, data.holdout)
+    measures = family.evaluate(loaded, data.holdout) | indexing.measures_of(indexing.index_of(loaded, folder))
     rival = asked.champion if asked.evaluate else None
     champion, trouble = measured(rival, data)
     ctx.report(95, 100, message="judging")
@@ -128,6 +129,7 @@ def _save(model: Any, family: Family, data: TrainingData, folder: Path) -> list[
     if (problem := difference_of(expected, expected)) is not None:
         raise Invalid(f"the trained model cannot be used: {problem}", code="bad_model")
     model.save(folder)
+    indexing.build(model, folder)
     write_golden(folder, data.golden, expected)
     return artifacts.seal(folder, {})
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shopkeeper.core.errors import Invalid
-from shopkeeper.core.protocols import IndexedVectors, ItemVectors, Served
+from shopkeeper.core.protocols import ItemVectors, Served
 from shopkeeper.core.records import Version
 from shopkeeper.features.base import Ask
 from shopkeeper.features.vector import FeatureSet
@@ -92,7 +92,7 @@ class Binder:
         kept = self._vectors.get(name)
         if kept is None or kept[0] is not served or kept[1] not in (None, size):
             rows = rows_in(served.model.item_ids, self._item_ids)
-            kept = self._vectors[name] = (served, _until(rows, size), _space(served.model, rows))
+            kept = self._vectors[name] = (served, _until(rows, size), _space(served, rows))
         return kept[2], served.version
 
     def ranker(self, name: str, *, explicit: bool = False) -> tuple[BoundRanker, Version] | None:
@@ -113,17 +113,20 @@ class Binder:
         return kept[1], served.version
 
 
-def _space(model: ItemVectors, rows: NDArray[np.int32]) -> OwnVectors:
+def _space(served: Served, rows: NDArray[np.int32]) -> OwnVectors:
     """An index is asked where it is faster than looking at all, and ranks as the cosine does."""
-    vectors = np.asarray(model.item_vectors, dtype=np.float32)
+    vectors = np.asarray(served.model.item_vectors, dtype=np.float32)
     length = np.linalg.norm(vectors, axis=1, keepdims=True)
     vectors = (vectors / np.maximum(length, 1e-9)).astype(np.float32)
-    if isinstance(model, IndexedVectors) and model.item_index.facts.kind != "exact":
-        near: VectorIndex = model.item_index
-        if near.facts.metric == "cosine" or bool((np.abs(length - 1) < _SAME_LENGTH).all()):
-            return OwnVectors(rows, vectors, near)
+    near: VectorIndex | None = getattr(served, "item_index", None)
+    if near is not None and near.facts.kind != "exact" and _is_cosine(near, length):
+        return OwnVectors(rows, vectors, near)
     known = rows >= 0
     return OwnVectors(rows[known], vectors[known])
+
+
+def _is_cosine(near: VectorIndex, length: NDArray[np.float32]) -> bool:
+    return near.facts.metric == "cosine" or bool((np.abs(length - 1) < _SAME_LENGTH).all())
 
 
 def _until(rows: NDArray[np.int32], size: int) -> int | None:
