@@ -14,7 +14,7 @@ from benchmarks.forecast_sets import Floats, fitted
 from benchmarks.stock import sales
 from benchmarks.suggest_lists import interval
 from shopkeeper.core.protocols import silent
-from shopkeeper.forecast.neighbours import Neighbourhood, negative_binomial
+from shopkeeper.forecast.answering.neighbours import Neighbourhood, negative_binomial
 from shopkeeper.forecast.outlook import ForecastModel, Outlook
 from shopkeeper.forecast.series import SeriesSet
 from shopkeeper.lifecycle.spaces import ItemSpace, space_of

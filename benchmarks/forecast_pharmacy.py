@@ -30,7 +30,7 @@ def main() -> None:
     rows = [_ours(data, name, cutoffs) for name in forecasters()]
     rows += [_peer(data, name, cutoffs) for name in _PEERS]
     record.write(
-        "forecast-pharmacy",
+        "forecast_pharmacy",
         "Daily forecasts: a pharmacy",
         f"Pharma sales: 8 groups of medicines, {data.series.days:,} days. {WINDOWS} windows of {HORIZON} days that "
         "follow on one another, the last ones of the data; every model is fitted once, before the first, and asked "

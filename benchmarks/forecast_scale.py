@@ -21,8 +21,8 @@ from benchmarks import record
 from benchmarks.forecast_sets import drawn, fitted
 from shopkeeper.core.batch import EventBatch
 from shopkeeper.core.protocols import silent
-from shopkeeper.forecast.backtest import BacktestForm, backtest
-from shopkeeper.forecast.panel import SalesPanel
+from shopkeeper.forecast.measuring.backtest import BacktestForm, backtest
+from shopkeeper.forecast.panel.sales import SalesPanel
 from shopkeeper.plugins import names
 
 SERIES, DAYS, HORIZON, WINDOWS = 30_000, 1_096, 28, 4

@@ -28,7 +28,7 @@ def main() -> None:
     rows += [_peer(data, name, cutoff) for name in _PEERS]
     year_ago = rows[0][1]
     record.write(
-        "forecast-walmart",
+        "forecast_walmart",
         "Weekly forecasts: Walmart",
         f"Walmart Recruiting, train.csv: {len(data.series):,} departments of 45 stores, 143 weeks that end on Friday. "
         f"The last {HORIZON} weeks are forecast at once from the {cutoff} before them; one fit, one thread. WMAE: "
@@ -82,7 +82,7 @@ def peer_means(past: SeriesSet, name: str, horizon: int) -> Floats:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # it warns of each series that is shorter than a season
                 said[row] = getattr(models, name)(season_length=season).forecast(y=own, h=horizon)["mean"]
-        except (ValueError, ArithmeticError, IndexError):  # series too short or too flat for it
+        except (ValueError, ArithmeticError, IndexError, NotImplementedError):  # series too short or too flat for it
             said[row] = own[-1] if len(own) < season else own[-season + np.arange(horizon) % season]
     return np.where(np.isfinite(said), said, 0.0)
 

@@ -15,7 +15,7 @@ import polars as pl
 
 from benchmarks import record
 from shopkeeper import plugins
-from shopkeeper.forecast.backtest import BacktestForm, backtest
+from shopkeeper.forecast.measuring.backtest import BacktestForm, backtest
 from shopkeeper.forecast.series import SeriesSet, from_rows
 from shopkeeper.sources.retail import RetailShop
 

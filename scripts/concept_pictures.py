@@ -29,7 +29,7 @@ from shopkeeper.console import charts
 from shopkeeper.core.days import date_of, day_number
 from shopkeeper.core.protocols import silent
 from shopkeeper.core.records import QUANTILES, Forecast, ForecastPoint, HistoryPoint
-from shopkeeper.forecast.explaining import explain
+from shopkeeper.forecast.answering.explaining import explain
 from shopkeeper.forecast.series import SeriesSet, from_rows
 from shopkeeper.sources.retail import RetailShop
 

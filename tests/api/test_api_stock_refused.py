@@ -12,7 +12,7 @@ import pytest
 from api_server import Running, serving
 
 from shopkeeper.core.days import date_of
-from shopkeeper.forecast.asking import Question
+from shopkeeper.forecast.answering.asking import Question
 
 TRAIN = {"training_mode": "product", "product_id": "tea", "model_type": "seasonal_naive"}
 PREDICT = {"product_id": "tea", "future_days": 3}
@@ -186,7 +186,7 @@ def test_a_full_disk_keeps_nothing(stock: Running, monkeypatch: pytest.MonkeyPat
         raise OSError(28, "No space left on device")
 
     before = stock.http.get("/api/prediction/history").json()["total"]
-    monkeypatch.setattr("shopkeeper.forecast.predictions.write_durably", full)
+    monkeypatch.setattr("shopkeeper.forecast.answering.predictions.write_durably", full)
     refused(stock, "/api/prediction", PREDICT, 503, "disk")
     assert stock.http.get("/api/prediction/history").json()["total"] == before
 

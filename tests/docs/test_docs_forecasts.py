@@ -20,10 +20,11 @@ from shopkeeper.api.forms import Aggregation
 from shopkeeper.checks.forecast import small_shop
 from shopkeeper.core.protocols import silent
 from shopkeeper.core.records import QUANTILES
-from shopkeeper.forecast import analysis, explaining, family
+from shopkeeper.forecast import family
 from shopkeeper.forecast.algorithms.seasonal_naive import SeasonalNaive
-from shopkeeper.forecast.asking import MAX_HORIZON
-from shopkeeper.forecast.evaluation import Holdout, evaluate
+from shopkeeper.forecast.answering import analysis, explaining
+from shopkeeper.forecast.answering.asking import MAX_HORIZON
+from shopkeeper.forecast.measuring.evaluation import Holdout, evaluate
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "forecasts.md").read_text()
 ROOMS = (forecasts, trainings, stockpredictions, stockmodels, products, stockstores, stockupload, calendar)

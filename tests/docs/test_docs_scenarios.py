@@ -8,7 +8,7 @@ from pathlib import Path
 from shopkeeper.api.app import NOUNS
 from shopkeeper.api.scenarios import ScenarioForm
 from shopkeeper.cli.scenarios import command
-from shopkeeper.forecast.pace import PACE_DAYS
+from shopkeeper.forecast.panel.pace import PACE_DAYS
 from shopkeeper.recommend import scenariocheck
 from shopkeeper.recommend.cover import SOON_DAYS
 from shopkeeper.recommend.itemcolumns import FIELDS

@@ -10,7 +10,7 @@ from shopkeeper.api.app import NOUNS
 from shopkeeper.api.schedules import ScheduleForm
 from shopkeeper.cli.pipeline import command
 from shopkeeper.core.schedules import Schedule
-from shopkeeper.forecast.backtest import BacktestForm
+from shopkeeper.forecast.measuring.backtest import BacktestForm
 from shopkeeper.lifecycle.conditions import METRICS, Condition
 from shopkeeper.lifecycle.orders import TrainOrder
 from shopkeeper.operations.refreshing import RefreshOrder

@@ -8,7 +8,7 @@ import numpy as np
 
 from shopkeeper.core.batch import EventBatch
 from shopkeeper.core.clock import micros
-from shopkeeper.forecast.panel import SalesPanel
+from shopkeeper.forecast.panel.sales import SalesPanel
 
 LONDON = ZoneInfo("Europe/London")
 TYPES = ("view", "order", "return")

@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 from scipy.stats import linregress
 
 from shopkeeper.core.records import SalesExplanation
-from shopkeeper.forecast.analysis import analysed, trend_of
+from shopkeeper.forecast.answering.analysis import analysed, trend_of
 from shopkeeper.forecast.outlook import Floats, Outlook
 
 

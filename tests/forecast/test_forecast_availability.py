@@ -11,7 +11,7 @@ import pytest
 from shopkeeper.core.clock import StoppedClock, micros
 from shopkeeper.core.days import day_of
 from shopkeeper.core.records import Item, StockLevel, Store
-from shopkeeper.forecast.availability import StockOuts, availability
+from shopkeeper.forecast.panel.availability import StockOuts, availability
 from shopkeeper.stores.catalog import Catalog
 from shopkeeper.stores.day_facts import ALL, IN_STOCK, DayFactStore
 from shopkeeper.stores.items import ItemStore

@@ -13,7 +13,7 @@ from shopkeeper.core.errors import Cancelled, Invalid
 from shopkeeper.core.protocols import JobContext, Report, silent
 from shopkeeper.core.scopes import Scope
 from shopkeeper.forecast.algorithms.seasonal_naive import SeasonalNaive, SeasonalNaiveModel
-from shopkeeper.forecast.backtest import ROWS, BacktestForm, backtest, read_form, run_backtest
+from shopkeeper.forecast.measuring.backtest import ROWS, BacktestForm, backtest, read_form, run_backtest
 from shopkeeper.forecast.outlook import Outlook
 from shopkeeper.forecast.series import SeriesSet
 
@@ -80,7 +80,7 @@ class Raising(SeasonalNaive):
 @pytest.fixture
 def _strangers(monkeypatch: pytest.MonkeyPatch) -> None:
     known = {"broken": Broken, "raising": Raising, "seasonal_naive": SeasonalNaive}
-    monkeypatch.setattr("shopkeeper.forecast.backtest.algorithm", known.__getitem__)
+    monkeypatch.setattr("shopkeeper.forecast.measuring.backtest.algorithm", known.__getitem__)
 
 
 @pytest.mark.usefixtures("_strangers")
@@ -121,7 +121,7 @@ def test_what_was_said_lies_beside_what_came(tmp_path: Path) -> None:
 
 
 def test_of_many_series_the_busiest_rows_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shopkeeper.forecast.backtest_rows.MOST", 14 * 3)
+    monkeypatch.setattr("shopkeeper.forecast.measuring.backtest_rows.MOST", 14 * 3)
     result = backtest(small_shop(), BacktestForm(models=["seasonal_naive"], windows=1, horizon=14), folder=tmp_path)
     assert result["rows_of"] == {"series": 3, "of": 13}
     assert set(pl.read_parquet(tmp_path / ROWS)["unique_id"]) == {"P10", "P11", "__total__"}
@@ -154,7 +154,7 @@ def test_the_job_measures_the_scope_that_it_was_asked_for(tmp_path: Path, monkey
         asked.append(given[-1])
         return small_shop().select(np.array([8]))
 
-    monkeypatch.setattr("shopkeeper.forecast.backtest.read_series", read)
+    monkeypatch.setattr("shopkeeper.forecast.measuring.backtest.read_series", read)
     form = {"models": ["seasonal_naive"], "windows": 2, "horizon": 14, "scope": "product:P8"}
     context = JobContext("j1", form, tmp_path, tmp_path, "", 0, "UTC", silent, lambda _: None)
     result = run_backtest(context)

@@ -12,12 +12,12 @@ from shopkeeper.core.errors import Invalid, Unavailable
 from shopkeeper.core.protocols import silent
 from shopkeeper.forecast.algorithms.lightgbm import LightGbm, LightGbmModel
 from shopkeeper.forecast.algorithms.xgboost import XgBoost
-from shopkeeper.forecast.boosting import Facts, Forest, Reach, TreeTrainer
 from shopkeeper.forecast.covariates import PROMOTION, Covariates
-from shopkeeper.forecast.lags import Drawn, Reading, features
 from shopkeeper.forecast.outlook import Floats
 from shopkeeper.forecast.series import SeriesSet, with_total
 from shopkeeper.forecast.steps import DAY, Step, week
+from shopkeeper.forecast.trees.boosting import Facts, Forest, Reach, TreeTrainer
+from shopkeeper.forecast.trees.lags import Drawn, Reading, features
 
 TRAINERS = (LightGbm, XgBoost)
 _PRODUCTS, _DAYS, _AHEAD = 10, 160, 28

@@ -7,8 +7,8 @@ import pytest
 from shopkeeper.core.days import day_number
 from shopkeeper.core.errors import Invalid, Unavailable
 from shopkeeper.core.records import CalendarEntry
-from shopkeeper.forecast import calendarbook
-from shopkeeper.forecast.calendarbook import CalendarBook, holidays_of
+from shopkeeper.forecast.panel import calendarbook
+from shopkeeper.forecast.panel.calendarbook import CalendarBook, holidays_of
 
 MONDAY = day_number(date(2024, 6, 3))
 

@@ -13,9 +13,9 @@ from shopkeeper.core.protocols import silent
 from shopkeeper.core.records import Version
 from shopkeeper.core.scopes import ALL, Scope
 from shopkeeper.forecast.algorithms.seasonal_naive import SeasonalNaive, SeasonalNaiveModel
-from shopkeeper.forecast.choosing import Chooser, Chosen, against_naive, holding
+from shopkeeper.forecast.answering.choosing import Chooser, Chosen, against_naive, holding
+from shopkeeper.forecast.answering.service import ForecastService
 from shopkeeper.forecast.intervals import Calibration
-from shopkeeper.forecast.service import ForecastService
 
 NOW = at(119, hour=15)  # a Monday afternoon
 LOSES = "sales_daily loses to seasonal naive on the total"

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from shopkeeper.core.errors import Invalid
-from shopkeeper.forecast.drawing import draw, weights
 from shopkeeper.forecast.series import SeriesSet, with_total
+from shopkeeper.forecast.trees.drawing import draw, weights
 
 
 def shop(products: int = 8, days: int = 150, available: bool = True) -> SeriesSet:

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from shopkeeper.checks.forecast import small_shop
 from shopkeeper.core.errors import Unavailable
-from shopkeeper.forecast.ensembling import Record, greedy, mixed
 from shopkeeper.forecast.outlook import Outlook
 from shopkeeper.forecast.series import SeriesSet
+from shopkeeper.forecast.statistics.ensembling import Record, greedy, mixed
 from shopkeeper.quality.forecast import LEVELS
 
 Floats = NDArray[np.float64]

@@ -7,7 +7,7 @@ from shopkeeper.checks.forecast import FIRST_DAY, furnished_shop, small_shop, we
 from shopkeeper.core.errors import Invalid
 from shopkeeper.core.protocols import silent
 from shopkeeper.forecast.algorithms.seasonal_naive import SeasonalNaive
-from shopkeeper.forecast.evaluation import Holdout, Pool, came, evaluate, parts_of
+from shopkeeper.forecast.measuring.evaluation import Holdout, Pool, came, evaluate, parts_of
 from shopkeeper.forecast.outlook import Outlook
 from shopkeeper.forecast.series import SeriesSet, with_total
 

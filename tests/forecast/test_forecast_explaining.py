@@ -14,8 +14,8 @@ from shopkeeper.core.days import date_of, day_number
 from shopkeeper.core.records import SalesExplanation
 from shopkeeper.forecast.algorithms.lightgbm import LightGbm
 from shopkeeper.forecast.algorithms.seasonal_naive import SeasonalNaive
+from shopkeeper.forecast.answering.explaining import GROUPS, explain, in_words
 from shopkeeper.forecast.covariates import Covariates
-from shopkeeper.forecast.explaining import GROUPS, explain, in_words
 from shopkeeper.forecast.outlook import ForecastModel, Outlook
 from shopkeeper.forecast.series import SeriesSet, with_total
 from shopkeeper.forecast.steps import DAY, Step, week

@@ -10,8 +10,8 @@ from shopkeeper.core.protocols import TrainingContext, silent
 from shopkeeper.core.scopes import ALL, Scope
 from shopkeeper.forecast.algorithms.lightgbm import LightGbm
 from shopkeeper.forecast.algorithms.seasonal_naive import SeasonalNaive
-from shopkeeper.forecast.evaluation import evaluate
 from shopkeeper.forecast.family import ForecastFamily, split
+from shopkeeper.forecast.measuring.evaluation import evaluate
 from shopkeeper.forecast.series import SeriesSet
 
 ONE = Scope("product", "P8")

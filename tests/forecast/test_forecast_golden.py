@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from shopkeeper.checks.forecast import DAYS, furnished_shop, small_shop, weekly_shop
-from shopkeeper.forecast.golden import from_golden, golden_of
+from shopkeeper.forecast.measuring.golden import from_golden, golden_of
 from shopkeeper.forecast.series import SeriesSet
 
 

@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from shopkeeper.core.errors import Invalid
-from shopkeeper.forecast import lags
 from shopkeeper.forecast.covariates import HOLIDAY, PRICE, PROMOTION, Covariates
-from shopkeeper.forecast.lags import Drawn, Reading, features
 from shopkeeper.forecast.series import SeriesSet
 from shopkeeper.forecast.steps import DAY, week
+from shopkeeper.forecast.trees import lags
+from shopkeeper.forecast.trees.lags import Drawn, Reading, features
 
 _MONDAY = 19_723
 

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from shopkeeper.core.protocols import silent
 from shopkeeper.forecast.algorithms import croston, theta, tsb
-from shopkeeper.forecast.local import LocalModel, LocalTrainer
-from shopkeeper.forecast.seasons import Season, own_index, places, places_ahead, shop_season
 from shopkeeper.forecast.series import SeriesSet
+from shopkeeper.forecast.statistics.local import LocalModel, LocalTrainer
+from shopkeeper.forecast.statistics.seasons import Season, own_index, places, places_ahead, shop_season
 from shopkeeper.forecast.steps import DAY, Step, week
 
 FIRST = 19_723  # a Monday

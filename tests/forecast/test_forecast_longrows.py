@@ -11,7 +11,7 @@ import pytest
 from shopkeeper.core.errors import Invalid, NotFound
 from shopkeeper.core.protocols import silent
 from shopkeeper.core.scopes import Scope
-from shopkeeper.forecast.reading import read_series
+from shopkeeper.forecast.panel.reading import read_series
 from shopkeeper.forecast.series import SeriesSet
 
 FIRST = date(2024, 1, 1)

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from shopkeeper.core.errors import Conflict
 from shopkeeper.forecast.algorithms.seasonal_naive import SeasonalNaiveModel
+from shopkeeper.forecast.answering.neighbours import NEW_DAYS, Neighbourhood
 from shopkeeper.forecast.intervals import Calibration
-from shopkeeper.forecast.neighbours import NEW_DAYS, Neighbourhood
 from shopkeeper.forecast.outlook import Outlook
 from shopkeeper.forecast.series import SeriesSet, with_total
 from shopkeeper.lifecycle.spaces import ItemSpace

@@ -12,10 +12,10 @@ from shopkeeper.core.errors import NotFound
 from shopkeeper.core.records import Version
 from shopkeeper.core.scopes import Scope
 from shopkeeper.forecast.algorithms.seasonal_naive import SeasonalNaiveModel
-from shopkeeper.forecast.beside import Beside
+from shopkeeper.forecast.answering.service import ForecastService
 from shopkeeper.forecast.intervals import Calibration
-from shopkeeper.forecast.panel import SalesPanel
-from shopkeeper.forecast.service import ForecastService
+from shopkeeper.forecast.panel.beside import Beside
+from shopkeeper.forecast.panel.sales import SalesPanel
 
 DAYS = 200
 NOW = at(DAYS, hour=15)
@@ -122,7 +122,7 @@ def test_who_was_gathered_is_kept_until_sales_change() -> None:
 
 
 def test_neighbours_that_break_do_not_cost_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    from shopkeeper.forecast.newcomers import Around
+    from shopkeeper.forecast.answering.newcomers import Around
 
     def broken(*_: object) -> None:
         raise RuntimeError("out of order")

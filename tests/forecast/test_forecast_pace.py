@@ -5,7 +5,7 @@ from __future__ import annotations
 from panel_shop import at, batch, new_panel
 
 from shopkeeper.core.clock import StoppedClock
-from shopkeeper.forecast.pace import PACE_DAYS, SellingPace
+from shopkeeper.forecast.panel.pace import PACE_DAYS, SellingPace
 
 
 def test_pieces_a_day_of_the_last_four_whole_weeks() -> None:

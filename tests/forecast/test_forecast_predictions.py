@@ -12,8 +12,8 @@ from test_forecast_service import Models
 from shopkeeper.core.clock import StoppedClock
 from shopkeeper.core.errors import Invalid, NotFound, Unavailable
 from shopkeeper.core.scopes import ALL, Scope
-from shopkeeper.forecast.predictions import PredictionBook
-from shopkeeper.forecast.service import Answer, ForecastService
+from shopkeeper.forecast.answering.predictions import PredictionBook
+from shopkeeper.forecast.answering.service import Answer, ForecastService
 from shopkeeper.stores import predictions as table
 from shopkeeper.stores.sql import Database, open_database, sqlite_url
 

@@ -11,7 +11,7 @@ from shopkeeper.core.errors import Invalid, NotFound, Unavailable
 from shopkeeper.core.protocols import TrainingContext, silent
 from shopkeeper.core.records import CalendarEntry, Event, Item
 from shopkeeper.forecast.family import ForecastFamily
-from shopkeeper.forecast.reading import COUNTRY, from_file, read_series
+from shopkeeper.forecast.panel.reading import COUNTRY, from_file, read_series
 from shopkeeper.forecast.series import SeriesSet
 from shopkeeper.stores.calendar import CalendarStore
 from shopkeeper.stores.catalog import Catalog

@@ -13,10 +13,10 @@ from shopkeeper.core.days import date_of, day_of
 from shopkeeper.core.errors import Invalid, NotFound
 from shopkeeper.core.records import CalendarEntry
 from shopkeeper.core.scopes import ALL, Scope
-from shopkeeper.forecast.beside import Beside
-from shopkeeper.forecast.calendarbook import CalendarBook
-from shopkeeper.forecast.ledger import pack
-from shopkeeper.forecast.panel import SalesPanel
+from shopkeeper.forecast.panel.beside import Beside
+from shopkeeper.forecast.panel.calendarbook import CalendarBook
+from shopkeeper.forecast.panel.ledger import pack
+from shopkeeper.forecast.panel.sales import SalesPanel
 from shopkeeper.forecast.series import SeriesSet
 from shopkeeper.forecast.steps import week
 

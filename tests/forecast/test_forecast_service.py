@@ -13,11 +13,11 @@ from shopkeeper.core.protocols import silent
 from shopkeeper.core.records import QUANTILES, Version
 from shopkeeper.core.scopes import Scope
 from shopkeeper.forecast.algorithms.seasonal_naive import SeasonalNaive, SeasonalNaiveModel
-from shopkeeper.forecast.beside import Beside
+from shopkeeper.forecast.answering.service import ForecastService, points
 from shopkeeper.forecast.intervals import Calibration
 from shopkeeper.forecast.outlook import Outlook
+from shopkeeper.forecast.panel.beside import Beside
 from shopkeeper.forecast.series import SeriesSet
-from shopkeeper.forecast.service import ForecastService, points
 from shopkeeper.telemetry import metrics
 
 NOW = at(119, hour=15)  # a Monday afternoon

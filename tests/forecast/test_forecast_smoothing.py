@@ -4,7 +4,7 @@ import pytest
 from shopkeeper.core.protocols import silent
 from shopkeeper.forecast.algorithms.autoets import AutoEts, fit_one
 from shopkeeper.forecast.series import SeriesSet, with_total
-from shopkeeper.forecast.smoothing import Smoothing
+from shopkeeper.forecast.statistics.smoothing import Smoothing
 
 
 def shop(y: np.ndarray) -> SeriesSet:

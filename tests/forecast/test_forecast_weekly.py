@@ -3,9 +3,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shopkeeper.forecast.covariates import PLANNED, Covariates
+from shopkeeper.forecast.panel.weekly import weekly
 from shopkeeper.forecast.series import SeriesSet
 from shopkeeper.forecast.steps import week
-from shopkeeper.forecast.weekly import weekly
 
 MONDAY = 19_723
 

@@ -18,7 +18,7 @@ from shopkeeper.bootstrap import Shop
 from shopkeeper.core.errors import NotFound
 from shopkeeper.core.records import Forecast, Job, SalesExplanation
 from shopkeeper.core.scopes import ALL, Scope
-from shopkeeper.forecast.backtest import read_form
+from shopkeeper.forecast.measuring.backtest import read_form
 from shopkeeper.lifecycle.sourcing import SECRETS
 
 doors = Doors("Forecast")

@@ -33,10 +33,10 @@ from shopkeeper.core.clock import moment
 from shopkeeper.core.days import date_of
 from shopkeeper.core.errors import Conflict, ShopkeeperError
 from shopkeeper.core.scopes import Scope
-from shopkeeper.forecast.asking import Question
-from shopkeeper.forecast.judging import measured
-from shopkeeper.forecast.predictions import Kept
-from shopkeeper.forecast.service import Answer, points
+from shopkeeper.forecast.answering.asking import Question
+from shopkeeper.forecast.answering.predictions import Kept
+from shopkeeper.forecast.answering.service import Answer, points
+from shopkeeper.forecast.measuring.judging import measured
 from shopkeeper.stores.predictions import PredictionRow
 
 doors = Doors("Stock")

@@ -21,10 +21,10 @@ from shopkeeper.bootstrap import FIRST_MODELS, Shop
 from shopkeeper.core.errors import Invalid, NotFound
 from shopkeeper.core.records import Analysis, FileEntry, ForecastPoint, Gate, HistoryPoint, ModelInfo, Version
 from shopkeeper.core.scopes import ALL, Scope, model_uid
-from shopkeeper.forecast.asking import MAX_HORIZON
-from shopkeeper.forecast.choosing import holding
-from shopkeeper.forecast.predictions import Kept
-from shopkeeper.forecast.service import scope_of
+from shopkeeper.forecast.answering.asking import MAX_HORIZON
+from shopkeeper.forecast.answering.choosing import holding
+from shopkeeper.forecast.answering.predictions import Kept
+from shopkeeper.forecast.answering.service import scope_of
 from shopkeeper.lifecycle.registry import REMOVED
 
 _UID = re.compile(r"(.+)_v([1-9][0-9]{0,8})", re.DOTALL)

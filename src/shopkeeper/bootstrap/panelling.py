@@ -6,11 +6,11 @@ from zoneinfo import ZoneInfo
 
 from shopkeeper.bootstrap.furnishing import Stores
 from shopkeeper.core.days import day_of
-from shopkeeper.forecast.availability import StockOuts
-from shopkeeper.forecast.beside import Beside
-from shopkeeper.forecast.calendarbook import CalendarBook
-from shopkeeper.forecast.panel import SalesPanel
-from shopkeeper.forecast.reading import COUNTRY
+from shopkeeper.forecast.panel.availability import StockOuts
+from shopkeeper.forecast.panel.beside import Beside
+from shopkeeper.forecast.panel.calendarbook import CalendarBook
+from shopkeeper.forecast.panel.reading import COUNTRY
+from shopkeeper.forecast.panel.sales import SalesPanel
 from shopkeeper.settings import Settings
 from shopkeeper.stores.meta import Meta
 

@@ -12,8 +12,8 @@ from shopkeeper.core.errors import NotFound
 from shopkeeper.core.protocols import VectorSpace
 from shopkeeper.core.records import Version
 from shopkeeper.features.state import FeatureState
-from shopkeeper.forecast.pace import SellingPace
-from shopkeeper.forecast.panel import SalesPanel
+from shopkeeper.forecast.panel.pace import SellingPace
+from shopkeeper.forecast.panel.sales import SalesPanel
 from shopkeeper.lifecycle.registry import REMOVED, Registry
 from shopkeeper.operations.erasure import Erasure
 from shopkeeper.operations.identities import Identities

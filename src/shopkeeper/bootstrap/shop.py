@@ -25,8 +25,8 @@ from shopkeeper.core.protocols import silent
 from shopkeeper.core.records import Job
 from shopkeeper.core.turnstile import Turnstile
 from shopkeeper.features.state import FeatureState
-from shopkeeper.forecast.predictions import PredictionBook
-from shopkeeper.forecast.service import ForecastService
+from shopkeeper.forecast.answering.predictions import PredictionBook
+from shopkeeper.forecast.answering.service import ForecastService
 from shopkeeper.lifecycle.attempt import Limits
 from shopkeeper.lifecycle.catalogue import Catalogue
 from shopkeeper.lifecycle.evaluations import Evaluations

@@ -12,10 +12,10 @@ from shopkeeper.core.protocols import Metrics, Report, TrainingContext, Training
 from shopkeeper.core.records import Gate
 from shopkeeper.core.scopes import ALL, Scope
 from shopkeeper.forecast.algorithms.seasonal_naive import SeasonalNaive
-from shopkeeper.forecast.evaluation import Holdout, evaluate
-from shopkeeper.forecast.golden import from_golden, golden_of
+from shopkeeper.forecast.measuring.evaluation import Holdout, evaluate
+from shopkeeper.forecast.measuring.golden import from_golden, golden_of
 from shopkeeper.forecast.outlook import ForecastModel
-from shopkeeper.forecast.reading import fingerprint, read_series
+from shopkeeper.forecast.panel.reading import fingerprint, read_series
 from shopkeeper.forecast.series import SeriesSet
 from shopkeeper.forecast.steps import Period
 from shopkeeper.quality import gate

@@ -64,7 +64,7 @@ def _train(releases: Releases) -> Work:
 
 def _backtest(jobs: JobService, releases: Releases) -> Work:
     def check(params: Params) -> None:
-        from shopkeeper.forecast.backtest import read_form
+        from shopkeeper.forecast.measuring.backtest import read_form
 
         releases.check_source(read_form(params).source)
 

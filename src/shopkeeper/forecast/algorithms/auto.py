@@ -23,11 +23,11 @@ from shopkeeper.core.errors import Cancelled, Invalid, ShopkeeperError, Unavaila
 from shopkeeper.core.protocols import Params as BaseParams
 from shopkeeper.core.protocols import Report
 from shopkeeper.forecast.algorithms.seasonal_naive import SeasonalNaive, SeasonalNaiveModel
-from shopkeeper.forecast.ensembling import Record, mixed
 from shopkeeper.forecast.intervals import Calibration, calibrate
 from shopkeeper.forecast.outlook import Base, ForecastModel, Outlook
-from shopkeeper.forecast.seasons import past_cutoffs
 from shopkeeper.forecast.series import SeriesSet
+from shopkeeper.forecast.statistics.ensembling import Record, mixed
+from shopkeeper.forecast.statistics.seasons import past_cutoffs
 
 Floats = NDArray[np.float64]
 PRESETS: dict[str, tuple[str, ...]] = {

@@ -20,9 +20,9 @@ from shopkeeper.core.protocols import Params as BaseParams
 from shopkeeper.core.protocols import Report
 from shopkeeper.forecast.intervals import Calibration, Floats, calibrate
 from shopkeeper.forecast.outlook import Outlook, level
-from shopkeeper.forecast.seasons import past_cutoffs
 from shopkeeper.forecast.series import SeriesSet
-from shopkeeper.forecast.smoothing import Smoothing
+from shopkeeper.forecast.statistics.seasons import past_cutoffs
+from shopkeeper.forecast.statistics.smoothing import Smoothing
 
 _FEWEST = 28  # open steps a fit needs
 _CAP = 2.0  # times the biggest day: a trend that ran wild is not an answer

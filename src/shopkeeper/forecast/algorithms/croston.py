@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from shopkeeper.forecast.local import LocalModel, LocalParams, LocalTrainer
+from shopkeeper.forecast.statistics.local import LocalModel, LocalParams, LocalTrainer
 
 Floats = NDArray[np.float64]
 ALPHAS = np.array([0.03, 0.05, 0.1, 0.2, 0.3])

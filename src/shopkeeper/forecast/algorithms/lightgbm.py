@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from shopkeeper.forecast.boosting import Growing, Kind, Rows, TreeModel, TreeParams, Trees, TreeTrainer
 from shopkeeper.forecast.intervals import LEVELS
 from shopkeeper.forecast.outlook import Floats
+from shopkeeper.forecast.trees.boosting import Growing, Kind, Rows, TreeModel, TreeParams, Trees, TreeTrainer
 
 if TYPE_CHECKING:
     import lightgbm

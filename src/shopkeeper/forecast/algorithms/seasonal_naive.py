@@ -16,8 +16,8 @@ from shopkeeper.core.protocols import Report
 from shopkeeper.forecast.intervals import Calibration, Floats, calibrate
 from shopkeeper.forecast.opening import weekdays
 from shopkeeper.forecast.outlook import Outlook, level
-from shopkeeper.forecast.seasons import past_cutoffs
 from shopkeeper.forecast.series import SeriesSet
+from shopkeeper.forecast.statistics.seasons import past_cutoffs
 
 _WEEKS_BACK = 4
 _RECENT_WEEKS = 8

@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from shopkeeper.forecast.local import LocalModel, LocalParams, LocalTrainer, begin
+from shopkeeper.forecast.statistics.local import LocalModel, LocalParams, LocalTrainer, begin
 
 Floats = NDArray[np.float64]
 ALPHAS = np.array([0.01, 0.02, 0.04, 0.07, 0.1, 0.15, 0.2, 0.3, 0.4, 0.55, 0.75, 0.95])

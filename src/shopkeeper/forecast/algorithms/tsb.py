@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from shopkeeper.forecast.local import LocalModel, LocalParams, LocalTrainer
+from shopkeeper.forecast.statistics.local import LocalModel, LocalParams, LocalTrainer
 
 Floats = NDArray[np.float64]
 CHANCES = np.array([0.01, 0.02, 0.05, 0.1, 0.2])

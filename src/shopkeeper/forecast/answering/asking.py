@@ -16,9 +16,9 @@ from shopkeeper.core.days import date_of, day_number
 from shopkeeper.core.errors import Invalid
 from shopkeeper.core.records import HistoryPoint
 from shopkeeper.core.scopes import Scope
+from shopkeeper.forecast.answering.newcomers import Around, Newcomers
 from shopkeeper.forecast.covariates import PRICE, PROMOTED, PROMOTION
-from shopkeeper.forecast.newcomers import Around, Newcomers
-from shopkeeper.forecast.panel import SalesPanel
+from shopkeeper.forecast.panel.sales import SalesPanel
 from shopkeeper.forecast.series import SeriesSet
 
 MAX_HORIZON = 365

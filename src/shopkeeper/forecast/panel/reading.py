@@ -18,15 +18,15 @@ from shopkeeper.core.errors import Invalid, NotFound
 from shopkeeper.core.protocols import Report
 from shopkeeper.core.scopes import ALL, Scope
 from shopkeeper.forecast.aggregating import Aggregation
-from shopkeeper.forecast.beside import Beside
-from shopkeeper.forecast.calendarbook import CalendarBook
 from shopkeeper.forecast.covariates import CATEGORY, DISCOUNT, HOLIDAY, PROMOTION, STORE
-from shopkeeper.forecast.filecolumns import days_in, found_in, numbers_in, read_frame
-from shopkeeper.forecast.longrows import Gap, LongRows, series_of, step_of
-from shopkeeper.forecast.panel import SalesPanel
+from shopkeeper.forecast.panel.beside import Beside
+from shopkeeper.forecast.panel.calendarbook import CalendarBook
+from shopkeeper.forecast.panel.filecolumns import days_in, found_in, numbers_in, read_frame
+from shopkeeper.forecast.panel.longrows import Gap, LongRows, series_of, step_of
+from shopkeeper.forecast.panel.sales import SalesPanel
+from shopkeeper.forecast.panel.weekly import weekly
 from shopkeeper.forecast.series import SeriesSet
 from shopkeeper.forecast.steps import DAY, Period, week
-from shopkeeper.forecast.weekly import weekly
 
 if TYPE_CHECKING:
     import polars as pl

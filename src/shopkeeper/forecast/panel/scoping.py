@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from shopkeeper.core.errors import NotFound
 from shopkeeper.core.scopes import Scope
 from shopkeeper.forecast.aggregating import WEIGHED_DAYS, Aggregation, aggregate, aggregation_of, mean_price, shares_of
-from shopkeeper.forecast.grids import Grid, Sales, grid_of, sum_of
+from shopkeeper.forecast.panel.grids import Grid, Sales, grid_of, sum_of
+from shopkeeper.forecast.panel.weekly import weekly
 from shopkeeper.forecast.series import TOTAL, SeriesSet
 from shopkeeper.forecast.steps import Step
-from shopkeeper.forecast.weekly import weekly
 
 if TYPE_CHECKING:
-    from shopkeeper.forecast.panel import SalesPanel
+    from shopkeeper.forecast.panel.sales import SalesPanel
 
 
 def aggregate_id(scope: Scope) -> str:

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from shopkeeper.core.errors import Invalid
 from shopkeeper.forecast.covariates import CLOSED, DISCOUNT, HOLIDAY, PLANNED, PRICE, PROMOTION, Covariates
 from shopkeeper.forecast.opening import weekdays
-from shopkeeper.forecast.running import Floats, Places, biggest, cells, last_where, lately, running, strided
 from shopkeeper.forecast.series import SeriesSet
 from shopkeeper.forecast.steps import Step
+from shopkeeper.forecast.trees.running import Floats, Places, biggest, cells, last_where, lately, running, strided
 
 Columns: TypeAlias = dict[str, NDArray[np.floating]]
 

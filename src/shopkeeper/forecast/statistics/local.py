@@ -18,8 +18,8 @@ from shopkeeper.core.protocols import Params as BaseParams
 from shopkeeper.core.protocols import Report
 from shopkeeper.forecast.intervals import Calibration, calibrate
 from shopkeeper.forecast.outlook import Outlook, level
-from shopkeeper.forecast.seasons import Season, own_index, past_cutoffs, places, places_ahead, shop_season
 from shopkeeper.forecast.series import SeriesSet
+from shopkeeper.forecast.statistics.seasons import Season, own_index, past_cutoffs, places, places_ahead, shop_season
 
 Floats = NDArray[np.float64]
 Places = NDArray[np.int64]

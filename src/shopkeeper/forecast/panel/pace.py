@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shopkeeper.core.clock import MINUTE, Clock
-from shopkeeper.forecast.panel import SalesPanel
+from shopkeeper.forecast.panel.sales import SalesPanel
 
 PACE_DAYS = 28
 

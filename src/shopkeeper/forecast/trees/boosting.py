@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 from shopkeeper.core.errors import Unavailable
 from shopkeeper.core.protocols import Params as BaseParams
 from shopkeeper.core.protocols import Report
-from shopkeeper.forecast.drawing import FIRST_ORIGIN, YEAR, draw, weights
 from shopkeeper.forecast.intervals import LEVELS, Calibration, calibrate, cutoffs
-from shopkeeper.forecast.lags import CHUNK, LEVEL, Drawn, Reading, features
 from shopkeeper.forecast.outlook import Base, Floats, Outlook
 from shopkeeper.forecast.series import SeriesSet
 from shopkeeper.forecast.strategy import Strategy, points_of
+from shopkeeper.forecast.trees.drawing import FIRST_ORIGIN, YEAR, draw, weights
+from shopkeeper.forecast.trees.lags import CHUNK, LEVEL, Drawn, Reading, features
 
 Kind = Literal["tweedie", "quantile"]
 WORTH_THREADS = 50_000  # rows

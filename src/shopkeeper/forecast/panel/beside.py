@@ -9,8 +9,6 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from shopkeeper.forecast.availability import Facts, availability
-from shopkeeper.forecast.calendarbook import CalendarBook
 from shopkeeper.forecast.covariates import (
     CATEGORY,
     CLOSED,
@@ -23,6 +21,8 @@ from shopkeeper.forecast.covariates import (
     STORE,
     Covariates,
 )
+from shopkeeper.forecast.panel.availability import Facts, availability
+from shopkeeper.forecast.panel.calendarbook import CalendarBook
 from shopkeeper.stores.day_facts import ALL, IN_STOCK, OUT_OF_STOCK
 
 MOST_FACTS = 32

@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shopkeeper.forecast.outlook import Outlook
-from shopkeeper.forecast.seasons import places_ahead, shop_season
 from shopkeeper.forecast.series import SeriesSet
+from shopkeeper.forecast.statistics.seasons import places_ahead, shop_season
 from shopkeeper.lifecycle.spaces import ItemSpace
 from shopkeeper.quality.forecast import LEVELS
 

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from shopkeeper.core.days import day_of
 from shopkeeper.core.errors import Invalid
-from shopkeeper.forecast.neighbours import FEWEST, GROWN_DAYS, NEW_DAYS, Neighbourhood
+from shopkeeper.forecast.answering.neighbours import FEWEST, GROWN_DAYS, NEW_DAYS, Neighbourhood
 from shopkeeper.forecast.outlook import ForecastModel, Outlook
-from shopkeeper.forecast.panel import SalesPanel
+from shopkeeper.forecast.panel.sales import SalesPanel
 from shopkeeper.forecast.series import SeriesSet
 from shopkeeper.lifecycle.spaces import ItemSpace, space_of
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shopkeeper.forecast.aggregating import carried_price
-from shopkeeper.forecast.ledger import FIELDS, PRICED, PROMOTED, REVENUE, SOLD, distinct
+from shopkeeper.forecast.panel.ledger import FIELDS, PRICED, PROMOTED, REVENUE, SOLD, distinct
 
 
 class Sales(NamedTuple):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shopkeeper.forecast.evaluation import came
+from shopkeeper.forecast.measuring.evaluation import came
 from shopkeeper.forecast.outlook import Outlook
 from shopkeeper.forecast.series import SeriesSet
 from shopkeeper.quality.forecast import LEVELS

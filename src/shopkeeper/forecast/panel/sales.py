@@ -18,10 +18,10 @@ from shopkeeper.core.days import day_of, days_of
 from shopkeeper.core.errors import NotFound
 from shopkeeper.core.scopes import ALL, Scope
 from shopkeeper.forecast.aggregating import Aggregation
-from shopkeeper.forecast.beside import Beside
-from shopkeeper.forecast.grids import Sales, grid_of
-from shopkeeper.forecast.ledger import LAST_DAY, RETURNED, SOLD, Ledger, amounts, blocks, distinct, pack, unpack
-from shopkeeper.forecast.scoping import scoped
+from shopkeeper.forecast.panel.beside import Beside
+from shopkeeper.forecast.panel.grids import Sales, grid_of
+from shopkeeper.forecast.panel.ledger import LAST_DAY, RETURNED, SOLD, Ledger, amounts, blocks, distinct, pack, unpack
+from shopkeeper.forecast.panel.scoping import scoped
 from shopkeeper.forecast.series import TOTAL, SeriesSet
 from shopkeeper.forecast.steps import DAY, Step
 

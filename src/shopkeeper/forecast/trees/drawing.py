@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shopkeeper.core.errors import Invalid
-from shopkeeper.forecast.lags import CHUNK, Drawn
-from shopkeeper.forecast.running import Floats, Places
 from shopkeeper.forecast.series import SeriesSet
+from shopkeeper.forecast.trees.lags import CHUNK, Drawn
+from shopkeeper.forecast.trees.running import Floats, Places
 
 FIRST_ORIGIN = {1: 28, 7: 8}  # steps of history before the first origin, by the days of a step
 _MANY_DAYS = 100

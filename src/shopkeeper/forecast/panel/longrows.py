@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from shopkeeper.core.errors import Invalid
 from shopkeeper.core.scopes import Scope
 from shopkeeper.forecast.aggregating import WEIGHED_DAYS, Aggregation, aggregate, carried, mean_price, shares_of
-from shopkeeper.forecast.beside import coded_words
 from shopkeeper.forecast.covariates import CATEGORY, CLOSED, HOLIDAY, PLANNED, PRICE, PRODUCT, STORE, Covariates
 from shopkeeper.forecast.lives import LONGEST_BREAK
-from shopkeeper.forecast.panel import MAX_DAYS
-from shopkeeper.forecast.scoping import aggregate_id
+from shopkeeper.forecast.panel.beside import coded_words
+from shopkeeper.forecast.panel.sales import MAX_DAYS
+from shopkeeper.forecast.panel.scoping import aggregate_id
 from shopkeeper.forecast.series import SeriesSet
 from shopkeeper.forecast.steps import DAY, Step
 

@@ -20,13 +20,13 @@ from shopkeeper.core.days import date_of
 from shopkeeper.core.errors import Invalid, Unavailable
 from shopkeeper.core.records import QUANTILES, Analysis, Forecast, ForecastPoint, SalesExplanation
 from shopkeeper.core.scopes import ALL, Scope
-from shopkeeper.forecast.analysis import analysed
-from shopkeeper.forecast.asking import FEWEST_DAYS, Asking, Question
-from shopkeeper.forecast.choosing import Chooser, Chosen, ModelSource
-from shopkeeper.forecast.explaining import GROUPS, explain, in_words
-from shopkeeper.forecast.newcomers import Accompanied
+from shopkeeper.forecast.answering.analysis import analysed
+from shopkeeper.forecast.answering.asking import FEWEST_DAYS, Asking, Question
+from shopkeeper.forecast.answering.choosing import Chooser, Chosen, ModelSource
+from shopkeeper.forecast.answering.explaining import GROUPS, explain, in_words
+from shopkeeper.forecast.answering.newcomers import Accompanied
 from shopkeeper.forecast.outlook import ForecastModel, Outlook
-from shopkeeper.forecast.panel import SalesPanel
+from shopkeeper.forecast.panel.sales import SalesPanel
 from shopkeeper.telemetry import metrics
 
 _LOG = logging.getLogger(__name__)

@@ -24,8 +24,8 @@ from shopkeeper.core.errors import ShopkeeperError, Unavailable
 from shopkeeper.core.ids import ulid
 from shopkeeper.core.records import QUANTILES, Analysis, ForecastPoint, HistoryPoint, Record
 from shopkeeper.core.scopes import Scope
+from shopkeeper.forecast.answering.service import Answer, points, scope_of
 from shopkeeper.forecast.outlook import Outlook
-from shopkeeper.forecast.service import Answer, points, scope_of
 from shopkeeper.stores import predictions as table
 from shopkeeper.stores.artifacts import write_durably
 from shopkeeper.stores.paging import cursor_after, key_of

@@ -20,11 +20,11 @@ from shopkeeper.core.errors import Cancelled, Invalid, ShopkeeperError
 from shopkeeper.core.protocols import JobContext, Report, silent
 from shopkeeper.core.scopes import Scope
 from shopkeeper.forecast.algorithms.seasonal_naive import SeasonalNaive, SeasonalNaiveModel
-from shopkeeper.forecast.backtest_rows import BacktestRows
-from shopkeeper.forecast.evaluation import Holdout, Pool
 from shopkeeper.forecast.intervals import cutoffs
+from shopkeeper.forecast.measuring.backtest_rows import BacktestRows
+from shopkeeper.forecast.measuring.evaluation import Holdout, Pool
 from shopkeeper.forecast.outlook import ForecastModel, Outlook
-from shopkeeper.forecast.reading import read_series
+from shopkeeper.forecast.panel.reading import read_series
 from shopkeeper.forecast.series import SeriesSet
 from shopkeeper.plugins import algorithm, read_params
 
