@@ -262,10 +262,12 @@ class VectorSpace(Protocol):
 
 
 class LegacyMeta(msgspec.Struct, kw_only=True):
-    """`feature_columns` in the model's order; `scaler` {column: {mean, std}} where the model wants scaled values."""
+    """`feature_columns` in the model's order; `scaler` {column: {mean, std}} where the model wants scaled values. `more`
+    stands in the file of facts beside these."""
 
     feature_columns: list[str]
     scaler: dict[str, dict[str, float]] | None = None
+    more: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
 @runtime_checkable
