@@ -226,6 +226,21 @@ def _small_graph() -> tuple[Any, Any]:
     return rows, golden_of(rows)
 
 
+def _small_multitask() -> tuple[Any, Any]:
+    from shopkeeper.checks.multitask import golden_of, small_rows
+
+    rows = small_rows()
+    return rows, golden_of(rows)
+
+
+def _small_embedding() -> tuple[Any, Any]:
+    from shopkeeper.checks.embedding import small_rows
+    from shopkeeper.recommend.embedding.family import golden_of
+
+    rows = small_rows()
+    return rows, golden_of(rows)
+
+
 _SMALL: dict[str, Callable[[], tuple[Any, Any]]] = {
     "recall": _small_recall,
     "ranking": _small_ranking,
@@ -234,5 +249,7 @@ _SMALL: dict[str, Callable[[], tuple[Any, Any]]] = {
     "clusters": _small_clusters,
     "fusion": _small_fusion,
     "graph": _small_graph,
+    "embedding": _small_embedding,
+    "multitask": _small_multitask,
 }
 """Family -> what to fit on, and the golden input of its probe."""

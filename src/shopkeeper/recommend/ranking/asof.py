@@ -54,9 +54,10 @@ class Split:
 
 @dataclass(frozen=True)
 class Answered:
-    """One visit with its candidates: features (k, f), label (k,), fused (k,), unseen (k,)."""
+    """One visit with its candidates: items (k,), features (k, f), label (k,), fused (k,), unseen (k,)."""
 
     visit: Visit
+    items: NDArray[np.int32]
     values: NDArray[np.float32]
     label: NDArray[np.float32]
     fused: NDArray[np.float32]
@@ -159,6 +160,7 @@ def _answered(state: FeatureState, visit: Visit, candidates: Candidates, matrix:
     before = history.items[history.bought]
     return Answered(
         visit=visit,
+        items=candidates.items,
         values=np.hstack([matrix, candidates.columns()]),
         label=np.isin(candidates.items, visit.items).astype(np.float32),
         fused=candidates.fused,

@@ -61,17 +61,17 @@ def table_rows(
     in the rows (`learning/dealing.py`). All else is fitted on the rows to learn from. Raises NotFound without the
     table, Invalid for one that nothing can be learned from, after telling the log what the check found.
     """
-    roles = _roles(source)
+    roles = read_roles(source)
     table = read_table(source, zone=zone, report=report)
     frame, name = table.frame, str(table.facts.get("name") or source.get("kind"))
-    _check_columns(frame, roles, name)
+    check_columns(frame, roles, name)
     label = read_label(frame[roles.label], name)
-    features = _features(frame, roles, name)
+    features = features_of(frame, roles, name)
     report(1, 2, message="checking the rows")
     findings = [*features.findings, *check_table(frame, label, roles.label, features.names, roles.categorical)]
-    _tell(findings, name)
+    tell(findings, name)
     learned, held = _split(frame, label, roles, seed)
-    weight, group = _weight(frame, roles, name), _group(frame, roles)
+    weight, group = weight_of(frame, roles, name), group_of(frame, roles)
     _check_both(label, weight, learned, held, name)
     schema = fit_schema(frame[learned], label[learned], features.names, features.categorical, missing=params.missing)
     values = schema.encode_frame(frame)
@@ -88,7 +88,7 @@ def table_rows(
         group=None if group is None else group[held],
         frame=frame.select(features.names)[held],
     )
-    used = [*features.names, *_others(roles)]
+    used = [*features.names, *not_features(roles)]
     facts = {
         **table.facts,
         "rows": len(train),
@@ -102,7 +102,7 @@ def table_rows(
     return train, kept, facts
 
 
-def _roles(source: Mapping[str, Any]) -> Roles:
+def read_roles(source: Mapping[str, Any]) -> Roles:
     given = {key: source[key] for key in Roles.__struct_fields__ if source.get(key) is not None}
     try:
         return msgspec.convert(given, Roles)
@@ -110,27 +110,27 @@ def _roles(source: Mapping[str, Any]) -> Roles:
         raise Invalid(f"the training source: {error}", code="bad_option", field="source") from error
 
 
-def _others(roles: Roles) -> list[str]:
+def not_features(roles: Roles) -> list[str]:
     """The named columns that are no features unless they are asked for as such."""
     named = [name for name in (roles.label, roles.time, roles.group, roles.weight) if name is not None]
     return [name for name in dict.fromkeys(named) if name not in roles.features]
 
 
-def _check_columns(frame: pl.DataFrame, roles: Roles, table: str) -> None:
+def check_columns(frame: pl.DataFrame, roles: Roles, table: str) -> None:
     if roles.label in roles.features:
         raise Invalid(f"{roles.label!r} is the label, it cannot be a feature too", code="bad_option", field="features")
-    for name in (*_others(roles), *roles.features, *roles.categorical):
+    for name in (*not_features(roles), *roles.features, *roles.categorical):
         if name not in frame.columns:
             raise Invalid(f"{table} has no column {name!r}; it has: {', '.join(frame.columns[:50])}", code="no_column")
     if roles.time is not None and (gone := frame[roles.time].null_count()):
         raise Invalid(f"{roles.time} is missing in {gone:,} rows of {table}: they have no place in time", field="time")
 
 
-def _features(frame: pl.DataFrame, roles: Roles, table: str) -> Features:
+def features_of(frame: pl.DataFrame, roles: Roles, table: str) -> Features:
     """Those asked for, else every column that numbers can be made of. Raises Invalid when there is none."""
     asked = list(dict.fromkeys(roles.features))
     names, findings = [], []
-    for name in asked or [column for column in frame.columns if column not in _others(roles)]:
+    for name in asked or [column for column in frame.columns if column not in not_features(roles)]:
         why = _unfit(frame[name], name in roles.categorical or name in asked)
         if why is None:
             names.append(name)
@@ -138,7 +138,7 @@ def _features(frame: pl.DataFrame, roles: Roles, table: str) -> Features:
             findings.append(Finding(severity="warn", message=f"{name} is left out: {why}", column=name))
     if not names:
         raise Invalid(
-            f"{table} has no column to learn from beside {', '.join(_others(roles))}",
+            f"{table} has no column to learn from beside {', '.join(not_features(roles))}",
             code="no_features",
             field="features",
         )
@@ -158,7 +158,7 @@ def _unfit(column: pl.Series, wanted: bool) -> str | None:
     return None
 
 
-def _tell(findings: Sequence[Finding], table: str) -> None:
+def tell(findings: Sequence[Finding], table: str) -> None:
     """To the job's log. Raises Invalid (`bad_data`) when one of them stops the training."""
     levels = {"ok": logging.INFO, "warn": logging.WARNING, "stop": logging.ERROR}
     for finding in findings:
@@ -199,7 +199,7 @@ def _check_both(
             )
 
 
-def _weight(frame: pl.DataFrame, roles: Roles, table: str) -> NDArray[np.float32]:
+def weight_of(frame: pl.DataFrame, roles: Roles, table: str) -> NDArray[np.float32]:
     if roles.weight is None:
         return np.ones(frame.height, dtype=np.float32)
     weight = numbers(frame[roles.weight])
@@ -210,7 +210,7 @@ def _weight(frame: pl.DataFrame, roles: Roles, table: str) -> NDArray[np.float32
     return weight
 
 
-def _group(frame: pl.DataFrame, roles: Roles) -> NDArray[np.int64] | None:
+def group_of(frame: pl.DataFrame, roles: Roles) -> NDArray[np.int64] | None:
     """A number for each different value, -1 for none."""
     if roles.group is None:
         return None
