@@ -25,7 +25,7 @@ def visits(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def trained(live: Running, visits: Path) -> Running:
-    for algorithm in ("lgbm", "xgb"):
+    for algorithm in ("lgbm", "xgb", "deepfm"):
         form = {"algorithm": algorithm, "source": {"kind": "file", "path": str(visits), "label": "bought"}}
         answer = live.http.post(f"{V1}/models/visits_{algorithm}/train", json=form)
         assert answer.status_code == 202, answer.text
@@ -38,7 +38,7 @@ def trained(live: Running, visits: Path) -> Running:
     return live
 
 
-@pytest.mark.parametrize("model", ["visits_xgb", "visits_lgbm"])
+@pytest.mark.parametrize("model", ["visits_xgb", "visits_lgbm", "visits_deepfm"])
 def test_rows_with_texts_and_gaps_are_scored(trained: Running, model: str) -> None:
     rows = [{"town": "York", "Preis €": 0}, {"town": "Hull", "Preis €": 0}, {"town": "Nowhere"}, {}]
     said = trained.http.post(f"/predictions/{model}", json={"data": rows}).json()["predictions"]
@@ -66,6 +66,20 @@ def test_the_version_tells_what_the_check_found(trained: Running) -> None:
     assert any("of the labels are 1" in one["message"] for one in found["data"]["findings"])
     assert found["metrics"]["onnx_max_difference"] <= 1e-6
     assert {"trees.onnx", "trees.ubj", "schema.json"} <= {one["name"] for one in found["files"]}
+
+
+@pytest.mark.parametrize("model", ["visits_xgb", "visits_lgbm", "visits_deepfm"])
+def test_the_version_tells_what_its_answers_hang_on(trained: Running, model: str) -> None:
+    told = trained.http.get(f"{V1}/models/{model}/versions/1").json()["data"]["importance"]
+    assert next(iter(told)) == "town"
+    assert told["town"] > 0.5
+
+
+def test_a_net_is_kept_with_a_form_in_int8_and_what_that_loses(trained: Running) -> None:
+    found = trained.http.get(f"{V1}/models/visits_deepfm/versions/1").json()
+    assert {"net.onnx", "net.int8.onnx", "schema.json"} <= {one["name"] for one in found["files"]}
+    assert found["metrics"]["int8_auc"] == pytest.approx(found["metrics"]["auc"], abs=0.02)
+    assert found["metrics"]["onnx_max_difference"] <= 1e-5
 
 
 def test_missing_features_are_counted(trained: Running) -> None:

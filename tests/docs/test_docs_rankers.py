@@ -5,12 +5,16 @@ import re
 from pathlib import Path
 
 from shopkeeper.learning import checking, fitting, labels, onnx_checking
+from shopkeeper.lifecycle import training
+from shopkeeper.recommend.ranking import attribution, deepfm
+from shopkeeper.recommend.ranking.deepfm import Deepfm
 from shopkeeper.recommend.ranking.onnx_model import INT8_TOLERANCE
 from shopkeeper.recommend.ranking.trees import TOLERANCE
 from shopkeeper.recommend.ranking.xgb import XgbRanker
 from shopkeeper.sources import sample
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "rankers.md").read_text(encoding="utf-8")
+NET = Deepfm.Params()
 
 
 def test_the_numbers_are_those_of_the_code() -> None:
@@ -24,6 +28,13 @@ def test_the_numbers_are_those_of_the_code() -> None:
         f"beyond {fitting.MOST_CATEGORIES:,}",
         f"up to {XgbRanker.WORTH:,} rows x trees",
         f"more than {TOLERANCE:.5f}",
+        f"`batch_size` rows ({NET.batch_size}), more where a pass had more than `steps` ({NET.steps:,})",
+        f"after {NET.patience} passes without a gain",
+        f"a net ({', '.join(map(str, NET.hidden))}) over the same vectors of {NET.embedding_dim}",
+        f"no more than {deepfm.INT8_LOSS} to the log-loss",
+        f"off by more than {deepfm.TOLERANCE:.5f} from the net",
+        f"{training.MOST_IMPORTANT} at most",
+        f"up to {attribution.MOST_ROWS:,} rows",
         f"at most {onnx_checking.MOST_BYTES >> 20} MiB",
         f"within {INT8_TOLERANCE:.0%}".replace("%", " %"),
         f"{sample.NAME}` ({sample.ROWS:,} rows, seed {sample.SEED})",

@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 
 from shopkeeper.checks.artifacts import differing_in_threads, saved_and_loaded
+from shopkeeper.checks.brief import brief_params
 from shopkeeper.core.errors import Invalid
 from shopkeeper.core.protocols import RowScorer, Trainer, silent
 from shopkeeper.learning.tabular import Column, Schema
@@ -21,6 +22,7 @@ from shopkeeper.recommend.ranking.params import RankingParams
 from shopkeeper.recommend.ranking.rows import RankRows
 
 NAMES = ("strong", "weak", "noise", "constant")
+_USERS, _ITEMS = 40, 25
 
 
 def small_rows(n: int = 3000, seed: int = 5) -> RankRows:
@@ -43,6 +45,25 @@ def table_rows(n: int = 1000, seed: int = 5) -> RankRows:
     columns = (Column(name="town", categories=codes, other=2, missing=2), Column(name="price", default=None))
     values = np.column_stack([np.array([0, 1, 3], dtype=np.float32)[town], price])
     return RankRows(Schema(columns), values, label, np.ones(n, dtype=np.float32), by_time=False)
+
+
+def named_rows(n: int = 3000, seed: int = 5) -> RankRows:
+    """Rows that say whose they are and of what: `user` and `item` have their liking and quality, `price` counts for
+    all. A few rows are of users and items that are too rare to have a code of their own."""
+    random = np.random.default_rng(seed)
+    codes = np.column_stack([random.integers(0, size + 1, n) for size in (_USERS, _ITEMS)])
+    codes = np.where(random.random((n, 2)) < 0.9, codes, [_USERS, _ITEMS])
+    liking, quality = (np.random.default_rng(size).normal(size=size + 1) for size in (_USERS, _ITEMS))
+    price = random.normal(size=n)
+    chance = 1.0 / (1.0 + np.exp(2.0 * price - liking[codes[:, 0]] - quality[codes[:, 1]]))
+    columns = [
+        Column(name=name, categories={f"{name}{at}": at for at in range(size)}, other=size, missing=size)
+        for name, size in (("user", _USERS), ("item", _ITEMS))
+    ]
+    values = np.column_stack([codes, price]).astype(np.float32)
+    label = (random.random(n) < chance).astype(np.float32)
+    schema = Schema((*columns, Column(name="price", default=0.0)))
+    return RankRows(schema, values, label, np.ones(n, dtype=np.float32))
 
 
 def states_its_facts(trainer: type[Trainer]) -> None:
@@ -94,13 +115,29 @@ def refuses_what_is_not_a_number(trainer: type[Trainer]) -> None:
 def takes_categories_and_gaps(trainer: type[Trainer]) -> None:
     """Rows of a table: codes for texts, NaN for numbers that are missing. Answers stay probabilities, never seen texts
     and gaps included, and are the same after save and load."""
-    model = cast(Ranker, trainer(trainer.Params(), 11).fit(table_rows(), silent))
+    model = cast(Ranker, trainer(brief_params(trainer), 11).fit(table_rows(), silent))
     schema = schema_of(model)
     asked = schema.encode([{"town": "York", "price": 1.0}, {"town": "Nowhere"}, {"town": None, "price": None}])
     said = model.score(asked)
     assert said.shape == (3,)
     assert ((said >= 0) & (said <= 1)).all()
     np.testing.assert_allclose(cast(Ranker, saved_and_loaded(model)).score(asked), said, rtol=1e-6)
+
+
+def knows_what_it_never_saw(trainer: type[Trainer]) -> None:
+    """Of users and items that it says it knows: rows that name only new ones are still told apart by what else they
+    say, and better than by the base rate."""
+    if not (trainer.knows_new_users or trainer.knows_new_items):
+        return
+    rows, later = named_rows(), named_rows(seed=6)
+    model = cast(Ranker, trainer(brief_params(trainer), 11).fit(rows, silent))
+    asked = later.values.copy()
+    for at, knows in enumerate((trainer.knows_new_users, trainer.knows_new_items)):
+        if knows:
+            asked[:, at] = rows.schema.columns[at].other
+    said = model.score(asked)
+    assert auc(later.label, said) > 0.65
+    assert logloss(later.label, said) < logloss(later.label, np.full(len(later), rows.label.mean()))
 
 
 def loads_what_it_saved(trainer: type[Trainer]) -> None:
@@ -127,6 +164,7 @@ CHECKS: tuple[Callable[[type[Trainer]], None], ...] = (
     scores_named_rows,
     refuses_what_is_not_a_number,
     takes_categories_and_gaps,
+    knows_what_it_never_saw,
     loads_what_it_saved,
     same_seed_same_model,
     answers_many_threads,
@@ -134,7 +172,7 @@ CHECKS: tuple[Callable[[type[Trainer]], None], ...] = (
 
 
 def _fitted(trainer: type[Trainer]) -> Ranker:
-    return cast(Ranker, trainer(trainer.Params(), 11).fit(small_rows(), silent))
+    return cast(Ranker, trainer(brief_params(trainer), 11).fit(small_rows(), silent))
 
 
 def _refusal(model: Ranker, row: dict[str, Any]) -> str:

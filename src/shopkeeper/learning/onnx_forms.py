@@ -6,6 +6,7 @@ preparing itself; on many rows it is slower. Who serves chooses by the number of
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -95,13 +96,16 @@ def tree_graph(trees: Trees, features: int) -> bytes:
     return made
 
 
-def int8(source: Path, target: Path, samples: NDArray[np.float32]) -> float:
-    """Writes `source` with int8 weights in its matrix products; the largest difference of outputs on `samples` (n, f).
+def int8(
+    source: Path, target: Path, samples: NDArray[np.float32], operators: Sequence[str] = ("MatMul", "Gemm")
+) -> float:
+    """Writes `source` with int8 weights in its matrix products (or in those of other `operators`); the largest
+    difference of outputs on `samples` (n, f).
 
     Activations stay float and are scaled anew for each call, so nothing has to be calibrated. Raises Invalid.
     """
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    quantize_dynamic(source, target, op_types_to_quantize=["MatMul", "Gemm"], weight_type=QuantType.QInt8)
+    quantize_dynamic(source, target, op_types_to_quantize=list(operators), weight_type=QuantType.QInt8)
     before, after = (OnnxScorer(path.read_bytes()).score(samples) for path in (source, target))
     return float(np.max(np.abs(before.astype(np.float64) - after), initial=0.0))

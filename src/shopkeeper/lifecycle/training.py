@@ -25,6 +25,8 @@ from shopkeeper.lifecycle.versions import Candidate
 from shopkeeper.stores import artifacts
 
 ARTIFACT = "artifact"
+MOST_IMPORTANT = 50
+"""Features of which a version tells how much its answers hang on them."""
 
 
 class TrainParams(TrainOrder, kw_only=True, forbid_unknown_fields=False):
@@ -76,7 +78,7 @@ def train(ctx: JobContext) -> dict[str, Any]:
         params=msgspec.to_builtins(params),
         seed=asked.seed,
         feature_names=list(loaded.feature_names),
-        data=data.facts if asked.begin is None else {**data.facts, "start_from": asked.begin.version},
+        data={**data.facts, **_beside(loaded, asked)},
         metrics=finite(measures),
         gate=gate,
         against=rival.version if rival is not None else None,
@@ -87,6 +89,14 @@ def train(ctx: JobContext) -> dict[str, Any]:
     compared = None if champion is None else finite(champion)
     about = {"folder": ARTIFACT, "champion_metrics": compared, "peak_memory_mb": _peak_memory_mb()}
     return {**msgspec.to_builtins(candidate), **about}
+
+
+def _beside(model: Any, asked: TrainParams) -> dict[str, Any]:
+    """What a version tells beside the facts of its rows: what it went on from, and what its answers hang on."""
+    told: dict[str, Any] = {} if asked.begin is None else {"start_from": asked.begin.version}
+    if hasattr(model, "importance"):
+        told["importance"] = dict(list(model.importance().items())[:MOST_IMPORTANT])
+    return told
 
 
 def _trainer(algorithm: type[Trainer], params: Params, asked: TrainParams) -> Trainer:

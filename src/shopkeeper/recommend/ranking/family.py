@@ -19,7 +19,7 @@ from shopkeeper.learning.tabular import Schema
 from shopkeeper.quality import classification, gate
 from shopkeeper.quality.ranking import grouped_ndcg
 from shopkeeper.recommend.ranking.asof import ranking_rows
-from shopkeeper.recommend.ranking.model import Ranker, schema_of
+from shopkeeper.recommend.ranking.model import Ranker, TwoForms, schema_of
 from shopkeeper.recommend.ranking.params import RankingParams
 from shopkeeper.recommend.ranking.rows import Lists, RankRows
 from shopkeeper.recommend.ranking.served_rows import served_rows
@@ -66,9 +66,11 @@ class RankingFamily:
     def evaluate(self, model: Ranker, holdout: RankRows) -> Metrics:
         """`naive_`: the base rate for probabilities, the fused recall order for lists. `new_`: never bought before.
 
-        `gauc` where rows have a group; `onnx_max_difference` where a model has two forms.
+        `gauc` where rows have a group; `onnx_max_difference` where a model has a graph beside what it learned as;
+        `int8_` (or `float32_`) of the form with other weights, where a model has one that does not answer.
         """
-        said = model.score(holdout.seen_by(schema_of(model)))
+        rows = holdout.seen_by(schema_of(model))
+        said = model.score(rows)
         label = holdout.label
         rate = np.full(len(label), label.mean() if len(label) else 0.0)
         metrics = {
@@ -84,6 +86,8 @@ class RankingFamily:
             metrics["gauc"] = classification.grouped_auc(label, said, holdout.group)
         if (difference := getattr(model, "onnx_max_difference", None)) is not None:
             metrics["onnx_max_difference"] = float(difference)
+        if isinstance(model, TwoForms):
+            metrics |= _beside(model.score_by_other(rows), said, label, f"{model.other_form}_")
         lists = holdout.lists
         if lists is None:
             return metrics
@@ -106,6 +110,14 @@ class RankingFamily:
         if isinstance(model, TreeRanker) and model.form is not None:
             outputs += model.native(schema.standardise(rows)).tolist()
         return outputs
+
+
+def _beside(other: NDArray[np.float32], said: NDArray[np.float32], label: NDArray[np.float32], prefix: str) -> Metrics:
+    return {
+        f"{prefix}auc": classification.auc(label, other),
+        f"{prefix}log_loss": classification.logloss(label, other),
+        f"{prefix}max_difference": float(np.max(np.abs(other - said), initial=0.0)),
+    }
 
 
 def _listed(score: NDArray[np.float32], label: NDArray[np.float32], lists: Lists, prefix: str) -> Metrics:

@@ -29,6 +29,18 @@ class Ranker(Protocol):
     def save(self, folder: Path) -> None: ...
 
 
+@runtime_checkable
+class TwoForms(Protocol):
+    """A ranker that keeps its weights twice, as float32 and as int8: one form answers, `other_form` does not."""
+
+    @property
+    def other_form(self) -> str: ...
+
+    def score_by_other(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+        """As `score`."""
+        ...
+
+
 def schema_of(model: Ranker) -> Schema:
     """How the model's rows are made: its own schema, or plain numbers by its names and defaults."""
     found = getattr(model, "schema", None)
