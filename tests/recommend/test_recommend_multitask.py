@@ -1,6 +1,7 @@
 """Models of several tasks: the contract, rows from tables and from the log, bad input, and the forms that serve."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -227,20 +228,19 @@ def test_the_form_in_bytes_is_smaller_and_says_what_it_loses(tmp_path):
     for name, model in (("plain", plain), ("small", small)):
         (tmp_path / name).mkdir()
         model.save(tmp_path / name)
-    sizes = [(tmp_path / name / "net.onnx").stat().st_size for name in ("plain", "small")]
+    sizes = [(tmp_path / name).stat().st_size for name in ("plain/net.onnx", "small/net.int8.onnx")]
     assert sizes[1] < sizes[0]
     assert "int8_max_difference" in MultitaskFamily().evaluate(small, asked)
 
 
-def test_a_training_that_runs_away_is_told(monkeypatch):
+def test_a_training_that_runs_away_is_told():
+    """A weight that is no number stands for whatever makes a loss that is none."""
     rows = multitask.small_rows(300)
-    values = rows.rows.values.copy()
+    weight = rows.rows.weight.copy()
+    weight[::7] = np.inf
     with pytest.raises(Invalid, match="diverged") as caught:
-        Mmoe(Mmoe.Params(**{**QUICK, "learning_rate": 1.0, "epochs": 500, "patience": 500}, weight_decay=10.0), 1).fit(
-            multitask.TaskRows(rows.tasks, rows.rows, rows.labels * np.array([1, 3e38], dtype=np.float32)), silent
-        )
+        Mmoe(Mmoe.Params(**QUICK), 1).fit(replace(rows, rows=replace(rows.rows, weight=weight)), silent)
     assert caught.value.code == "diverged"
-    np.testing.assert_array_equal(values, rows.rows.values)
 
 
 def test_without_torch_it_says_what_to_install(monkeypatch):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from typing import Any, cast
 
 import msgspec
@@ -143,7 +143,7 @@ def refuses_what_is_not_a_number(trainer: type[Trainer]) -> None:
     model = fitted(trainer)
     refused: tuple[Any, ...] = ("many", float("nan"), [1.0], {})
     for value in refused:
-        assert "price" in _refusal(lambda value=value: model.score_rows([{"price": value}])), f"{value!r} was scored"  # type: ignore[misc]
+        assert "price" in _refusal(partial(model.score_rows, [{"price": value}])), f"{value!r} was scored"
 
 
 def refuses_a_task_that_says_nothing(trainer: type[Trainer]) -> None:
@@ -152,9 +152,9 @@ def refuses_a_task_that_says_nothing(trainer: type[Trainer]) -> None:
     for at, value in ((0, 1.0), (0, np.nan), (1, 5.0)):
         labels = rows.labels.copy()
         labels[:, at] = value
-        assert TASKS[at].name in _refusal(lambda labels=labels: _fit(trainer, replace(rows, labels=labels)))  # type: ignore[misc]
+        assert TASKS[at].name in _refusal(partial(_fit, trainer, replace(rows, labels=labels)))
     one = TaskRows(TASKS, rows.rows.take(slice(0, 1)), rows.labels[:1])
-    assert _refusal(lambda: _fit(trainer, one))
+    assert _refusal(partial(_fit, trainer, one))
 
 
 def learns_from_what_is_known(trainer: type[Trainer]) -> None:

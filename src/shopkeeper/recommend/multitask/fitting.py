@@ -121,13 +121,12 @@ def asked(net: Net, weights: dict[str, Tensor], part: Part, heads: Sequence[Head
     return found
 
 
-@torch.no_grad()
 def _follow(mean: dict[str, Tensor], net: Net, keep: float) -> None:
     for name, value in net.named_parameters():
         mean[name].lerp_(value.detach(), 1 - keep)
 
 
-@torch.no_grad()
 def _put(net: Net, weights: dict[str, Tensor]) -> None:
-    for name, value in net.named_parameters():
-        value.copy_(weights[name])
+    with torch.no_grad():
+        for name, value in net.named_parameters():
+            value.copy_(weights[name])

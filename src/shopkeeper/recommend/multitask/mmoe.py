@@ -110,11 +110,11 @@ class Mmoe:
             minutes=p.minutes,
             uncertainty=p.balance == "uncertainty",
         )
-        parts = [Part.of(values[places], data.labels[places], weight[places]) for places in (taught, later)]
+        learned, check = (Part.of(values[at], data.labels[at], weight[at]) for at in (taught, later))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             net = Net(plan, inputs, heads)
-            best_epoch = learn(net, heads, *parts, pace, self.seed, report)
+            best_epoch = learn(net, heads, learned, check, pace, self.seed, report)
         answer = Answer(net, heads).eval()
         graph = graph_of(answer, values.shape[1])
         rows = np.ascontiguousarray(values[:: max(1, len(values) // _SAMPLE)])

@@ -15,7 +15,8 @@ from shopkeeper.learning.onnx_forms import open_session
 from shopkeeper.learning.tabular import Schema
 from shopkeeper.recommend.multitask.heads import Head
 
-GRAPH = "net.onnx"
+GRAPH, SMALL = "net.onnx", "net.int8.onnx"
+"""One of the two: the second where weights are bytes."""
 _FACTS = "tasks.json"
 _AT_ONCE = 8192
 
@@ -71,7 +72,7 @@ class MultitaskModel:
         return [dict(zip(names, answer, strict=True)) for answer in self.answers(self.schema.encode(rows)).tolist()]
 
     def save(self, folder: Path) -> None:
-        (folder / GRAPH).write_bytes(self._graph)
+        (folder / _graph_of(self.about)).write_bytes(self._graph)
         (folder / _FACTS).write_bytes(msgspec.json.encode(self.about))
         self.schema.save(folder)
 
@@ -80,10 +81,14 @@ class MultitaskModel:
         """Raises Unavailable, Invalid."""
         try:
             about = msgspec.json.decode((folder / _FACTS).read_bytes(), type=About)
-            graph = (folder / GRAPH).read_bytes()
+            graph = (folder / _graph_of(about)).read_bytes()
         except (OSError, msgspec.DecodeError) as error:
             raise Unavailable(f"the model of several tasks cannot be read ({error}); train it again") from error
         return cls(graph, Schema.load(folder), about)
+
+
+def _graph_of(about: About) -> str:
+    return GRAPH if about.int8_max_difference is None else SMALL
 
 
 def run(session: Any, rows: NDArray[np.float32]) -> NDArray[np.float32]:

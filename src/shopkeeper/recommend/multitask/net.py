@@ -36,6 +36,16 @@ class Plan:
 class Reading(nn.Module):
     """Rows (n, f) as `Inputs` reads them -> (n, width)."""
 
+    numeric: Tensor
+    mean: Tensor
+    scale: Tensor
+    owner: Tensor
+    low: Tensor
+    span: Tensor
+    codes: Tensor
+    sizes: Tensor
+    begins: Tensor
+
     def __init__(self, inputs: Inputs, embedding: int) -> None:
         super().__init__()
         for name in ("numeric", "mean", "scale", "owner", "low", "span", "codes", "sizes"):
@@ -52,7 +62,7 @@ class Reading(nn.Module):
         if self.has_numbers:
             numbers = rows[:, self.numeric]
             gone = torch.isnan(numbers)
-            filled = torch.where(gone, self.mean.expand_as(numbers), numbers)  # type: ignore[operator]
+            filled = torch.where(gone, self.mean.expand_as(numbers), numbers)
             there = 1.0 - gone.to(rows.dtype)
             parts += [((filled - self.mean) / self.scale).clamp(-_FARTHEST, _FARTHEST), 1.0 - there]
             if self.has_spans:
@@ -60,7 +70,7 @@ class Reading(nn.Module):
                 parts.append(spans * there[:, self.owner])
         if self.has_codes:
             codes = rows[:, self.codes].to(torch.int64).clamp(min=0)
-            codes = torch.minimum(codes, self.sizes - 1) + self.begins  # type: ignore[operator]
+            codes = torch.minimum(codes, self.sizes - 1) + self.begins
             parts.append(self.words(codes).flatten(1))
         return torch.cat(parts, dim=1)
 
@@ -114,6 +124,13 @@ class Net(nn.Module):
 class Answer(nn.Module):
     """What the net says in the units of the tasks: chances, and amounts at most as large as any that was learned."""
 
+    chance: Tensor
+    amount: Tensor
+    mean: Tensor
+    scale: Tensor
+    most: Tensor
+    top: Tensor
+
     def __init__(self, net: Net, heads: Sequence[Head]) -> None:
         super().__init__()
         self.net = net
@@ -126,8 +143,8 @@ class Answer(nn.Module):
 
     def forward(self, rows: Tensor) -> Tensor:
         said = self.net(rows)
-        amount = self.mean * torch.exp(torch.minimum(said, self.top.expand_as(said)))  # type: ignore[operator]
-        signed = self.mean + self.scale * said  # type: ignore[operator]
+        amount = self.mean * torch.exp(torch.minimum(said, self.top.expand_as(said)))
+        signed = self.mean + self.scale * said
         result: Tensor = torch.where(self.chance, torch.sigmoid(said), torch.where(self.amount, amount, signed))
         return result
 
