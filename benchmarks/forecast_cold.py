@@ -14,7 +14,7 @@ from benchmarks.forecast_sets import Floats, fitted
 from benchmarks.stock import sales
 from benchmarks.suggest_lists import interval
 from shopkeeper.core.protocols import silent
-from shopkeeper.forecast.answering.neighbours import Neighbourhood, negative_binomial
+from shopkeeper.forecast.answering.neighbours import Neighbourhood
 from shopkeeper.forecast.outlook import ForecastModel, Outlook
 from shopkeeper.forecast.series import SeriesSet
 from shopkeeper.lifecycle.spaces import ItemSpace, space_of
@@ -142,9 +142,7 @@ def _cut(
 
 def _alone(near: Neighbourhood, asked: SeriesSet, nothing: Outlook) -> Outlook:
     """What the neighbours say, without the model's share."""
-    mean, spread, _ = near.expected(asked, 0, HORIZON)
-    closed = asked.future_closed(HORIZON)
-    mean, quantiles = np.where(closed, 0.0, mean), np.where(closed[:, None], 0.0, negative_binomial(mean, spread))
+    mean, quantiles, _ = near.alone(asked, 0, HORIZON)
     return Outlook(np.vstack([mean, nothing.mean[1]]), np.stack([quantiles, nothing.quantiles[1]]))
 
 

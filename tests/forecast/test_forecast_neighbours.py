@@ -67,7 +67,7 @@ def test_a_new_product_is_expected_to_sell_what_its_category_does_at_that_age() 
     series = shop()
     said, why, _ = ask(Neighbourhood.of(series, categories()), series)
     tea, cake, unsold = 40, 41, 42
-    assert why["tea"] == "from 20 products of category Tea"
+    assert why["tea"] == "from the beginnings of 40 products, foremost 20 of category Tea"
     assert said.mean[tea, :7].mean() == pytest.approx(2.0, rel=0.35)
     assert said.mean[cake, :7].mean() == pytest.approx(24.0, rel=0.25)
     assert said.mean[unsold, :7].mean() == pytest.approx(24.0, rel=0.25)  # on its first days, as cakes do
@@ -78,15 +78,15 @@ def test_neighbours_in_a_space_come_before_the_category() -> None:
     series = shop()
     wrong = categories() | {"tea": "Cake"}
     said, why, _ = ask(Neighbourhood.of(series, wrong, space()), series)
-    assert why["tea"] == "from 20 neighbours in hgt/3"
-    assert why["unsold"] == "from 20 products of category Cake"  # it has no vector
+    assert why["tea"] == "from the beginnings of 40 products, foremost 20 near it in hgt/3"
+    assert why["unsold"] == "from the beginnings of 40 products, foremost 20 of category Cake"  # it has no vector
     assert said.mean[40, :7].mean() == pytest.approx(2.0, rel=0.35)
 
 
 def test_without_category_and_vector_all_products_are_neighbours() -> None:
     series = shop()
     said, why, _ = ask(Neighbourhood.of(series), series)
-    assert set(why.values()) == {"from 40 products of the shop"}
+    assert set(why.values()) == {"from the beginnings of 40 products"}
     assert 2.0 < said.mean[42, :7].mean() < 24.0
 
 
@@ -98,6 +98,25 @@ def test_its_own_days_correct_the_level() -> None:
     lively = SeriesSet(series.ids, series.first_day, y, series.price, series.sold, series.aggregate)
     near = Neighbourhood.of(series, categories())
     assert ask(near, lively)[0].mean[40].mean() > 3 * ask(near, series)[0].mean[40].mean()
+
+
+def test_what_begins_beyond_all_others_keeps_its_size() -> None:
+    series = shop()
+    y = series.y.copy()
+    y[40, 295:] = 400.0
+    huge = SeriesSet(series.ids, series.first_day, y, series.price, series.sold, series.aggregate)
+    mean, _, _ = Neighbourhood.of(series, categories()).alone(huge, 40, HORIZON)
+    assert 200.0 < mean[:7].mean() < 500.0
+
+
+def test_the_weekday_of_the_shop_is_kept() -> None:
+    series = shop()
+    busy = series.y * np.where(series.weekday == 5, 5.0, 1.0).astype(np.float32)
+    weekly = SeriesSet(series.ids, series.first_day, busy, series.price, series.sold, series.aggregate)
+    mean, quantiles, _ = Neighbourhood.of(weekly, categories()).alone(weekly, 41, HORIZON)
+    saturday = weekly.future_weekday(HORIZON) == 5
+    assert mean[saturday].mean() > 3 * mean[~saturday].mean()
+    assert quantiles[saturday, 4].mean() > 3 * quantiles[~saturday, 4].mean()
 
 
 def test_quantiles_are_whole_ordered_and_wide_where_little_is_known() -> None:

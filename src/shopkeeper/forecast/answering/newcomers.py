@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from shopkeeper.core.days import day_of
 from shopkeeper.core.errors import Invalid
-from shopkeeper.forecast.answering.neighbours import FEWEST, GROWN_DAYS, NEW_DAYS, Neighbourhood
+from shopkeeper.forecast.answering.neighbours import GROWN_DAYS, NEW_DAYS, Neighbourhood
 from shopkeeper.forecast.outlook import ForecastModel, Outlook
 from shopkeeper.forecast.panel.sales import SalesPanel
 from shopkeeper.forecast.series import SeriesSet
@@ -145,20 +145,23 @@ class Newcomers:
         return tuple(space.item_ids[row] for row in order if cosine[row] > 0)
 
     def _gathered(self, near: tuple[str, ...], shelf: str | None, last_day: int, store: int | None) -> SeriesSet:
-        """The series of those near, else of the shelf, else of what sells; a few hundred, and the total as the last."""
+        """The series of those near, else of the shelf, and of what else sells; a few hundred, the total as the last."""
         key = (near or shelf, store, last_day, self._panel.last_change(last_day, _RECENT_DAYS))
         if key in self._kept:
             self._kept.move_to_end(key)
             return self._kept[key]
         rows: NDArray[np.int64] = np.empty(0, dtype=np.int64)
         if not near and shelf is not None:
-            rows = self._panel.beside.of_category(shelf)
-        if not near and len(rows) < FEWEST:
-            rows = np.flatnonzero(self._panel.daily_pieces(last_day, _RECENT_DAYS) > 0).astype(np.int64)
-        if len(rows) > _MOST:
-            rows = rows[np.linspace(0, len(rows) - 1, _MOST).astype(int)]
-        ids = [name for name in near if self._panel.knows(name)] if near else self._panel.item_ids(rows)
+            rows = _some(self._panel.beside.of_category(shelf), _MOST)
+        first = [name for name in near if self._panel.knows(name)] if near else self._panel.item_ids(rows)
+        sells = np.flatnonzero(self._panel.daily_pieces(last_day, _RECENT_DAYS) > 0).astype(np.int64)
+        ids = list(dict.fromkeys([*first, *self._panel.item_ids(_some(sells, _MOST - len(first)))]))
         self._kept[key] = gathered = self._panel.dense(last_day, ids, store)
         while len(self._kept) > _KEPT:
             self._kept.popitem(last=False)
         return gathered
+
+
+def _some(rows: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    """At most so many of them, evenly spread."""
+    return rows if len(rows) <= most else rows[np.linspace(0, len(rows) - 1, max(most, 0)).astype(int)]
