@@ -58,8 +58,9 @@ def main(only: list[str]) -> None:
         "rolling origins 28 days apart, horizon 28 days, every model trained anew on the past of each origin. Weekdays "
         "on which the shop is known to be closed are not counted. WAPE, MASE: the median's; RMSSE, bias, sums: the "
         "mean's; pinball over nine quantiles. lightgbm: mean (standard deviation) of three seeds; the others one seed. "
-        f"Nets may learn {_NET.params['minutes']:g} minutes a training, all else is as by default. Of a level tau the "
-        "share of days below its quantile and the share at most on it are told: it is honest if tau lies between them. "
+        f"Nets may learn {_NET.params['minutes']:g} minutes a training, all else is as by default. "
+        "The nets' numbers of epochs were chosen with the last of these origins in sight. Of a level tau the share of "
+        "days below its quantile and the share at most on it are told: it is honest if tau lies between them. "
         "Counts that are mostly 0 lie in every interval that begins at 0, whatever its level.",
         [
             _table("Products, pooled", "", runs),
