@@ -23,16 +23,21 @@ class Compiled:
             self.form = compiled(self.loop, self._signature)
 
 
-def compiled(loop: Callable[..., Any], signature: str) -> Callable[..., Any]:
-    """Raises ImportError without a compiler."""
+def compiled(
+    loop: Callable[..., Any], signature: str, *, writes: bool = False, fast: bool = False
+) -> Callable[..., Any]:
+    """Raises ImportError without a compiler. `writes`: the loop changes the arrays that it is given. `fast`: sums may
+    be made in another order than they are written, the same each time."""
     import numba
     from numba.core.sigutils import normalize_signature
 
     args, result = normalize_signature(signature)  # type: ignore[no-untyped-call]
-    given = result(*(each.copy(readonly=True) if isinstance(each, numba.types.Array) else each for each in args))
+    frozen = [isinstance(each, numba.types.Array) and not writes for each in args]
+    given = result(*(each.copy(readonly=True) if still else each for each, still in zip(args, frozen, strict=True)))
+    loose = {"reassoc", "contract", "nsz"} if fast else False
 
     def make(cache: bool) -> Callable[..., Any]:
-        made: Callable[..., Any] = numba.njit(given, cache=cache, nogil=True, error_model="numpy")(loop)
+        made: Callable[..., Any] = numba.njit(given, cache=cache, nogil=True, error_model="numpy", fastmath=loose)(loop)
         return made
 
     try:
