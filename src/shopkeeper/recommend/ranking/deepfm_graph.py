@@ -22,11 +22,13 @@ def graph_of(weights: Weights, inputs: Inputs, features: int) -> bytes:
     missing = graph.add("IsNaN", _INPUT)
     rows = graph.add("Where", missing, graph.keep(np.zeros(1, np.float32)), _INPUT)
     shape, named = weights.shape, weights.named
-    heard, totals, squares, alone = [], [], [], [graph.keep(named["bias"])]
+    heard, totals, squares, alone = [], [], [], [graph.keep(named["bias"], "bias")]
     if inputs.codes:
         codes = _codes(graph, rows, inputs)
-        vectors = graph.add("Gather", graph.keep(weights.table[:, :-1]), codes, axis=0)
-        alone.append(_summed(graph, graph.add("Gather", graph.keep(weights.table[:, -1:]), codes, axis=0), 1))
+        vectors = graph.add("Gather", graph.keep(weights.table[:, :-1], "codes"), codes, axis=0)
+        alone.append(
+            _summed(graph, graph.add("Gather", graph.keep(weights.table[:, -1:], "codes_alone"), codes, axis=0), 1)
+        )
         heard.append(graph.add("Reshape", vectors, graph.keep(np.array([-1, shape.codes * shape.vector], np.int64))))
         totals.append(_summed(graph, vectors, 1))
         squares.append(_summed(graph, graph.add("Mul", vectors, vectors), 1))
@@ -34,17 +36,17 @@ def graph_of(weights: Weights, inputs: Inputs, features: int) -> bytes:
         numbers = _numbers(graph, rows, missing, inputs)
         heard.append(numbers)
         vector = named["numbers"][:, :-1]
-        totals.append(graph.add("MatMul", numbers, graph.keep(vector)))
+        totals.append(graph.add("MatMul", numbers, graph.keep(vector, "numbers")))
         squares.append(graph.add("MatMul", graph.add("Mul", numbers, numbers), graph.keep(vector * vector)))
-        alone.append(graph.add("MatMul", numbers, graph.keep(named["numbers"][:, -1:])))
+        alone.append(graph.add("MatMul", numbers, graph.keep(named["numbers"][:, -1:], "numbers_alone")))
     total = _added(graph, totals)
     pairs = _summed(graph, graph.add("Sub", graph.add("Mul", total, total), _added(graph, squares)), 1, keep=True)
     alone.append(graph.add("Mul", pairs, graph.keep(np.full(1, 0.5, np.float32))))
     hidden = graph.add("Concat", *heard, axis=1) if len(heard) > 1 else heard[0]
     for at in range(len(shape.layers)):
-        product = graph.add("MatMul", hidden, graph.keep(named[f"layer{at}"]))
-        hidden = graph.add("Relu", graph.add("Add", product, graph.keep(named[f"layer{at}_bias"])))
-    alone.append(graph.add("MatMul", hidden, graph.keep(named["last"][:, None])))
+        product = graph.add("MatMul", hidden, graph.keep(named[f"layer{at}"], f"layer{at}"))
+        hidden = graph.add("Relu", graph.add("Add", product, graph.keep(named[f"layer{at}_bias"], f"layer{at}_bias")))
+    alone.append(graph.add("MatMul", hidden, graph.keep(named["last"][:, None], "last")))
     graph.nodes.append(helper.make_node("Sigmoid", [_added(graph, alone)], [_OUTPUT]))
     made = helper.make_graph(
         graph.nodes,
@@ -72,10 +74,11 @@ class _Graph:
         self.nodes.append(helper.make_node(operator, inputs, [name], name=name, **attributes))
         return name
 
-    def keep(self, values: NDArray[Any]) -> str:
+    def keep(self, values: NDArray[Any], name: str = "") -> str:
+        """The name of an array that does not change: the given one, or a number."""
         from onnx import numpy_helper
 
-        name = f"w{len(self.kept)}"
+        name = name or f"constant{len(self.kept)}"
         self.kept.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
         return name
 
