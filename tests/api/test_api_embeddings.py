@@ -151,3 +151,19 @@ def test_models_with_vectors_of_items_are_spaces(wire: Running) -> None:
     told = spaces[0]
     assert (told["dim"], told["count"], told["counts"], told["version"]) == (2, 2, {"item": 2}, "two_tower/1")
     assert (told["index"], told["metric"], told["stale"]) == ("exact", "inner_product", False)
+
+
+def test_vectors_are_of_one_version_while_other_traffic_is_split(tmp_path: Any) -> None:
+    with wiretoys.served(tmp_path, ("two_tower",)) as wire:
+        wiretoys.add_version(wire.shop.registry, tmp_path / "made", "two_tower", 2.0)
+        shares = {"variants": [{"version": 1, "weight": 1}, {"version": 2, "weight": 99}], "mode": "random"}
+        assert wire.http.put("/api/v1/models/two_tower/traffic", json=shares).status_code == 200
+        for _ in range(20):
+            assert post(wire, "/user_embedding", {"user_features": USER}) == {"user_embedding": [21.0, 0.0]}
+            assert post(wire, "/predictions/item_tower", {"data": [USER]}) == {"predictions": [-21.0, 0.5]}
+        asked = {"item_features": USER, "model": "two_tower@candidate"}
+        answer = wire.http.post("/item_embedding", json=asked)
+        assert (answer.json(), answer.headers["x-model-version"]) == ({"item_embedding": [-42.0, 0.5]}, "v2")
+        wire.shop.registry.promote("two_tower", 2, force=True)
+        assert post(wire, "/user_embedding", {"user_features": USER}) == {"user_embedding": [42.0, 0.0]}
+        assert post(wire, "/predictions/item_tower", {"data": [USER]}) == {"predictions": [-42.0, 0.5]}

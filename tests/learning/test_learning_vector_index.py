@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shopkeeper.core.errors import Invalid, Unavailable
@@ -21,6 +21,7 @@ def clustered(n: int, d: int = 16, seed: int = 0) -> Any:
     return (centres[drawn.integers(0, 60, n)] + 0.3 * drawn.normal(size=(n, d))).astype(np.float32)
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.integers(1, 40), st.integers(1, 5), st.integers(1, 60), st.sampled_from(["ip", "cosine"]), st.integers(0, 99))
 def test_exact_answers_are_those_of_sorting_all(n: int, d: int, k: int, metric: Any, seed: int) -> None:
     drawn = np.random.default_rng(seed)

@@ -19,7 +19,7 @@ from shopkeeper.learning.tabular import Schema
 from shopkeeper.lifecycle.addresses import CHAMPION
 from shopkeeper.lifecycle.loading import Loaded
 from shopkeeper.lifecycle.pinning import names_in
-from shopkeeper.lifecycle.views import VIEWS, WIRE, View, chosen
+from shopkeeper.lifecycle.views import VIEWS, WIRE, View, meant
 
 DEFAULT = "default"
 
@@ -55,8 +55,13 @@ def stands_in(shop: Shop, name: str) -> str | None:
     if shop.serving.peek(name) is not None:
         return None
     wire = WIRE[name]
-    there = {one.version.model: one.model for one in shop.serving.loaded() if one.version.scope == "all"}
-    return chosen(there, (wire.prefers,), lambda model: wire.fits(there[model]))
+    found = meant(champions(shop), wire.view, (wire.of,))
+    return None if found is None else found.version.model
+
+
+def champions(shop: Shop) -> list[Loaded]:
+    """Of the whole shop, in memory."""
+    return [one for one in shop.serving.loaded() if one.version.scope == "all"]
 
 
 def answers(shop: Shop, name: str) -> bool:
@@ -86,10 +91,10 @@ async def loaded(shop: Shop, name: str, version: str | None = None) -> Loaded:
 def listed(shop: Shop) -> list[Version]:
     """The champions that may be asked here, by name; one that has several names under each."""
     names = names_in(shop.settings.enabled_models)
-    held = {one.version.model: one for one in shop.serving.loaded() if one.version.scope == "all"}
+    held = {one.version.model: one for one in champions(shop)}
     found = [one.version for one in held.values() if one.scores_rows]
-    meant = ((name, stands_in(shop, name)) for name in WIRE)
-    found += [msgspec.structs.replace(held[model].version, model=name) for name, model in meant if model is not None]
+    others = ((name, stands_in(shop, name)) for name in WIRE)
+    found += [msgspec.structs.replace(held[model].version, model=name) for name, model in others if model is not None]
     return sorted((one for one in found if not names or one.model in names), key=lambda version: version.model)
 
 

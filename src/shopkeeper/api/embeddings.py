@@ -10,15 +10,16 @@ import msgspec
 from fastapi import Request, Response
 from msgspec import Meta
 
-from shopkeeper.api.addressed import address, check_enabled
+from shopkeeper.api.addressed import address, champions, check_enabled, stands_in
 from shopkeeper.api.body import read
 from shopkeeper.api.door import Doors, ShopDep, reply
 from shopkeeper.bootstrap import Shop
 from shopkeeper.core.errors import NotFound
 from shopkeeper.lifecycle.addresses import CHAMPION
+from shopkeeper.lifecycle.loading import Loaded
 from shopkeeper.lifecycle.pinning import names_in
 from shopkeeper.lifecycle.serving import Scored
-from shopkeeper.lifecycle.views import TOP_K, WIRE, View, chosen, has
+from shopkeeper.lifecycle.views import TOP_K, WIRE, View, meant
 
 doors = Doors("Embeddings")
 _ERRORS = (400, 404, 422, 429, 500, 503, 504)
@@ -125,18 +126,19 @@ async def _ask(shop: Shop, view: View, prefers: Sequence[str], asked: str | None
 
 
 def _model(shop: Shop, view: View, prefers: Sequence[str]) -> str:
-    """A champion that can be asked so: one of those that are meant, else the first by name; where none is, one of those
-    that are meant, which then says what it lacks. Raises NotFound."""
+    """The champion that is meant where none is named; where none can answer, one that then says what it lacks.
+
+    Raises NotFound.
+    """
     enabled = names_in(shop.settings.enabled_models)
-    there = {one.version.model: one.model for one in shop.serving.loaded() if one.version.scope == "all"}
 
-    def may(name: str) -> bool:
-        others = (wire for wire in WIRE if WIRE[wire].fits(there[name]))
-        return not enabled or any(one in enabled for one in (name, *others))
+    def may(held: Loaded) -> bool:
+        others = (name for name in WIRE if stands_in(shop, name) == held.version.model)
+        return not enabled or any(one in enabled for one in (held.version.model, *others))
 
-    found = chosen(there, prefers, lambda name: has(there[name], view) and may(name))
+    found = meant([one for one in champions(shop) if may(one)], view, prefers)
     if found is not None:
-        return found
+        return found.version.model
     known = {info.name for info in shop.registry.models(scope="all")}
     named = next((name for name in prefers if name in known), None)
     if named is None:

@@ -177,6 +177,7 @@ def _approximate(plain: VectorIndex, asked: Vectors) -> VectorIndex | None:
     lists = int(4 * np.sqrt(len(vectors)))
     near = faiss.IndexIVFFlat(faiss.IndexFlatIP(size), size, lists, faiss.METRIC_INNER_PRODUCT)
     near.cp.seed, near.cp.niter = _SEED, 10
+    near.cp.min_points_per_centroid, near.cp.max_points_per_centroid = 1, 64
     near.train(vectors)
     near.add(vectors)
     k = min(AT, len(vectors))

@@ -12,12 +12,15 @@ go together: a view is answered by the champion, or by the version that is named
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from shopkeeper.core.errors import Invalid
 from shopkeeper.core.protocols import EmbedsItems, EmbedsQueries, EmbedsUsers, Recalls
+
+if TYPE_CHECKING:
+    from shopkeeper.lifecycle.loading import Loaded
 
 View = Literal["user", "item", "query", "ids", "recall"]
 TOP_K, MOST_K = 20, 500
@@ -25,20 +28,16 @@ TOP_K, MOST_K = 20, 500
 
 @dataclass(frozen=True)
 class WireName:
-    """A name that older clients ask by, where no model is called so: the view, and whose it is if several have it."""
+    """A name that older clients ask by, where no model is called so: the view, and of which algorithm's model."""
 
     view: View
-    prefers: str
-    needs: tuple[type, ...]
-
-    def fits(self, model: Any) -> bool:
-        return all(isinstance(model, need) for need in self.needs)
+    of: str
 
 
 WIRE: Mapping[str, WireName] = {
-    "user_tower": WireName("user", "two_tower", (EmbedsUsers, EmbedsItems)),
-    "item_tower": WireName("item", "two_tower", (EmbedsUsers, EmbedsItems)),
-    "graph_recall": WireName("ids", "node2vec", (Recalls,)),
+    "user_tower": WireName("user", "two_tower"),
+    "item_tower": WireName("item", "two_tower"),
+    "graph_recall": WireName("ids", "node2vec"),
 }
 
 
@@ -109,14 +108,16 @@ def seen(model: Any, view: View, name: str) -> Seen:
     return kind(model)
 
 
-def has(model: Any, view: View) -> bool:
-    return isinstance(model, VIEWS[view].needs)
-
-
-def chosen(names: Iterable[str], prefers: Iterable[str], fits: Callable[[str], bool]) -> str | None:
-    """The first of `prefers` among `names` that fits, else the first of `names` by name."""
-    there = sorted(set(names))
-    return next((name for name in (*(one for one in prefers if one in there), *there) if fits(name)), None)
+def meant(held: Iterable[Loaded], view: View, names: Iterable[str]) -> Loaded | None:
+    """Who is asked in a view under one of `names`, the first one first: a model that is called so, else the first one
+    by name whose algorithm is."""
+    there = sorted((one for one in held if isinstance(one.model, VIEWS[view].needs)), key=lambda one: one.version.model)
+    for name in names:
+        for named in ("model", "algorithm"):
+            found = next((one for one in there if getattr(one.version, named) == name), None)
+            if found is not None:
+                return found
+    return None
 
 
 def ids_of(given: Any, field: str) -> list[str]:
