@@ -58,7 +58,7 @@ def test_items_are_recalled_for_users_and_never_users(tmp_path):
     data = read(tmp_path, purchases(), Node2Vec.Params())
     model = fitted(Node2Vec, data, **WALK)
     measured = FAMILY.evaluate(model, data.holdout)
-    assert measured["auc"] > 0.9 > measured["naive_auc"]
+    assert measured["auc"] > 0.75 > measured["naive_auc"]
     assert measured["recall@20"] == pytest.approx(1.0)
     assert data.facts["nodes"] == 60
     assert data.facts["items"] == 20

@@ -73,9 +73,9 @@ def test_a_walk_hangs_on_its_own_seed_only():
 
 
 def test_edges_to_oneself_lead_nowhere_and_repeated_ones_add_up():
-    graph = graph_of([(0, 0), (0, 1), (0, 1), (1, 0), (0, 2)], 4, [9.0, 1.0, 1.0, 2.0, 4.0])
+    graph = graph_of([(0, 0), (0, 1), (0, 1), (1, 0), (0, 2)], 4, [9.0, 1.0, 1.0, 2.0, 12.0])
     assert graph.degree.tolist() == [2, 1, 1, 0]
-    assert graph.reach.tolist() == [0.5, 1.0, 1.0, 1.0]
+    assert graph.reach.tolist() == [0.25, 1.0, 1.0, 1.0]
     assert graph_of([(0, 0)], 1).degree.tolist() == [0]
 
 
