@@ -44,6 +44,7 @@ def said(*args: str) -> Any:
         ("--data-source doris --doris-query q --doris-database d --doris-host h --doris-port 1 --doris-user u"
          " --doris-password p",
          {"kind": "doris", "query": "q", "database": "d", "host": "h", "port": 1, "user": "u", "password": "p"}),
+        ("--data-source mysql --doris-query q --doris-host h", {"kind": "mysql", "query": "q", "host": "h"}),
         ("--postgres-table t --label l --time t --group g --weight w --features a,b --categorical c",
          {"kind": "postgres", "table": "t", "label": "l", "time": "t", "group": "g", "weight": "w",
           "features": ["a", "b"], "categorical": ["c"]}),

@@ -66,6 +66,8 @@ def source_of(file: str | None, given: Mapping[str, Any]) -> dict[str, Any] | No
         return None
     if file and (kind != "file" or given.get("data_path")):
         raise click.UsageError("--source names a file: leave --data-source and --data-path out")
+    if given.get("data_source") == "mysql" and not any(name.startswith("mysql_") for name in given):
+        given = {name.replace("doris_", "mysql_", 1): value for name, value in given.items()}  # as older scripts ask
     for name in given:
         if name.startswith(_KINDS) and not name.startswith(f"{kind}_"):
             raise click.UsageError(f"--{name.replace('_', '-')} does not belong to --data-source {kind}")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     type=click.Choice(["archive", "legacy"]),
     default="archive",
     show_default=True,
-    help="legacy: xgb_model.json and feature_meta.json, for older servers.",
+    help="legacy: the files that older servers read, see docs/registry.md.",
 )
 @click.option("--scope", default="all", show_default=True, help="Part of the shop that the model is for.")
 @with_shop()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -34,6 +35,7 @@ _SHORT: dict[str, type] = {
     "sequence-col": str,
 }
 """Parameters with an option of their own: what the training scripts of single models were called with."""
+_PARAMETER = {"lr": "learning_rate"}
 
 
 def short_options(function: Callable[..., None]) -> Callable[..., None]:
@@ -41,11 +43,12 @@ def short_options(function: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(function)
     def run(*args: Any, **options: Any) -> None:
-        given = {name: options.pop(name) for name in map(_dest, _SHORT)}
+        given = {_PARAMETER.get(name, name): options.pop(name) for name in map(_dest, _SHORT)}
         function(*args, short={name: value for name, value in given.items() if value is not None}, **options)
 
     for name, kind in reversed(_SHORT.items()):
-        run = click.option(f"--{name}", type=kind, help=f"Short for --set {_dest(name)}=...")(run)
+        parameter = _PARAMETER.get(name, _dest(name))
+        run = click.option(f"--{name}", type=kind, help=f"Short for --set {parameter}=...")(run)
     return run
 
 
@@ -67,6 +70,9 @@ def _dest(name: str) -> str:
 @click.option("--seed", default=42, show_default=True, help="One seed gives one model.")
 @click.option("--scope", default="all", show_default=True, help="Part of the shop that the model is for.")
 @click.option("--no-promote", is_flag=True, help="Leave the champion where it is, whatever the gate says.")
+@click.option(
+    "--out", type=click.Path(dir_okay=False, path_type=Path), help="Write the vectors there: JSON, id -> vector."
+)
 @click.option("--no-gen", is_flag=True, hidden=True, help="Read for older scripts: rows are never made up here.")
 @click.option("--detach", is_flag=True, help="Begin and return; needs a live server.")
 @with_shop()
@@ -84,6 +90,7 @@ def command(
     seed: int,
     scope: str,
     no_promote: bool,
+    out: Path | None,
     no_gen: bool,
     detach: bool,
 ) -> None:
@@ -92,9 +99,11 @@ def command(
     Rows come from the shop's own log, or from where --data-source and its options say.
     """
     del no_gen
+    if out is not None and detach:
+        raise click.UsageError("--out is written when the training is done: leave --detach out")
     job = shop.train(
         model,
-        algorithm or usual(shop, model, scope),
+        algorithm or short.get("mode") or usual(shop, model, scope),
         params={
             **short,
             **({"normalize": True} if normalize else {}),
@@ -110,7 +119,27 @@ def command(
         from shopkeeper.cli.watch import watch
 
         job = watch(shop, screen, job, f"training {model}")
+    if out is not None:
+        _write_vectors(shop, model, (job.result or {})["version"], scope, out)
     screen.show(job, lambda console: _draw(console, job))
+
+
+def _write_vectors(shop: ShopkeeperClient, model: str, version: int, scope: str, out: Path) -> None:
+    """Raises Invalid (`no_vectors`) for an algorithm without such a file; the version is there all the same."""
+    import tarfile
+    import tempfile
+
+    from shopkeeper.core.errors import Invalid
+
+    with tempfile.TemporaryDirectory(prefix="shopkeeper-") as folder:
+        archive = Path(folder, "legacy.tar.gz")
+        shop.export_version(model, version, archive, scope=scope, format="legacy")
+        with tarfile.open(archive) as tar:
+            name = next((one for one in tar.getnames() if one.endswith("_vectors.json")), None)
+            content = tar.extractfile(name) if name is not None else None
+            if content is None:
+                raise Invalid(f"{model} v{version} has no vectors to write to {out}", code="no_vectors", field="out")
+            out.write_bytes(content.read())
 
 
 def usual(shop: ShopkeeperClient, model: str, scope: str) -> str:
