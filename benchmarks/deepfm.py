@@ -183,7 +183,7 @@ def _trees(name: str, learned: RankRows, check: RankRows, test: RankRows) -> lis
     values, label = (np.concatenate([getattr(one, part) for one in (learned, check)]) for part in ("values", "label"))
     both = RankRows(learned.schema, values, label, np.ones(len(label), dtype=np.float32), by_time=True)
     began = time.perf_counter()
-    model = trainer(trainer.Params(), SEEDS[0]).fit(both, silent)
+    model: Any = trainer(trainer.Params(), SEEDS[0]).fit(both, silent)
     took = time.perf_counter() - began
     said = model.score(test.values)
     return [f"{auc(test.label, said):.4f}", f"{logloss(test.label, said):.4f}", f"{took:.1f}"]

@@ -11,6 +11,8 @@ from shopkeeper.checks.recall import NOW, small_orders
 from shopkeeper.core.clock import StoppedClock
 from shopkeeper.core.errors import Invalid, NotFound
 from shopkeeper.core.protocols import TrainingContext, silent
+from shopkeeper.recommend.ranking.deepfm import Deepfm
+from shopkeeper.recommend.ranking.deepfm_model import DeepfmRanker
 from shopkeeper.recommend.ranking.family import RankingFamily
 from shopkeeper.recommend.ranking.xgb import Xgb, XgbRanker
 from shopkeeper.recommend.recall.ease import Ease
@@ -76,9 +78,11 @@ def test_a_recall_model_is_trained_measured_and_judged(home: Path) -> None:
     assert len(family.probe(popular, golden)) == len(family.probe(model, golden))
 
 
-def test_a_recall_model_learns_only_from_the_shop(home: Path) -> None:
-    with pytest.raises(Invalid, match="source kind 'file'"):
-        RecallFamily().data(context(home, kind="file", path="x.csv"), Ease.Params(), silent)
+def test_a_recall_model_is_told_what_the_records_say(home: Path) -> None:
+    train = RecallFamily().data(context(home), Ease.Params(), silent).train
+    assert train.items
+    assert all(set(said) >= {"name", "kind"} for said in train.items.values())
+    assert set(train.users) <= set(train.orders.user.tolist())
 
 
 def test_a_ranker_is_trained_on_the_log(home: Path, tmp_path: Path) -> None:
@@ -96,6 +100,20 @@ def test_a_ranker_is_trained_on_the_log(home: Path, tmp_path: Path) -> None:
     again = XgbRanker.load(tmp_path)
     assert family.probe(model, golden) == pytest.approx(family.probe(again, golden), rel=1e-6)
     assert sum(model.importance().values()) == pytest.approx(1.0)
+
+
+def test_a_net_is_trained_on_the_log(home: Path, tmp_path: Path) -> None:
+    params = Deepfm.Params(epochs=6, train_days=40, holdout_days=15, negatives=10)
+    family = RankingFamily()
+    data = family.data(context(home), params, silent)
+    model = Deepfm(params, 7).fit(data.train, silent)
+    metrics = family.evaluate(model, data.holdout)
+    assert 0.5 < metrics["auc"] <= 1
+    assert metrics["log_loss"] < metrics["naive_log_loss"]
+    assert {"ndcg@10", "int8_auc", "int8_max_difference"} <= set(metrics)
+    model.save(tmp_path)
+    golden = json.loads(json.dumps(data.golden))
+    np.testing.assert_array_equal(family.probe(DeepfmRanker.load(tmp_path), golden), family.probe(model, golden))
 
 
 def test_on_the_log_too_numbers_may_be_standardised(home: Path, tmp_path: Path) -> None:
