@@ -3,7 +3,7 @@ from collections.abc import Callable
 import pytest
 
 from shopkeeper import plugins
-from shopkeeper.checks import ranking, recall, uploads
+from shopkeeper.checks import matching, ranking, recall, uploads
 from shopkeeper.core.protocols import Trainer
 
 
@@ -22,6 +22,12 @@ def test_every_registered_recall_algorithm_passes(name: str, check: Callable[[ty
 @pytest.mark.parametrize("check", ranking.CHECKS, ids=lambda check: check.__name__)
 @pytest.mark.parametrize("name", algorithms("ranking"))
 def test_every_registered_ranker_passes(name: str, check: Callable[[type[Trainer]], None]) -> None:
+    check(plugins.algorithm(name))
+
+
+@pytest.mark.parametrize("check", matching.CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("name", algorithms("matching"))
+def test_every_registered_matcher_passes(name: str, check: Callable[[type[Trainer]], None]) -> None:
     check(plugins.algorithm(name))
 
 

@@ -241,7 +241,16 @@ def _small_embedding() -> tuple[Any, Any]:
     return rows, golden_of(rows)
 
 
+def _small_matching() -> tuple[Any, Any]:
+    from shopkeeper.checks.matching import small_pairs
+    from shopkeeper.recommend.matching.family import golden_of
+
+    pairs = small_pairs()
+    return pairs, golden_of(pairs)
+
+
 _SMALL: dict[str, Callable[[], tuple[Any, Any]]] = {
+    "matching": _small_matching,
     "recall": _small_recall,
     "ranking": _small_ranking,
     "forecast": _small_forecast,

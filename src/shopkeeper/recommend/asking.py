@@ -21,6 +21,7 @@ from shopkeeper.recommend.channels import (
     DESCRIBED,
     GRAPH,
     LIVE,
+    MEANING,
     OPTIONAL,
     SIMILAR,
     SPACE,
@@ -33,6 +34,7 @@ from shopkeeper.recommend.content import ContentIndex
 from shopkeeper.recommend.described import QUERY, Content, Query, Sought
 from shopkeeper.recommend.due import Due
 from shopkeeper.recommend.history import given_items
+from shopkeeper.recommend.meaning import MODEL, Meaning
 from shopkeeper.recommend.nearest import Nearest
 from shopkeeper.recommend.newcomers import New
 from shopkeeper.recommend.together import Together
@@ -109,6 +111,8 @@ class Channels:
             if index is None or sought is None or (name == QUERY and not sought.text):
                 return None
             return Asked(Query(index, self._state, sought))
+        if name == MEANING:
+            return self._meaning(question)
         if name in BLENDED:
             return self._blend(name, question)
         if name == GRAPH or name.startswith(SPACE):
@@ -119,6 +123,14 @@ class Channels:
                 return None
             raise Unavailable("no model serves")
         return Asked(bound[0], {name: bound[1].version})
+
+    def _meaning(self, question: Question) -> Asked | None:
+        """Only for a text that is looked for, and in a shop that has learned what texts mean."""
+        sought = Sought.of(question.context)
+        if self._index is None or sought is None or not sought.text:
+            return None
+        found = self._binder.meanings(MODEL, self._index.shelf)
+        return None if found is None else Asked(Meaning(found[0], sought.text), {MODEL: found[1].version})
 
     def _space(self, name: str, question: Question) -> Asked | None:
         """A shop does well without, so a missing space is no failure; a page or a basket is nobody's taste."""
@@ -179,7 +191,7 @@ class Channels:
 def channel_names(models: Collection[str]) -> list[str]:
     """All that a scenario may name. `models` are the names under which recall models are trained here, served or not;
     beside them `space:NAME` is a space of vectors."""
-    return [*LIVE, *DESCRIBED, *BLENDED, GRAPH, *sorted(set(models))]
+    return [*LIVE, *DESCRIBED, MEANING, *BLENDED, GRAPH, *sorted(set(models))]
 
 
 def check_channel(name: str, models: Collection[str]) -> None:

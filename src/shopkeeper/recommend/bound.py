@@ -16,6 +16,9 @@ from shopkeeper.learning.vector_index import VectorIndex
 from shopkeeper.lifecycle.addresses import parse_address
 from shopkeeper.recommend.candidates import COLUMNS, FUSED, PREFIX, TOLD, Candidates
 from shopkeeper.recommend.channels import Recalled, rows_in
+from shopkeeper.recommend.content import Described
+from shopkeeper.recommend.matching.model import Matcher
+from shopkeeper.recommend.meaning import Meanings
 from shopkeeper.recommend.nearest import OwnVectors
 from shopkeeper.recommend.ranking.model import Ranker
 from shopkeeper.recommend.standing import Models, Standing
@@ -64,6 +67,7 @@ class Binder:
         self._channels: dict[str, tuple[Served, int | None, Recalled]] = {}
         self._vectors: dict[str, tuple[Served, int | None, OwnVectors]] = {}
         self._rankers: dict[str, tuple[Served, BoundRanker]] = {}
+        self._meanings: dict[str, tuple[Served, Meanings]] = {}
 
     def over(self, item_ids: Sequence[str]) -> Binder:
         """The same models over other items. Rankers stay as they are: they know no items."""
@@ -94,6 +98,16 @@ class Binder:
             rows = rows_in(served.model.item_ids, self._item_ids)
             kept = self._vectors[name] = (served, _until(rows, size), _space(served, rows))
         return kept[2], served.version
+
+    def meanings(self, name: str, shelf: Described) -> tuple[Meanings, Version] | None:
+        """What texts mean to a champion that matches queries with items of this shop."""
+        served = self._models.peek(name)
+        if served is None or not isinstance(served.model, Matcher) or served.model.query_columns.numbers:
+            return None
+        kept = self._meanings.get(name)
+        if kept is None or kept[0] is not served:
+            kept = self._meanings[name] = (served, Meanings(served.model, self._item_ids, shelf))
+        return kept[1], served.version
 
     def ranker(self, name: str, *, explicit: bool = False) -> tuple[BoundRanker, Version] | None:
         """`name`, `name@ref` or `name/ref`. None when it is not in memory and was not made ready.

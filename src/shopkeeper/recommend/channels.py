@@ -22,6 +22,8 @@ OPTIONAL = ("als",)
 """Models that a shop trains by itself and does well without: while none serves, they bring nothing."""
 DESCRIBED = ("content", "context", "query")
 """By what is said of items."""
+MEANING = "meaning"
+"""By what a search means, where the model `dssm` serves."""
 SIMILAR, BASKET = "similar", "basket"
 BLENDED = (SIMILAR, BASKET)
 """Several channels, asked about the newest item or the open basket (a page or the basket in an anchored scenario)."""

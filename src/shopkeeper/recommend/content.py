@@ -95,6 +95,10 @@ class ContentIndex:
         self._idf = np.zeros(0, dtype=np.float32)
         self._kept: dict[int, tuple[NDArray[np.int32], NDArray[np.float32]]] = {}
 
+    @property
+    def shelf(self) -> Described:
+        return self._shelf
+
     def touch(self, rows: Iterable[int]) -> None:
         """Records of these items were put; from any thread."""
         self._touched.extend(rows)

@@ -26,6 +26,7 @@ _LONGEST_QUERY = 200
 _MOST_CATEGORIES = 20
 _CLOSE = 0.5
 """Share of the best match that a match must reach."""
+_NEARLY = 0.8
 _SOLD = 0.05
 """What sells breaks ties between items of which a search says the same: x (1 + this x log(1 + order lines))."""
 
@@ -82,7 +83,13 @@ class Query:
         return np.full(len(wanted), -1, dtype=np.int32)
 
 
-def narrowed(mask: NDArray[np.bool_], matches: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """What is allowed and matches at least half as well as the best of it; all that is allowed when nothing does."""
-    best = float((matches * mask).max(initial=0))
-    return mask & (matches >= _CLOSE * best) if best > 0 else mask
+def narrowed(
+    mask: NDArray[np.bool_], matches: NDArray[np.float32], meant: NDArray[np.float32] | None = None
+) -> NDArray[np.bool_]:
+    """What is allowed and matches at least half as well as the best of it. Where no word does: what is `meant` nearly
+    as well as the best of it; all that is allowed when nothing is."""
+    for found, share in ((matches, _CLOSE), (meant, _NEARLY)):
+        best = 0.0 if found is None else float((found * mask).max(initial=0))
+        if found is not None and best > 0:
+            return mask & (found >= share * best)
+    return mask

@@ -21,7 +21,7 @@ from shopkeeper.recommend.asking import Asked, Channels, Question, Told
 from shopkeeper.recommend.attempts import Run
 from shopkeeper.recommend.bound import Binder
 from shopkeeper.recommend.candidates import Candidates, Quota, fuse
-from shopkeeper.recommend.channels import OF_THE_BOUGHT, Channel, Recalled, Trending
+from shopkeeper.recommend.channels import MEANING, OF_THE_BOUGHT, Channel, Recalled, Trending
 from shopkeeper.recommend.described import QUERY, narrowed
 from shopkeeper.recommend.draft import Draft, Slate, Wish
 from shopkeeper.recommend.eligible import Rows, Shelf, drop, narrow, within_scenario
@@ -176,7 +176,7 @@ class Pipeline:
                 if isinstance(channel, New | Recalled | Trending) and (order := channel.order()) is not None:
                     orders[name] = order
         if QUERY in scores:
-            mask = narrowed(mask, scores[QUERY])
+            mask = narrowed(mask, scores[QUERY], scores.get(MEANING))
         found = fuse(scores, wish.scenario.recall, mask, wish.most, orders)
         if len(found) < wish.n and not wish.only_again:
             return self._filled(wish, history, mask, scores)

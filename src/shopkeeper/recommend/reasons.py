@@ -15,10 +15,10 @@ from shopkeeper.recommend.due import Due
 from shopkeeper.recommend.history import History
 
 OFTEN = 3
-_SILENT = frozenset({"again", "context", "due", "new", "popularity", "query", "trending", GRAPH})
+_SILENT = frozenset({"again", "context", "due", "meaning", "new", "popularity", "query", "trending", GRAPH})
 """Channels in which no item speaks for another."""
 _LIKE = frozenset({"content", SIMILAR})
-_SOUGHT = frozenset({"context", "query"})
+_SOUGHT = frozenset({"context", "meaning", "query"})
 _TASTE = frozenset({GRAPH, "als"})
 _SOON = 0.8
 """Share of the usual interval after which it is told that an item is due."""

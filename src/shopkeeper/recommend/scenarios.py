@@ -160,7 +160,7 @@ _content = Scenario("content", _DISCOVER, "Something new: items that the user ne
 _basket = Scenario("basket", _BASKET, "What goes with the basket in context.item_ids", anchored=True, ranker=None)
 _search = Scenario(
     "search",
-    (Quota("query", 200, 2.0), *_HOME),
+    (Quota("query", 200, 2.0), Quota("meaning", 100, 1.0), *_HOME),
     "What context.query finds, or the items in context.item_ids, best for this user first",
 )
 
