@@ -129,3 +129,25 @@ def test_graphs_that_are_none(shop: Running, tmp_path: Path) -> None:
     assert send(shop, good, name="popularity").json()["code"] == "wrong_family"
     assert shop.http.get(f"{V1}/bad").status_code == 404
     assert list((shop.shop.home.artifacts / ".incoming").iterdir()) == []
+
+
+@pytest.mark.slow
+def test_a_net_leaves_its_weights_and_what_its_rows_are(shop: Running) -> None:
+    torch = pytest.importorskip("torch")
+    table = shop.shop.home.path / "rows.csv"
+    params = {"epochs": 2, "batch_size": 128, "hidden": [8], "embedding_dim": 4}
+    source = {"kind": "file", "path": str(table), "label": "bought"}
+    trained = shop.shop.releases.train("clicks_net", "deepfm", params=params, source=source)
+    assert shop.shop.jobs.wait(trained.job_id, 240).status == "done"
+    answer = shop.http.get(f"{V1}/clicks_net/versions/1/export", params={"format": "legacy"})
+    assert answer.status_code == 200, answer.text
+    with tarfile.open(fileobj=io.BytesIO(answer.content)) as tar:
+        files = {one.name: tar.extractfile(one).read() for one in tar.getmembers()}  # type: ignore[union-attr]
+    assert set(files) == {"deepfm_model.pt", "deepfm_feature_meta.json", "feature_scaler.json"}
+    meta = json.loads(files["deepfm_feature_meta.json"])
+    assert meta["feature_columns"] == ["age", "price", "stock"]
+    assert (meta["label_column"], meta["output"], meta["normalized"]) == ("bought", "number", True)
+    weights = torch.load(io.BytesIO(files["deepfm_model.pt"]), weights_only=True)
+    assert {name: list(tensor.shape) for name, tensor in weights.items()} == meta["tensors"]
+    assert sum(tensor.numel() for tensor in weights.values()) > 50
+    assert all(torch.isfinite(tensor).all() for tensor in weights.values())

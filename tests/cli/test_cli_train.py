@@ -18,7 +18,7 @@ from shopkeeper.cli.main import main
     [
         ("", {}),
         ("--epochs 50 --batch-size 32", {"epochs": 50, "batch_size": 32}),
-        ("--epochs 20 --batch-size 64 --lr 1e-3", {"epochs": 20, "batch_size": 64, "learning_rate": 0.001}),
+        ("--epochs 20 --batch-size 64 --lr 1e-3", {"epochs": 20, "batch_size": 64, "lr": 0.001}),
         ("--dim 64 --num-walks 50 --walk-length 20", {"dim": 64, "num_walks": 50, "walk_length": 20}),
         (
             "--mode item2vec --window 5 --min-count 1 --workers 4 --user-col u --sequence-col s",

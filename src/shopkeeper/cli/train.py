@@ -35,7 +35,6 @@ _SHORT: dict[str, type] = {
     "sequence-col": str,
 }
 """Parameters with an option of their own: what the training scripts of single models were called with."""
-_PARAMETER = {"lr": "learning_rate"}
 
 
 def short_options(function: Callable[..., None]) -> Callable[..., None]:
@@ -43,12 +42,11 @@ def short_options(function: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(function)
     def run(*args: Any, **options: Any) -> None:
-        given = {_PARAMETER.get(name, name): options.pop(name) for name in map(_dest, _SHORT)}
+        given = {name: options.pop(name) for name in map(_dest, _SHORT)}
         function(*args, short={name: value for name, value in given.items() if value is not None}, **options)
 
     for name, kind in reversed(_SHORT.items()):
-        parameter = _PARAMETER.get(name, _dest(name))
-        run = click.option(f"--{name}", type=kind, help=f"Short for --set {parameter}=...")(run)
+        run = click.option(f"--{name}", type=kind, help=f"Short for --set {_dest(name)}=...")(run)
     return run
 
 
@@ -101,11 +99,12 @@ def command(
     del no_gen
     if out is not None and detach:
         raise click.UsageError("--out is written when the training is done: leave --detach out")
+    how = algorithm or short.get("mode") or usual(shop, model, scope)
     job = shop.train(
         model,
-        algorithm or short.get("mode") or usual(shop, model, scope),
+        how,
         params={
-            **short,
+            **_named(shop, how, short),
             **({"normalize": True} if normalize else {}),
             **pairs(params, "--set"),
         },
@@ -122,6 +121,15 @@ def command(
     if out is not None:
         _write_vectors(shop, model, (job.result or {})["version"], scope, out)
     screen.show(job, lambda console: _draw(console, job))
+
+
+def _named(shop: ShopkeeperClient, algorithm: str, short: dict[str, Any]) -> dict[str, Any]:
+    """`lr` under the name that the algorithm has for it."""
+    if "lr" not in short:
+        return short
+    known = next((one.params_schema for one in shop.algorithms() if one.name == algorithm), {})
+    name = "lr" if "lr" in known.get("properties", {}) else "learning_rate"
+    return {name if each == "lr" else each: value for each, value in short.items()}
 
 
 def _write_vectors(shop: ShopkeeperClient, model: str, version: int, scope: str, out: Path) -> None:
