@@ -46,11 +46,11 @@ from shopkeeper.recommend.embedding.artifact import unit
 from shopkeeper.recommend.embedding.chance import seeds_of
 from shopkeeper.recommend.embedding.item2vec import Item2Vec
 from shopkeeper.recommend.embedding.items import ItemEmbedding
-from shopkeeper.recommend.embedding.node2vec import Node2Vec
 from shopkeeper.recommend.embedding.reading import sequences_of_orders
 from shopkeeper.recommend.embedding.rows import EmbeddingRows
 from shopkeeper.recommend.embedding.sequences import SequenceCorpus, Sequences
-from shopkeeper.recommend.embedding.walks import walks
+from shopkeeper.recommend.embedding.skipgram import Plan, train
+from shopkeeper.recommend.embedding.walks import WalkCorpus, walks
 from shopkeeper.recommend.recall.family import MOST_USERS
 from shopkeeper.recommend.recall.holdout import UserCase, cases_at, measure
 from shopkeeper.recommend.recall.item_knn import ItemKnn
@@ -60,7 +60,6 @@ from shopkeeper.recommend.recall.training import RecallData
 SEEDS = (1, 2, 3)
 _QUICK = "--quick" in sys.argv
 _PACKAGES = ["gensim==4.4.0", "pecanpy==2.0.9"]
-_PAPER: dict[str, Any] = {"dim": 128, "num_walks": 10, "walk_length": 80, "window": 10, "workers": 1, "social": True}
 _GRAPHS = {"BlogCatalog": (blogcatalog, 0.25, 0.25, "0.258"), "Wikipedia POS": (wikipedia, 4.0, 1.0, "0.155")}
 _EPOCHS = 1 if _QUICK else 2
 _STRENGTHS = (1.0, 4.0, 16.0, 64.0)
@@ -112,13 +111,10 @@ def _cell(values: list[float]) -> str:
 # -- nodes
 
 
-def _node_vectors(n: int, edges: NDArray[np.int64], seed: int, **settings: Any) -> NDArray[np.float32]:
-    """(n, d); zeros for a node without an edge."""
-    params = msgspec.convert({**_PAPER, **settings}, Node2Vec.Params)
-    model = Node2Vec(params, seed).fit(EmbeddingRows(edges=accounts(n, edges)), silent)
-    found = np.zeros((n, params.dim), dtype=np.float32)
-    found[np.array([int(name) for name in model.item_ids])] = model.item_vectors
-    return found
+def _node_vectors(n: int, edges: NDArray[np.int64], seed: int, p: float = 1.0, q: float = 1.0) -> NDArray[np.float32]:
+    """Inner vectors (n, d), of length 1; a node without an edge has the one it began with."""
+    walked = WalkCorpus(accounts(n, edges).graph(), 10, 80, p, q, seed)
+    return unit(train(walked, Plan(128, _EPOCHS, 10, 5, 0.025, 1), seed, silent).inner)
 
 
 def _classes() -> dict[str, Any]:
@@ -129,7 +125,7 @@ def _classes() -> dict[str, Any]:
         strengths: dict[str, float] = {}
         for seed in _seeds():
             random = np.random.default_rng(seed).normal(size=(graph.n, 16)).astype(np.float32)
-            made = {f"node2vec, p {p:g}, q {q:g}": _node_vectors(graph.n, graph.edges, seed, p=p, q=q, epochs=_EPOCHS)}
+            made = {f"node2vec, p {p:g}, q {q:g}": _node_vectors(graph.n, graph.edges, seed, p, q)}
             made["gensim on walks with p = q = 1"] = _of_gensim(graph, seed)
             made["no vectors: the most frequent classes"] = unit(random) * 1e-6
             for kind, vectors in made.items():
@@ -167,7 +163,7 @@ def _links() -> dict[str, Any]:
     for seed in _seeds():
         kept, gone = halved(n, edges, seed)
         beside = unlinked(n, edges, len(kept) + len(gone), seed)
-        vectors = _node_vectors(n, kept, seed, epochs=_EPOCHS)
+        vectors = _node_vectors(n, kept, seed)
         x = np.concatenate([hadamard(vectors, kept), hadamard(vectors, beside[: len(kept)])])
         y = np.arange(len(x))[:, None] < len(kept)
         weights = logistic(x * np.sqrt(x.shape[1]), y, 1.0)
@@ -220,8 +216,6 @@ def _rate(many: int, seconds: float) -> str:
 
 
 def _own_skipgram(tokens: NDArray[np.int32], bounds: NDArray[np.int64], _n: int) -> float:
-    from shopkeeper.recommend.embedding.skipgram import Plan, train
-
     there, places = np.unique(tokens, return_inverse=True)
     walked = Sequences(places.astype(np.int32), bounds, np.arange(len(tokens)), tuple(map(str, there)))
     train(SequenceCorpus(walked, 1), Plan(8, 1, 2, 1, 0.025, 1), 1, silent)
@@ -309,14 +303,13 @@ def clicked(found: Sessions, seed: int, **settings: Any) -> ItemEmbedding:
 
 def answers(model: ItemEmbedding, found: Sessions, n: int, decay: float = _DECAY) -> Iterator[NDArray[np.float32]]:
     """Scores (b, n) of the tests in blocks: what came last counts most."""
-    place = np.full(n, -1)
-    place[[int(name) for name in model.item_ids]] = np.arange(len(model.item_ids))
-    whole = np.zeros((n, model.item_vectors.shape[1]), dtype=np.float32)
-    whole[[int(name) for name in model.item_ids]] = model.item_vectors
+    known = np.array([int(name) for name in model.item_ids])
+    inner, outer = (np.zeros((n, model.inner.shape[1]), dtype=np.float32) for _ in range(2))
+    inner[known], outer[known] = model.inner, model.outer
+    never = np.setdiff1d(np.arange(n), known)
     for before in _blocks(found.before):
-        users = np.stack([_recent(len(one), decay) @ whole[one] for one in before])
-        scores = users @ whole.T
-        scores[:, place < 0] = -np.inf
+        scores = np.stack([_recent(len(one), decay) @ inner[one] for one in before]) @ outer.T
+        scores[:, never] = -np.inf
         yield scores
 
 

@@ -19,6 +19,7 @@ from shopkeeper.recommend.embedding.nodes import NodeEmbedding
 from shopkeeper.recommend.embedding.reading import MOST_WORDS, split, words_of
 from shopkeeper.recommend.embedding.word2vec import Word2Vec
 from shopkeeper.stores import schema
+from shopkeeper.stores.consents import ConsentStore
 from shopkeeper.stores.events import EventLog
 from shopkeeper.stores.sql import open_database, sqlite_url
 from shopkeeper.stores.vocabulary import Vocabularies
@@ -333,3 +334,20 @@ def test_word2vec_learns_from_what_is_said_of_items(shop):
     assert rows
     with pytest.raises(Invalid, match=r"name of two words|at least are needed"):
         FAMILY.data(shop, Word2Vec.Params(), silent)
+
+
+def test_who_does_not_agree_to_be_profiled_has_no_vector(shop):
+    db = open_database(shop.sql_url)
+    names = Vocabularies.load(db)
+    consents = ConsentStore(db, names, StoppedClock(NOW))
+    try:
+        consents.change("U0", {"profiling": False}).result(30)
+        data = FAMILY.data(shop, Node2Vec.Params(), silent)
+        assert data.facts["refused"] == 1
+        assert "U0" not in data.holdout.users
+        model = fitted(Node2Vec, data, **WALK)
+        assert "U0" not in model.user_ids
+        assert "U1" in model.user_ids
+    finally:
+        consents.change("U0", {"profiling": True}).result(30)
+        db.close()

@@ -117,5 +117,6 @@ def _version(registry: Registry, model: str, ref: str) -> Version:
 
 def _recall(registry: Registry) -> Collection[str]:
     """Models that there are, and those that are made under their algorithm's name before they are."""
-    made = (info.name for info in registry.models(task="recall"))
-    return {*made, *(name for name, one in plugins.load_all("algorithm").items() if one.family == "recall")}
+    algorithms = plugins.load_all("algorithm").items()
+    able = {name for name, one in algorithms if one.family == "recall" or hasattr(one.model, "because")}
+    return {*able, *(info.name for info in registry.models() if info.algorithm in able)}

@@ -24,6 +24,12 @@ def unit(vectors: Vectors) -> Vectors:
     return (vectors / np.where(length > 0, length, 1)).astype(np.float32)
 
 
+def chance_of(logit: Vectors) -> Vectors:
+    """Between 0 and 1, never either."""
+    found: Vectors = (1 / (1 + np.exp(-np.clip(logit, -80, 80)))).astype(np.float32)
+    return found
+
+
 def save_parts(folder: Path, arrays: Mapping[str, NDArray[Any]], facts: Mapping[str, Any]) -> None:
     np.savez(folder / _ARRAYS, allow_pickle=False, **arrays)
     (folder / _FACTS).write_text(json.dumps(facts, ensure_ascii=False), encoding="utf-8")
@@ -76,11 +82,11 @@ def vector_of(place: Mapping[str, int], vectors: Vectors, features: Mapping[str,
 
 
 def nearest(index: VectorIndex, wanted: Vectors, k: int, left_out: NDArray[np.int32]) -> tuple[list[int], list[float]]:
-    """Places and inner products of the k best that are above 0, best first, without those left out."""
+    """Places and inner products of the k best, best first, without those left out."""
     if not len(index):
         return [], []
     rows, scores = (each[0] for each in index.search(wanted[None, :], k + len(left_out)))
-    kept = np.flatnonzero((scores > 0) & ~np.isin(rows, left_out))[:k]
+    kept = np.flatnonzero(~np.isin(rows, left_out))[:k]
     return rows[kept].tolist(), scores[kept].tolist()
 
 

@@ -44,7 +44,11 @@ class Item2Vec:
         half_life_days: Annotated[
             Annotated[float, msgspec.Meta(gt=0, le=3650)] | None,
             about("Days after which what was taken counts half; null: never"),
-        ] = None
+        ] = 60.0
+        noise: Annotated[
+            float,
+            about("Exponent of the counts by which others are drawn: 0 all alike, 1 as they occur", ge=-2, le=2),
+        ] = 0.5
 
     def __init__(self, params: Params, seed: int) -> None:
         self.params = params
@@ -55,4 +59,4 @@ class Item2Vec:
         p = self.params
         sequences, _ = data.the_sequences().often(p.min_count)
         learned = train(SequenceCorpus(sequences, self.seed), p.plan(thin=p.thin), self.seed, report)
-        return ItemEmbedding(sequences.ids, unit(learned.inner), p.half_life_days, learned.losses)
+        return ItemEmbedding(sequences.ids, unit(learned.inner), learned.outer, p.half_life_days, learned.losses)

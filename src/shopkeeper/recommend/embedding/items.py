@@ -15,6 +15,7 @@ from shopkeeper.core.protocols import LegacyMeta
 from shopkeeper.learning.vector_index import VectorIndex
 from shopkeeper.recommend.embedding.artifact import (
     Vectors,
+    chance_of,
     fitting,
     ids_in,
     load_parts,
@@ -27,26 +28,34 @@ from shopkeeper.recommend.embedding.artifact import (
     write_vectors,
 )
 
+_INDEX = "outer"
+
 
 @dataclass(frozen=True)
 class ItemEmbedding:
-    """`item_vectors` float32 (n, d), of length 1. Whoever took items has their weighted sum as vector, brought to
-    length 1; an item scores by the inner product with it, 0 where that is negative. A recall model, and rows
-    `{history, top_k}` -> ids."""
+    """`inner`, of length 1, and `outer`, both float32 (n, d): the inner product of one item's inner and another's outer
+    vector is high where they stand beside each other. Whoever took items has the weighted mean of their inner vectors,
+    and is shown what that goes with. A recall model; rows `{history, top_k}` -> ids."""
 
     item_ids: tuple[str, ...]
-    item_vectors: Vectors
+    inner: Vectors
+    outer: Vectors
     half_life_days: float | None = None
     losses: tuple[float, ...] = ()
     feature_names: tuple[str, ...] = ("history", "top_k")
     output: ClassVar[str] = "list"
 
+    @cached_property
+    def item_vectors(self) -> Vectors:
+        """Of length 1, from both: the cosine of two is high where they stand beside each other, or in the same places.
+        For whoever has one table only."""
+        return unit(self.inner + self.outer)
+
     def scores(self, items: NDArray[np.int32], weights: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(n_items,) of the items taken (m,), newest first, with weights; 0 for everything when nothing was taken."""
-        if not len(items):
+        """(n_items,) between 0 and 1, of the items taken (m,), newest first; 0 for all when nothing was taken."""
+        if not len(items) or not len(self.item_ids):
             return np.zeros(len(self.item_ids), dtype=np.float32)
-        found: NDArray[np.float32] = self.item_vectors @ self._of(items, weights)
-        return np.maximum(found, 0)
+        return chance_of(self.outer @ self._of(items, weights))
 
     def because(
         self, items: NDArray[np.int32], weights: NDArray[np.float32], wanted: NDArray[np.int32]
@@ -54,7 +63,7 @@ class ItemEmbedding:
         """The item taken that adds most, where it adds anything; none speaks for itself."""
         if not len(items) or not len(wanted):
             return np.full(len(wanted), -1, dtype=np.int32)
-        parts = self.item_vectors[wanted] @ self.item_vectors[items].T * weights
+        parts = self.outer[wanted] @ self.inner[items].T * weights
         parts[wanted[:, None] == items[None, :]] = 0
         voter = parts.argmax(axis=1)
         return np.where(parts[np.arange(len(wanted)), voter] > 0, voter, -1).astype(np.int32)
@@ -64,13 +73,14 @@ class ItemEmbedding:
         taken = ids_in(features.get("history", []), "history") if history is None else list(history)
         items = placed(self._place, taken)
         if not len(items):
-            return [0.0] * self.item_vectors.shape[1]
-        found: list[float] = self._of(items, np.ones(len(items), dtype=np.float32)).tolist()
+            return [0.0] * self.inner.shape[1]
+        found: list[float] = self._of(items, _ones(items)).tolist()
         return found
 
     def item_embedding(self, features: Mapping[str, Any]) -> list[float]:
-        """Raises Invalid without `item_id`, NotFound for an item that was not learned."""
-        return vector_of(self._place, self.item_vectors, features, "item2vec")
+        """The outer vector, which goes with those of users. Raises Invalid without `item_id`, NotFound for an item that
+        was not learned."""
+        return vector_of(self._place, self.outer, features, "item2vec")
 
     def score_rows(self, rows: list[dict[str, Any]]) -> list[Any]:
         """For each row the ids of the items that go best with its `history`, without these; [] where nothing of it is
@@ -82,16 +92,17 @@ class ItemEmbedding:
         items = placed(self._place, ids_in(row.get("history", []), "history"))
         if not len(items):
             return []
-        found, _ = nearest(self.index, self._of(items, np.ones(len(items), dtype=np.float32)), k, items)
+        found, _ = nearest(self._beside, self._of(items, _ones(items)), k, np.unique(items))
         return [self.item_ids[at] for at in found]
 
     def _of(self, items: NDArray[np.int32], weights: NDArray[np.float32]) -> Vectors:
-        return unit(weights @ self.item_vectors[items])
+        mean: Vectors = (weights @ self.inner[items] / max(float(weights.sum()), 1e-12)).astype(np.float32)
+        return mean
 
     @cached_property
-    def index(self) -> VectorIndex:
-        """Over the item vectors; saved with them."""
-        return VectorIndex.build(self.item_vectors)
+    def _beside(self) -> VectorIndex:
+        """Over the outer vectors; saved with them."""
+        return VectorIndex.build(self.outer, queries=self.inner)
 
     @cached_property
     def _place(self) -> Mapping[str, int]:
@@ -99,20 +110,24 @@ class ItemEmbedding:
 
     def save(self, folder: Path) -> None:
         facts = {"item_ids": self.item_ids, "half_life_days": self.half_life_days, "losses": self.losses}
-        save_parts(folder, {"items": self.item_vectors}, facts)
-        self.index.save(folder)
+        save_parts(folder, {"inner": self.inner, "outer": self.outer}, facts)
+        self._beside.save(folder, _INDEX)
 
     @classmethod
     def load(cls, folder: Path) -> ItemEmbedding:
         """Raises Invalid when the files do not fit together."""
         arrays, facts = load_parts(folder)
         ids = tuple(facts["item_ids"])
-        vectors = fitting(ids, arrays["items"], "items")
-        made = cls(ids, vectors, facts["half_life_days"], tuple(facts["losses"]))
-        made.__dict__["index"] = VectorIndex.load(folder, vectors)
+        inner, outer = (fitting(ids, arrays[name], "items") for name in ("inner", "outer"))
+        made = cls(ids, inner, outer, facts["half_life_days"], tuple(facts["losses"]))
+        made.__dict__["_beside"] = VectorIndex.load(folder, outer, _INDEX)
         return made
 
     def save_legacy(self, folder: Path) -> LegacyMeta:
         """`item2vec_vectors.json`: id -> vector."""
         write_vectors(folder / "item2vec_vectors.json", self.item_ids, self.item_vectors)
         return LegacyMeta(feature_columns=list(self.feature_names))
+
+
+def _ones(items: NDArray[np.int32]) -> NDArray[np.float32]:
+    return np.ones(len(items), dtype=np.float32)

@@ -74,6 +74,7 @@ class Node2Vec:
             vectors[users],
             tuple(edges.ids[at] for at in items),
             vectors[items],
+            learned.outer[items],
             start,
             place[item].astype(np.int32),
             p.repeats,

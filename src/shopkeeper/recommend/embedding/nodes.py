@@ -17,6 +17,7 @@ from shopkeeper.core.protocols import LegacyMeta
 from shopkeeper.learning.vector_index import VectorIndex
 from shopkeeper.recommend.embedding.artifact import (
     Vectors,
+    chance_of,
     fitting,
     id_of,
     ids_in,
@@ -30,19 +31,22 @@ from shopkeeper.recommend.embedding.artifact import (
     write_vectors,
 )
 
+_INDEX = "outer"
 _NOBODY = np.empty(0, dtype=np.int32)
 
 
 @dataclass(frozen=True)
 class NodeEmbedding:
-    """Vectors of length 1, float32 (n, d). User u is linked with the items `linked[start[u] : start[u + 1]]`; these are
-    recalled only where `repeats`. `accounts`: users are items too, and nobody is recalled for himself. Rows
-    `{user_id, top_k}` -> ids of items, never of the user."""
+    """`users` and `inner`, of length 1, and `outer`, float32 (n, d): the inner product of a user's and an item's outer
+    vector is high where they are linked, or stand beside each other on walks. User u is linked with the items
+    `linked[start[u] : start[u + 1]]`; these are recalled only where `repeats`. `accounts`: users are items too, and
+    nobody is recalled for himself. Rows `{user_id, top_k}` -> ids of items, never of the user."""
 
     user_ids: tuple[str, ...]
-    user_vectors: Vectors
+    users: Vectors
     item_ids: tuple[str, ...]
-    item_vectors: Vectors
+    inner: Vectors
+    outer: Vectors
     start: NDArray[np.int64]
     linked: NDArray[np.int32]
     repeats: bool = False
@@ -52,7 +56,7 @@ class NodeEmbedding:
     output: ClassVar[str] = "list"
 
     def recall(self, user_id: str, top_k: int) -> tuple[list[str], list[float]]:
-        """Ids of the items with the highest inner product, best first, and that; both empty for an unknown user."""
+        """Ids of the items that go best with the user, and how well, between 0 and 1; both empty for an unknown one."""
         return self.near(user_id, top_k, repeats=self.repeats)
 
     def near(self, user_id: str, k: int, *, repeats: bool) -> tuple[list[str], list[float]]:
@@ -63,8 +67,8 @@ class NodeEmbedding:
         left_out = _NOBODY if repeats else self.linked[self.start[at] : self.start[at + 1]]
         if self.accounts and (own := self._item.get(user_id)) is not None:
             left_out = np.append(left_out, np.int32(own))
-        found, scores = nearest(self.index, self.user_vectors[at], k, left_out)
-        return [self.item_ids[each] for each in found], scores
+        found, logits = nearest(self._beside, self.users[at], k, left_out)
+        return [self.item_ids[each] for each in found], chance_of(np.array(logits, dtype=np.float32)).tolist()
 
     def similar(self, users: Sequence[str], items: Sequence[str]) -> NDArray[np.float32]:
         """(n,) inner products of pairs; 0 where one of the two is unknown."""
@@ -72,7 +76,7 @@ class NodeEmbedding:
         for row, (user, item) in enumerate(zip(users, items, strict=True)):
             a, b = self._user.get(user), self._item.get(item)
             if a is not None and b is not None:
-                found[row] = self.user_vectors[a] @ self.item_vectors[b]
+                found[row] = self.users[a] @ self.outer[b]
         return found
 
     def score_rows(self, rows: list[dict[str, Any]]) -> list[Any]:
@@ -83,21 +87,27 @@ class NodeEmbedding:
         """Of the user that the features name, else of whoever took the `history`; zeros for nothing that is known."""
         at = self._user.get(str(features.get("user_id"))) if "user_id" in features else None
         if at is not None:
-            found: list[float] = self.user_vectors[at].tolist()
+            found: list[float] = self.users[at].tolist()
             return found
         taken = ids_in(features.get("history", []), "history") if history is None else list(history)
         items = placed(self._item, taken)
-        told: list[float] = unit(self.item_vectors[items].sum(axis=0)).tolist()
+        told: list[float] = unit(self.inner[items].sum(axis=0)).tolist()
         return told
 
     def item_embedding(self, features: Mapping[str, Any]) -> list[float]:
-        """Raises Invalid without `item_id`, NotFound for an item that is not in the graph."""
-        return vector_of(self._item, self.item_vectors, features, "node2vec")
+        """The outer vector, which goes with those of users. Raises Invalid without `item_id`, NotFound for an item that
+        is not in the graph."""
+        return vector_of(self._item, self.outer, features, "node2vec")
 
     @cached_property
-    def index(self) -> VectorIndex:
-        """Over the item vectors; saved with them."""
-        return VectorIndex.build(self.item_vectors, queries=self.user_vectors)
+    def item_vectors(self) -> Vectors:
+        """Of length 1, from both: for whoever has one table only."""
+        return unit(self.inner + self.outer)
+
+    @cached_property
+    def _beside(self) -> VectorIndex:
+        """Over the outer vectors; saved with them."""
+        return VectorIndex.build(self.outer, queries=self.users)
 
     @cached_property
     def _user(self) -> Mapping[str, int]:
@@ -109,8 +119,9 @@ class NodeEmbedding:
 
     def save(self, folder: Path) -> None:
         arrays: dict[str, NDArray[Any]] = {
-            "users": self.user_vectors,
-            "items": self.item_vectors,
+            "users": self.users,
+            "inner": self.inner,
+            "outer": self.outer,
             "start": self.start,
             "linked": self.linked,
         }
@@ -122,7 +133,7 @@ class NodeEmbedding:
             "losses": self.losses,
         }
         save_parts(folder, arrays, facts)
-        self.index.save(folder)
+        self._beside.save(folder, _INDEX)
 
     @classmethod
     def load(cls, folder: Path) -> NodeEmbedding:
@@ -132,26 +143,25 @@ class NodeEmbedding:
         start, linked = arrays["start"].astype(np.int64), arrays["linked"].astype(np.int32)
         if len(start) != len(users) + 1 or start[-1] != len(linked) or linked.max(initial=-1) >= len(items):
             raise Invalid("the links do not fit the users; train the model again", code="bad_artifact")
-        vectors = fitting(items, arrays["items"], "items")
+        inner, outer = (fitting(items, arrays[name], "items") for name in ("inner", "outer"))
         made = cls(
             users,
             fitting(users, arrays["users"], "users"),
             items,
-            vectors,
+            inner,
+            outer,
             start,
             linked,
             bool(facts["repeats"]),
             bool(facts["accounts"]),
             tuple(facts["losses"]),
         )
-        made.__dict__["index"] = VectorIndex.load(folder, vectors)
+        made.__dict__["_beside"] = VectorIndex.load(folder, outer, _INDEX)
         return made
 
     def save_legacy(self, folder: Path) -> LegacyMeta:
         """`node2vec_vectors.json`, id -> vector, users and items; and `node2vec_meta.json`."""
         others = [at for at, name in enumerate(self.user_ids) if name not in self._item]
         ids = [*self.item_ids, *(self.user_ids[at] for at in others)]
-        write_vectors(
-            folder / "node2vec_vectors.json", ids, np.concatenate([self.item_vectors, self.user_vectors[others]])
-        )
+        write_vectors(folder / "node2vec_vectors.json", ids, np.concatenate([self.item_vectors, self.users[others]]))
         return LegacyMeta(feature_columns=list(self.feature_names))

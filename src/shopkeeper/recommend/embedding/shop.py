@@ -6,26 +6,36 @@ from typing import Any
 
 import numpy as np
 
-from shopkeeper.core.clock import rfc3339
+from shopkeeper.core.clock import StoppedClock, rfc3339
 from shopkeeper.core.protocols import Report, TrainingContext
 from shopkeeper.recommend.embedding.edges import Edges, edges_of_orders
 from shopkeeper.recommend.recall.family import HOLDOUT_DAYS, cutoff_of
 from shopkeeper.recommend.shoplog import ShopLog
+from shopkeeper.stores.consents import ConsentStore
+from shopkeeper.stores.meta import Meta
+from shopkeeper.stores.sql import open_database
+from shopkeeper.stores.vocabulary import Vocabularies
 from shopkeeper.stores.whole_log import read_log
+
+_CONSENT = "consent.default"
+"""What counts for a user who was never asked, as the shop noted it."""
 
 
 def edges_of_shop(context: TrainingContext, report: Report) -> tuple[Edges, Edges, dict[str, Any]]:
-    """(edges before the last week, what was bought for the first time in it, facts). Raises Invalid (`no_data`)."""
+    """(edges before the last week, what was bought for the first time in it, facts), without those who do not agree to
+    be profiled: vectors of users stand in the version. Raises Invalid (`no_data`)."""
     log = read_log(context, report)
     names = log.names
+    refused = np.array(sorted(_refused(context, names)), dtype=np.int32)
     items = tuple(names.items.ids(range(len(names.items))))
-    shop = ShopLog(log.events, items, names.event_types)
+    may = ~(np.isin(log.events.user, refused) | np.isin(log.events.other, refused))
+    shop = ShopLog(log.events.take(may), items, names.event_types)
     orders = shop.orders()
     users = tuple(names.users.ids(range(len(names.users))))
     cutoff = cutoff_of(orders, HOLDOUT_DAYS)
     known = edges_of_orders(orders.between(None, cutoff), users)
     later = edges_of_orders(orders.between(cutoff, None).pairs(), users)
-    told = log.events.take((log.events.time < cutoff) & (log.events.user >= 0) & (log.events.other >= 0))
+    told = shop.events.take((shop.events.time < cutoff) & (shop.events.user >= 0) & (shop.events.other >= 0))
     if len(told):
         known = Edges(
             known.ids,
@@ -40,9 +50,19 @@ def edges_of_shop(context: TrainingContext, report: Report) -> tuple[Edges, Edge
         "from": rfc3339(int(orders.time[0])),
         "to": rfc3339(cutoff),
         "holdout_days": HOLDOUT_DAYS,
+        "refused": len(refused),
         "fingerprint": shop.fingerprint(),
     }
     return known, _new(known, later), facts
+
+
+def _refused(context: TrainingContext, names: Vocabularies) -> frozenset[int]:
+    db = open_database(context.sql_url, read_only=True)
+    try:
+        given = Meta(db).get(_CONSENT) != "no"
+        return ConsentStore(db, names, StoppedClock(context.now), default=given).refused("profiling")
+    finally:
+        db.close()
 
 
 def _weights(edges: Edges) -> Any:

@@ -86,7 +86,7 @@ class TextEmbedding:
     @property
     def among_words(self) -> ItemEmbedding:
         """Words as items: which goes with those that are there."""
-        return ItemEmbedding(self.words, self.word_vectors)
+        return ItemEmbedding(self.words, self.word_vectors, self.word_vectors)
 
     def score_rows(self, rows: list[dict[str, Any]]) -> list[Any]:
         return [self.query_embedding(row) for row in rows]
