@@ -1,9 +1,15 @@
 """Every algorithm of the family keeps what its suite asks."""
 
+import numpy as np
 import pytest
+from recommend_world import NOW, Hand
 
 from shopkeeper import plugins
 from shopkeeper.checks import embedding
+from shopkeeper.core.protocols import silent
+from shopkeeper.recommend.bound import Binder
+from shopkeeper.recommend.embedding.item2vec import Item2Vec
+from shopkeeper.recommend.history import given_items
 
 NAMES = ("item2vec", "node2vec", "word2vec")
 
@@ -18,3 +24,14 @@ def test_all_of_the_family_are_here():
     found = [name for name in plugins.names("algorithm") if plugins.describe(name).task == "embedding"]
     assert found == list(NAMES)
     assert len(embedding.CHECKS) == 11
+
+
+def test_item2vec_is_a_channel_under_its_name():
+    model = Item2Vec(Item2Vec.Params(**Item2Vec.brief), 3).fit(embedding.small_rows(), silent)
+    shop = [f"i{at}" for at in range(24)] + ["new in the shop"]
+    channel, _ = Binder(Hand({"item2vec": model}), shop).channel("item2vec")
+    history = given_items(np.array([0, 1, 24], dtype=np.int32))
+    scores = channel.scores(history, NOW, 25)
+    assert scores[24] == 0
+    assert set(np.argsort(-scores)[:8].tolist()) == set(range(8))
+    assert channel.because(history, np.array([2, 24], dtype=np.int32)).tolist()[1] == -1
