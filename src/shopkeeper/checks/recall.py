@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shopkeeper.checks.artifacts import differing_in_threads, saved_and_loaded
+from shopkeeper.checks.brief import brief_params
 from shopkeeper.core.clock import DAY
 from shopkeeper.core.protocols import Trainer, silent
 from shopkeeper.recommend.orders import Orders
@@ -21,6 +22,7 @@ from shopkeeper.recommend.recall.model import RecallModel, best
 from shopkeeper.recommend.recall.training import RecallData
 
 USERS, GROUPS, GROUP_SIZE, DAYS = 60, 3, 8, 100
+NEVER_BOUGHT = f"I{GROUPS * GROUP_SIZE}"
 NOW = 20_000 * DAY
 
 
@@ -41,6 +43,17 @@ def small_orders(seed: int = 5) -> Orders:
 
 def small_data(seed: int = 5) -> RecallData:
     return RecallData(small_orders(seed), NOW)
+
+
+def told_data(seed: int = 5) -> RecallData:
+    """The same with what is said of users and items: each group has a colour, and nobody has bought the last item,
+    whose colour is that of the second group."""
+    orders = small_orders(seed)
+    colours = ("red", "green", "blue")
+    users = {user: {"likes": colours[user % GROUPS], "age": 20 + user % 7} for user in range(USERS)}
+    items = {row: {"colour": colours[row // GROUP_SIZE]} for row in range(GROUPS * GROUP_SIZE)}
+    items[GROUPS * GROUP_SIZE] = {"colour": colours[1]}
+    return RecallData(orders, NOW, users, items)
 
 
 def states_its_facts(trainer: type[Trainer]) -> None:
@@ -72,7 +85,35 @@ def never_suggests_what_nobody_bought(trainer: type[Trainer]) -> None:
     """Nothing speaks for the item without a purchase."""
     model = _fitted(trainer)
     top = best(model.scores(*_taken(model, [0, 9])), len(model.item_ids))
-    assert f"I{GROUPS * GROUP_SIZE}" not in [model.item_ids[place] for place in top]
+    assert NEVER_BOUGHT not in [model.item_ids[place] for place in top]
+
+
+def answers_users_it_never_saw(trainer: type[Trainer]) -> None:
+    """Where it says that it knows new users: who took two items of a group is told mostly of that group, unless the
+    answer is the same for everybody."""
+    if not trainer.knows_new_users:
+        return
+    model = _told(trainer)
+    if getattr(model, "for_everybody", False):
+        return
+    for group in range(GROUPS):
+        top = best(model.scores(*_taken(model, [group * GROUP_SIZE, group * GROUP_SIZE + 3])), 3)
+        told = [int(model.item_ids[place][1:]) for place in top]
+        own = [item for item in told if item // GROUP_SIZE == group or item == GROUPS * GROUP_SIZE]
+        assert len(own) >= 2, f"group {group} was told of {told}"
+
+
+def knows_new_items_as_it_says(trainer: type[Trainer]) -> None:
+    """Something speaks for an item that nobody has bought, and of which something is said, exactly when the class says
+    so; it then goes best with those who took what is described alike."""
+    model = _told(trainer)
+    taken = [[GROUP_SIZE * group, GROUP_SIZE * group + 3] for group in range(GROUPS)]
+    found = [model.scores(*_taken(model, each)) for each in taken]
+    place = model.item_ids.index(NEVER_BOUGHT) if NEVER_BOUGHT in model.item_ids else None
+    said = [0.0 if place is None else float(scores[place]) for scores in found]
+    assert (max(said) > 0) == trainer.knows_new_items, said
+    if trainer.knows_new_items:
+        assert max(said) == said[1] > 2 * min(said), said
 
 
 def reasons_point_into_the_history(trainer: type[Trainer]) -> None:
@@ -101,7 +142,7 @@ def survives_a_tiny_shop(trainer: type[Trainer]) -> None:
     """One user with one order is enough to fit and to answer."""
     orders = small_orders()
     tiny = Orders(orders.user[:1], orders.item[:1], orders.time[:1], orders.item_ids)
-    model = cast(RecallModel, trainer(trainer.Params(), 1).fit(RecallData(tiny, NOW), silent))
+    model = cast(RecallModel, trainer(brief_params(trainer), 1).fit(RecallData(tiny, NOW), silent))
     assert np.isfinite(model.scores(np.empty(0, dtype=np.int32), np.empty(0, dtype=np.float32))).all()
 
 
@@ -117,6 +158,8 @@ CHECKS: tuple[Callable[[type[Trainer]], None], ...] = (
     scores_every_item,
     knows_only_items_of_the_shop,
     never_suggests_what_nobody_bought,
+    answers_users_it_never_saw,
+    knows_new_items_as_it_says,
     reasons_point_into_the_history,
     loads_what_it_saved,
     same_seed_same_model,
@@ -126,7 +169,12 @@ CHECKS: tuple[Callable[[type[Trainer]], None], ...] = (
 
 
 def _fit(trainer: type[Trainer]) -> RecallModel:
-    return cast(RecallModel, trainer(trainer.Params(), 11).fit(small_data(), silent))
+    return cast(RecallModel, trainer(brief_params(trainer), 11).fit(small_data(), silent))
+
+
+@cache
+def _told(trainer: type[Trainer]) -> RecallModel:
+    return cast(RecallModel, trainer(brief_params(trainer), 11).fit(told_data(), silent))
 
 
 _fitted = cache(_fit)

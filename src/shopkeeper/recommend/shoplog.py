@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +52,30 @@ def read_shop(context: TrainingContext, report: Report) -> ShopLog:
     items = log.names.items
     ids = tuple(items.ids(range(len(items))))
     return ShopLog(log.events, ids, log.names.event_types, _made(context, len(ids)))
+
+
+def read_traits(
+    context: TrainingContext, users: NDArray[np.int32]
+) -> tuple[dict[int, Mapping[str, Any]], dict[int, Mapping[str, Any]]]:
+    """(what the records say of these users, of all items), by row: attributes, and an item's name, kind, category and
+    price. They are those of today, whenever the events were. Users and items without a word are left out."""
+    wanted = set(np.unique(users).tolist())
+    db = open_database(context.sql_url, read_only=True)
+    try:
+        with db.read() as connection:
+            people = connection.execute(select(schema.users.c.row, schema.users.c.attributes)).all()
+            things = connection.execute(select(*(schema.items.c[name] for name in ("row", *_SAID)))).all()
+    finally:
+        db.close()
+    said_of_users = {row: attributes for row, attributes in people if attributes and row in wanted}
+    said_of_items = dict[int, Mapping[str, Any]]()
+    for row, name, kind, category, price, attributes in things:
+        told = {"name": name, "kind": kind, "category": category, "price": price}
+        said_of_items[row] = {**attributes, **{key: value for key, value in told.items() if value not in (None, "")}}
+    return said_of_users, {row: said for row, said in said_of_items.items() if said}
+
+
+_SAID = ("name", "kind", "category", "price", "attributes")
 
 
 def _made(context: TrainingContext, n: int) -> NDArray[np.int64]:

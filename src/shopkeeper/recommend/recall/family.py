@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
 
 from shopkeeper.core.clock import DAY, rfc3339
-from shopkeeper.core.errors import Invalid
-from shopkeeper.core.protocols import Metrics, Report, TrainingContext, TrainingData
+from shopkeeper.core.protocols import EmbedsUsers, Metrics, Report, TrainingContext, TrainingData
 from shopkeeper.core.records import Gate
 from shopkeeper.quality import gate
 from shopkeeper.recommend.orders import Orders
@@ -16,12 +16,15 @@ from shopkeeper.recommend.recall.holdout import RecallHoldout, cases_at, measure
 from shopkeeper.recommend.recall.item_knn import ItemKnn
 from shopkeeper.recommend.recall.model import RecallModel, best
 from shopkeeper.recommend.recall.popularity import count
+from shopkeeper.recommend.recall.table_lines import table_lines
 from shopkeeper.recommend.recall.training import RecallData
-from shopkeeper.recommend.shoplog import read_shop
+from shopkeeper.recommend.recall.traits import readable, usual
+from shopkeeper.recommend.shoplog import read_shop, read_traits
 
 HOLDOUT_DAYS = 7
 MOST_USERS = 2000
 _GOLDEN_USERS = 5
+_FEWEST_ALIKE = 5
 
 
 class RecallFamily:
@@ -30,18 +33,19 @@ class RecallFamily:
     name: ClassVar[str] = "recall"
 
     def data(self, context: TrainingContext, params: Any, report: Report) -> TrainingData:
-        """Raises Invalid when the source is not the shop's log or holds no orders."""
+        """Source kinds: `shop` (the log, the default) and every kind of table (`table_lines.py`). Raises Invalid when
+        there are no orders."""
         del params
-        kind = context.source.get("kind", "shop")
-        if kind != "shop":
-            raise Invalid(
-                f"recall models learn from the shop's own orders, not from source kind {kind!r}", field="kind"
-            )
+        if context.source.get("kind", "shop") != "shop":
+            return _of_table(context, report)
         shop = read_shop(context, report)
         orders = shop.orders()
         cutoff = cutoff_of(orders, HOLDOUT_DAYS)
-        train = RecallData(orders.between(None, cutoff), cutoff)
+        before = orders.between(None, cutoff)
+        users, items = (readable(said) for said in read_traits(context, before.user))
+        train = RecallData(before, cutoff, users, items)
         cases = cases_at(orders, cutoff, None, most=MOST_USERS, seed=context.seed)
+        cases = tuple(replace(case, traits=users.get(case.user)) for case in cases)
         holdout = RecallHoldout(orders.item_ids, cases, _baselines(train, cases, report))
         facts = {
             "rows": len(train.orders),
@@ -62,7 +66,7 @@ class RecallFamily:
         return gate.judge(rules, candidate, champion)
 
     def probe(self, model: RecallModel, golden: Any) -> list[float]:
-        """The five best scores for each golden user."""
+        """The five best scores for each golden user; the first numbers of their vectors, where the model gives some."""
         place = {id: at for at, id in enumerate(model.item_ids)}
         outputs: list[float] = []
         for ids in golden["users"]:
@@ -70,7 +74,16 @@ class RecallFamily:
             scores = model.scores(items, np.ones(len(items), dtype=np.float32))
             top = best(scores, 5)
             outputs += [float(value) for value in np.pad(scores[top], (0, 5 - len(top)))]
+        if isinstance(model, EmbedsUsers):
+            for features in golden.get("features", ()):
+                outputs += model.user_embedding(features, None)[:5]
         return outputs
+
+
+def _of_table(context: TrainingContext, report: Report) -> TrainingData:
+    train, cases, facts = table_lines(context.source, context.zone, context.seed, report)
+    holdout = RecallHoldout(train.orders.item_ids, cases, _baselines(train, cases, report))
+    return TrainingData(train, holdout, _golden(train), facts)
 
 
 def cutoff_of(orders: Orders, days: float) -> int:
@@ -99,7 +112,9 @@ def _quiet(report: Report) -> Report:
 
 
 def _golden(train: RecallData) -> dict[str, Any]:
+    """Histories of a few users, and what is said most often of users: of nobody in particular."""
     pairs = train.orders.pairs()
     users = np.unique(pairs.user)[-_GOLDEN_USERS:]
     ids = train.orders.item_ids
-    return {"users": [[ids[i] for i in pairs.item[pairs.user == user][-20:]] for user in users]}
+    histories = [[ids[i] for i in pairs.item[pairs.user == user][-20:]] for user in users]
+    return {"users": histories, "features": [{}, usual(train.users.values(), least=_FEWEST_ALIKE)]}

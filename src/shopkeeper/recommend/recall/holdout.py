@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +13,7 @@ from shopkeeper.core.clock import DAY
 from shopkeeper.core.protocols import Metrics
 from shopkeeper.quality import ranking
 from shopkeeper.recommend.orders import Orders, freshness
-from shopkeeper.recommend.recall.model import RecallModel, best
+from shopkeeper.recommend.recall.model import ReadsTraits, RecallModel, best
 
 K = 20
 K_NDCG = 10
@@ -20,12 +22,14 @@ CANDIDATES = 200
 
 @dataclass(frozen=True)
 class UserCase:
-    """One user (row) at the cutoff: distinct items taken before (newest first) with their age, and after."""
+    """One user (row) at the cutoff: distinct items taken before (newest first) with their age, and after; `traits`:
+    what is said of the user, for models that read it."""
 
     user: int
     items: NDArray[np.int32]
     age_days: NDArray[np.float64]
     taken: NDArray[np.int32]
+    traits: Mapping[str, Any] | None = None
 
     @property
     def new(self) -> NDArray[np.int32]:
@@ -63,7 +67,7 @@ def measure(model: RecallModel, item_ids: tuple[str, ...], cases: tuple[UserCase
     for row, case in enumerate(cases):
         known = to_model[case.items]
         weights = freshness(case.age_days, model.half_life_days)
-        scores = model.scores(known[known >= 0], weights[known >= 0])
+        scores = _asked(model, case, known[known >= 0], weights[known >= 0])
         _put(everything[row], to_shop[best(scores, CANDIDATES)])
         scores[known[known >= 0]] = 0
         _put(unseen[row], to_shop[best(scores, CANDIDATES)])
@@ -90,6 +94,14 @@ def graded(
         f"new_hit@{K_NDCG}": ranking.hit_at(unseen, new, K_NDCG),
         f"coverage@{K}": ranking.coverage_at(unseen, n_items, K),
     }
+
+
+def _asked(
+    model: RecallModel, case: UserCase, items: NDArray[np.int32], weights: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    if case.traits is not None and isinstance(model, ReadsTraits):
+        return model.scores_for(case.traits, items, weights)
+    return model.scores(items, weights)
 
 
 def _case(user: int, before: Orders, after: Orders, cutoff: int) -> UserCase:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +38,17 @@ class RecallModel(Protocol):
         ...
 
     def save(self, folder: Path) -> None: ...
+
+
+@runtime_checkable
+class ReadsTraits(Protocol):
+    """A recall model that also reads what is said of a user."""
+
+    def scores_for(
+        self, features: Mapping[str, Any], items: NDArray[np.int32], weights: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """As `scores`, for somebody of whom `features` are known by name. Raises Invalid for one it cannot read."""
+        ...
 
 
 def best(

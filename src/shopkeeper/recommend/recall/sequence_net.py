@@ -138,7 +138,7 @@ def train(
                 loss = loss_of(net(rows)[counting], wanted[counting], net.items, net.bias, drawing, random)
                 loss.backward()  # type: ignore[no-untyped-call]
                 nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-                adam.step(plan.learning_rate * _pace(step, steps, late))
+                adam.step(plan.learning_rate * pace(step, steps, late))
                 step += 1
                 count = int(counting.sum())
                 total, places = total + float(loss.detach()) * count, places + count
@@ -190,7 +190,7 @@ def _batches(sequences: Sequence[Items], plan: Plan, random: np.random.Generator
     return [batches[at] for at in random.permutation(len(batches))]
 
 
-def _pace(step: int, steps: int, late: float) -> float:
+def pace(step: int, steps: int, late: float) -> float:
     """Share of the learning rate: up within the first steps, then down along a cosine of what is gone of the passes or
     of the time (`late`), whichever ends first: what is cut short has come to rest, too."""
     up = min(1.0, (step + 1) / min(200, max(steps // 10, 1)))
