@@ -210,6 +210,14 @@ def test_rows_of_one_user_are_one_sequence_in_order_of_time(tmp_path):
     assert first[:3] == ["i3", "i2", "i1"]
 
 
+def test_what_is_alike_is_recalled_where_that_is_asked(tmp_path):
+    data = read(tmp_path, sequences(" "), Item2Vec.Params())
+    model = fitted(Item2Vec, data, match="alike", **QUICK)
+    scores = model.scores(np.array([3], dtype=np.int32), np.ones(1, dtype=np.float32))
+    assert scores.argmax() == 3
+    assert scores == pytest.approx(1 / (1 + np.exp(-(model.item_vectors @ model.item_vectors[3]))), abs=1e-5)
+
+
 def test_the_last_id_of_a_measured_sequence_is_never_learned_from(tmp_path):
     frame = pl.DataFrame({"sequence": [f"a b end{k}" for k in range(50)]})
     data = read(tmp_path, frame, Item2Vec.Params())

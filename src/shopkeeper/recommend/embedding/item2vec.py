@@ -41,6 +41,13 @@ class Item2Vec:
             Literal["item2vec"],
             about("As the script for both item2vec and word2vec is told; here the algorithm says it"),
         ] = "item2vec"
+        match: Annotated[
+            Literal["beside", "alike"],
+            about(
+                "What goes with what was taken: what stood beside it, which brings what is bought along, or what is "
+                "alike, and that itself first, which suits sessions of clicks"
+            ),
+        ] = "beside"
         half_life_days: Annotated[
             Annotated[float, msgspec.Meta(gt=0, le=3650)] | None,
             about("Days after which what was taken counts half; null: never"),
@@ -59,4 +66,7 @@ class Item2Vec:
         p = self.params
         sequences, _ = data.the_sequences().often(p.min_count)
         learned = train(SequenceCorpus(sequences, self.seed), p.plan(thin=p.thin), self.seed, report)
-        return ItemEmbedding(sequences.ids, unit(learned.inner), learned.outer, p.half_life_days, learned.losses)
+        inner, outer = unit(learned.inner), learned.outer
+        if p.match == "alike":
+            inner = outer = unit(learned.inner + learned.outer)
+        return ItemEmbedding(sequences.ids, inner, outer, p.half_life_days, learned.losses)
