@@ -8,11 +8,13 @@ from typing import Annotated
 import msgspec
 from fastapi import Query, Response
 
+from shopkeeper.api.addressed import champions
 from shopkeeper.api.door import Doors, Id, ShopDep, reply
 from shopkeeper.core.clock import moment
 from shopkeeper.core.protocols import DatedVectors, ItemVectors
 from shopkeeper.lifecycle.loading import Loaded
 from shopkeeper.profiles.graph.answers import Neighbor, SpaceFacts
+from shopkeeper.profiles.graph.living import SPACE
 from shopkeeper.profiles.graph.statistics import GraphStatistics
 
 doors = Doors("Graph")
@@ -76,13 +78,9 @@ async def embeddings(shop: ShopDep) -> Response:
     """The vector spaces that serve"""
     facts = shop.graph.facts()
     found = [] if facts is None else [_space(facts)]
-    ours = {space.name for space in found}
-    champions = sorted(shop.serving.loaded(), key=lambda one: one.version.model)
-    found += [
-        _of_model(one)
-        for one in champions
-        if one.version.scope == "all" and one.version.model not in ours and isinstance(one.model, ItemVectors)
-    ]
+    # The graph's model is no space by itself: what it makes of this shop's nodes is, once that is there.
+    others = [one for one in champions(shop) if one.version.model != SPACE and isinstance(one.model, ItemVectors)]
+    found += [_of_model(one) for one in sorted(others, key=lambda one: one.version.model)]
     return reply(Spaces(found))
 
 
