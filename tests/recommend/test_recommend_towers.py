@@ -6,13 +6,15 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 from shopkeeper.checks.recall import GROUP_SIZE, NEVER_BOUGHT, NOW, small_orders, told_data
 from shopkeeper.core.clock import DAY
 from shopkeeper.core.errors import Invalid
-from shopkeeper.core.protocols import EmbedsItems, EmbedsUsers, ItemVectors, RowScorer, silent
+from shopkeeper.core.protocols import EmbedsItems, EmbedsUsers, ItemVectors, RowScorer, TrainingContext, silent
 from shopkeeper.recommend.orders import Orders
+from shopkeeper.recommend.recall.family import RecallFamily
 from shopkeeper.recommend.recall.stretches import SPAN, sequences_of
 from shopkeeper.recommend.recall.tower_model import Towers, TwoTowerModel
 from shopkeeper.recommend.recall.training import RecallData
@@ -415,3 +417,32 @@ def test_nobody_can_be_read_out_of_what_is_said_of_users() -> None:
     model = TwoTower(TwoTower.Params(**SMALL), 1).fit(RecallData(data.orders, NOW, users, data.items), silent)
     assert isinstance(model, TwoTowerModel)
     assert "mail" not in model.feature_names
+
+
+# -- from a table to an answer
+
+
+@BOTH
+def test_a_table_is_learned_measured_and_served(tmp_path: Path, trainer: type) -> None:
+    """Who is young and who is old goes around the circle in turn; the last steps of a fifth of them are foretold."""
+    people = [
+        (f"u{at}", 20 + at % 3, ",".join(f"c{(at + step) % 12}" for step in range(4)), f"c{(at + 4) % 12}")
+        for at in range(150)
+    ]
+    table = pl.DataFrame(people, schema=["user_id", "user_age", "history", "target_item_id"], orient="row")
+    table.write_csv(tmp_path / "rows.csv")
+    family = RecallFamily()
+    source = {"kind": "file", "path": str(tmp_path / "rows.csv")}
+    data = family.data(TrainingContext(tmp_path, "", source, 0, "UTC", 3, "m"), None, silent)
+    model = trainer(trainer.Params(**{**SMALL, "epochs": 15}), 1).fit(data.train, silent)
+    metrics = family.evaluate(model, data.holdout)
+    assert metrics["new_ndcg@10"] > metrics["naive_new_ndcg@10"] + 0.2
+    assert family.judge(metrics, None).verdict == "PROMOTE"
+    model.save(tmp_path)
+    golden = json.loads(json.dumps(data.golden))
+    again = trainer.model.load(tmp_path)
+    assert family.probe(again, golden) == pytest.approx(family.probe(model, golden), abs=1e-6)
+    assert len(family.probe(again, golden)) == 5 * len(golden["users"]) + 10
+    assert again.score_rows([{"user_age": 21, "history_item_ids": ["c1"]}])[0] == pytest.approx(
+        model.user_embedding({"user_age": 21}, ["c1"]), abs=1e-6
+    )
