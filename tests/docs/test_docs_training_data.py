@@ -40,7 +40,8 @@ def test_the_form_has_every_option_of_every_kind_and_the_page_all_that_columns_m
 @pytest.mark.parametrize("command", COMMANDS, ids=range(len(COMMANDS)))
 def test_every_command_makes_a_source_that_its_kind_takes(command, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "visits.csv").write_text("x\n1\n")
+    for name in re.findall(r"\w+\.csv", command):
+        (tmp_path / name).write_text("x\n1\n")
     said = []
 
     @click.command()
@@ -48,6 +49,9 @@ def test_every_command_makes_a_source_that_its_kind_takes(command, tmp_path, mon
     @click.option("--algorithm")
     @click.option("--version")
     @click.option("--normalize", is_flag=True)
+    @click.option("--epochs")
+    @click.option("--batch-size")
+    @click.option("--lr")
     @source_options
     def told(data, **_):
         said.append(data)
