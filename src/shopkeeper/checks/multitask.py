@@ -111,8 +111,8 @@ def a_task_in_other_units_is_learned_alike(trainer: type[Trainer]) -> None:
 
 def names_its_outputs(trainer: type[Trainer]) -> None:
     """One object a row with a finite number for each task, missing features and strangers included."""
+    assert isinstance(fitted(trainer), RowScorer)
     model = fitted(trainer)
-    assert isinstance(model, RowScorer)
     rows = golden_of(small_rows(30))["rows"]
     outputs = model.score_rows(rows)
     assert check_outputs("model", model, outputs, len(rows)) == "object"
