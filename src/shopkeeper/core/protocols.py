@@ -262,8 +262,8 @@ class VectorSpace(Protocol):
 
 
 class LegacyMeta(msgspec.Struct, kw_only=True):
-    """`feature_columns` in the model's order; `scaler` {column: {mean, std}} where the model wants scaled values. `more`
-    stands in the file of facts beside these."""
+    """`feature_columns` in the model's order; `scaler` {column: {mean, std}} where the model wants scaled values; what
+    else is to stand in the file of facts is `more`."""
 
     feature_columns: list[str]
     scaler: dict[str, dict[str, float]] | None = None
