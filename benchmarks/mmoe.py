@@ -62,7 +62,11 @@ BALANCES = (
 def main() -> None:
     os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a tenth of the rows, one seed, a few passes; measures on the half of --validate")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="a tenth of the rows, one seed, a few passes; measures on the half of --validate",
+    )
     parser.add_argument("--validate", action="store_true", help="measure on the half that settings are chosen on")
     asked = parser.parse_args()
     import torch

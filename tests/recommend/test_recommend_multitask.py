@@ -233,6 +233,7 @@ def test_the_form_in_bytes_is_smaller_and_says_what_it_loses(tmp_path):
     assert "int8_max_difference" in MultitaskFamily().evaluate(small, asked)
 
 
+@pytest.mark.filterwarnings("ignore:invalid value")
 def test_a_training_that_runs_away_is_told():
     """A weight that is no number stands for whatever makes a loss that is none."""
     rows = multitask.small_rows(300)
