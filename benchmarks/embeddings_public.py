@@ -111,9 +111,9 @@ def _cell(values: list[float]) -> str:
 
 
 def _node_vectors(n: int, edges: NDArray[np.int64], seed: int, p: float = 1.0, q: float = 1.0) -> NDArray[np.float32]:
-    """Inner vectors (n, d), of length 1; a node without an edge has the one it began with."""
+    """Inner vectors (n, d); a node without an edge has the one it began with."""
     walked = WalkCorpus(accounts(n, edges).graph(), 10, 80, p, q, seed)
-    return unit(train(walked, Plan(128, _EPOCHS, 10, 5, 0.025, 1), seed, silent).inner)
+    return train(walked, Plan(128, _EPOCHS, 10, 5, 0.025, 1), seed, silent).inner
 
 
 def _classes() -> dict[str, Any]:
@@ -127,7 +127,7 @@ def _classes() -> dict[str, Any]:
             made = {f"node2vec, p {p:g}, q {q:g}": _node_vectors(graph.n, graph.edges, seed, p, q)}
             if seed == SEEDS[0]:
                 made["gensim on walks with p = q = 1"] = _of_gensim(graph, seed)
-            made["no vectors: the most frequent classes"] = unit(random) * 1e-6
+            made["no vectors: the most frequent classes"] = random * 1e-6
             for kind, vectors in made.items():
                 if kind not in strengths:
                     strengths[kind] = max(
@@ -154,7 +154,7 @@ def _walked(graph: LabelledGraph, p: float, q: float, seed: int) -> tuple[NDArra
 
 def _of_gensim(graph: LabelledGraph, seed: int) -> NDArray[np.float32]:
     tokens, bounds, _ = _walked(graph, 1.0, 1.0, seed)
-    return unit(_gensim(tokens, bounds, graph.n, seed, vector_size=128, window=10, epochs=_EPOCHS)[0])
+    return _gensim(tokens, bounds, graph.n, seed, vector_size=128, window=10, epochs=_EPOCHS)[0]
 
 
 def _links() -> dict[str, Any]:
@@ -163,7 +163,7 @@ def _links() -> dict[str, Any]:
     for seed in _seeds():
         kept, gone = halved(n, edges, seed)
         beside = unlinked(n, edges, len(kept) + len(gone), seed)
-        vectors = _node_vectors(n, kept, seed)
+        vectors = unit(_node_vectors(n, kept, seed))
         x = np.concatenate([hadamard(vectors, kept), hadamard(vectors, beside[: len(kept)])])
         y = np.arange(len(x))[:, None] < len(kept)
         weights = logistic(x * np.sqrt(x.shape[1]), y, 1.0)
