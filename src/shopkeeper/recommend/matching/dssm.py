@@ -11,7 +11,7 @@ import numpy as np
 from shopkeeper.core.errors import Invalid, Unavailable
 from shopkeeper.core.protocols import Report
 from shopkeeper.recommend.matching.drawing import Drawing
-from shopkeeper.recommend.matching.fitting import Grader, calibrated, fitted, validation, with_wrong, words_alone
+from shopkeeper.recommend.matching.fitting import Grader, fitted, validation, with_wrong, words_alone
 from shopkeeper.recommend.matching.lexical import MEASURES
 from shopkeeper.recommend.matching.model import Matcher, Words
 from shopkeeper.recommend.matching.pairs import Pairs
@@ -105,8 +105,6 @@ class Dssm:
         drawing = Drawing(
             learned.query, learned.doc, learned.label, size=p.batch_size, negatives=p.negatives, seed=self.seed
         )
-        grader = Grader(basis, told, left, right, words)
+        grader = Grader(basis, told if len(told) else learned, left, right, words, self.seed)
         arrays, epoch = learn((left, right), drawing, words, begin, plan, self.seed, grader, report)
-        query, doc, label = with_wrong(told if len(told) else learned, self.seed)
-        arrays = calibrated(arrays, basis.towers(arrays).logits(left, right, query, doc), label)
-        return basis.model(arrays, epoch, data.docs, data.doc_ids)
+        return basis.model(grader.mixed(arrays), epoch, data.docs, data.doc_ids)

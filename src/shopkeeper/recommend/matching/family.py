@@ -128,7 +128,7 @@ def measured(pairs: Pairs, score: Any, search: Any) -> Metrics:
     found |= measuring.of_lists(pairs.label, said, pairs.query)
     right = pairs.label > 0.5
     queries = np.unique(pairs.query[right])[:MOST_SEARCHED]
-    if len(queries) and (pairs.doc_ids or "map" not in found):
+    if len(queries) and (pairs.doc_ids or not found):
         wanted = [pairs.doc[right & (pairs.query == query)] for query in queries]
         found |= measuring.of_search(search(pairs, queries), wanted)
     return found

@@ -20,7 +20,8 @@ VALIDATION = 0.1
 _FEWEST = 20
 """Queries with a right document; of fewer none is spared to tell when to stop."""
 _WRONG = 4
-_LEAST_SLOPE = 0.05
+_LEAST_COSINE = 0.05
+_RIDGE = 0.1
 _UNSEEN = 0.3
 """What a word counts that no training saw, beside the rarest that one did: nothing is learned of it, it only draws
 together what holds it."""
@@ -48,39 +49,48 @@ class Basis:
 class Grader:
     """Grades a state by pairs that it does not learn from; without any by how well it learned (`loss`)."""
 
-    def __init__(self, basis: Basis, pairs: Pairs, left: Ready, right: Ready, words: Words | None) -> None:
-        self._basis, self._pairs = basis, pairs
-        queries, self._query = np.unique(pairs.query, return_inverse=True)
-        docs, self._doc = np.unique(pairs.doc, return_inverse=True)
+    def __init__(self, basis: Basis, pairs: Pairs, left: Ready, right: Ready, words: Words | None, seed: int) -> None:
+        self._basis = basis
+        self._query, self._doc, self._label = with_wrong(pairs, seed)
+        queries, self._left_row = np.unique(self._query, return_inverse=True)
+        docs, self._right_row = np.unique(self._doc, return_inverse=True)
         self._left, self._right = left.take(queries), right.take(docs)
-        self._said = None if words is None else words(pairs.query, pairs.doc)
+        self._said = None if words is None else words(self._query, self._doc)
 
     def __call__(self, learned: Arrays, loss: float) -> float:
-        """The mean of what can be said: AUC, MAP, or where nothing is labelled wrong 1 / the place of what is right
-        among the documents of these pairs."""
-        label = self._pairs.label
-        if not len(label):
+        """The mean of AUC and, where queries have right and wrong documents, MAP; once it is mixed as it will be."""
+        if not len(self._label):
             return -loss
-        logits = self.logits(learned)
-        pairs = measuring.of_pairs(label, chance(logits))
-        grades = [of["auc"] for of in (pairs,) if of]
-        grades += [of["map"] for of in (measuring.of_lists(label, logits, self._pairs.query),) if of]
-        if grades:
-            return float(np.mean(grades)) - _SURE * pairs["log_loss"]  # of equal ones the surer
-        one, other = self._vectors(learned)
-        right = [self._doc[self._query == query] for query in range(len(one))]
-        return measuring.of_search(one @ other.T, right)[f"mrr@{measuring.K}"]
+        cosine, said = self._parts(learned)
+        mixed = _mixed(cosine, said, self._label)
+        logits = (mixed[0] + mixed[1] * cosine + mixed[2] * said).astype(np.float32)
+        found = measuring.of_pairs(self._label, chance(logits))
+        if not found:
+            return -loss
+        lists = measuring.of_lists(self._label, logits, self._query) or {"map": found["auc"]}
+        return float(found["auc"] + lists["map"]) / 2 - _SURE * found["log_loss"]  # of equal ones the surer
 
-    def logits(self, learned: Arrays) -> Floats:
-        one, other = self._vectors(learned)
-        cosine = (one[self._query] * other[self._doc]).sum(axis=1)
-        logits = cosine * learned["scale"] + learned["offset"]
-        found: Floats = logits if self._said is None else logits + self._said @ learned["word_weights"]
-        return found
+    def mixed(self, learned: Arrays) -> Arrays:
+        """What the vectors and the words count beside each other, and so that the sum tells how probably a pair is
+        right; as it was where nothing can be told."""
+        if not len(self._label) or self._label.min() == self._label.max():
+            return learned
+        cosine, said = self._parts(learned)
+        offset, of_cosine, of_words = _mixed(cosine, said, self._label)
+        return {
+            **learned,
+            "offset": np.array(offset, dtype=np.float32),
+            "scale": np.array(of_cosine, dtype=np.float32),
+            "word_weights": learned["word_weights"] * np.float32(of_words),
+        }
 
-    def _vectors(self, learned: Arrays) -> tuple[Floats, Floats]:
+    def _parts(self, learned: Arrays) -> tuple[Floats, Floats]:
+        """(pairs,) the cosine, and what the words say."""
         towers = self._basis.towers(learned)
-        return towers.vectors(self._left, "query"), towers.vectors(self._right, "doc")
+        one, other = towers.vectors(self._left, "query"), towers.vectors(self._right, "doc")
+        cosine: Floats = (one[self._left_row] * other[self._right_row]).sum(axis=1)
+        said = np.zeros_like(cosine) if self._said is None else self._said @ learned["word_weights"]
+        return cosine, said
 
 
 def validation(pairs: Pairs, seed: int) -> tuple[Pairs, Pairs]:
@@ -144,17 +154,21 @@ def words_alone(words: Words, query: Rows, doc: Rows, label: Floats) -> Floats:
     return found.astype(np.float32)
 
 
-def calibrated(learned: Arrays, logits: Floats, label: Floats) -> Arrays:
-    """Scale, offset and weights so that `logits` (n,) are those of how often pairs with such a score are right (Platt
-    1999, his targets of small samples); unchanged where all of `label` is one."""
+def _mixed(cosine: Floats, said: Floats, label: Floats) -> NDArray[np.float64]:
+    """(3,) offset, weight of the cosine and of what the words say, for the logarithm of the odds that a pair is right.
+    Labels are drawn in a little, as Platt has it for small samples (1999); neither weight is below 0."""
     ones, zeros = float(label.sum()), float(len(label) - label.sum())
-    if not ones or not zeros:
-        return learned
     target = np.where(label > 0.5, (ones + 1) / (ones + 2), 1 / (zeros + 2))
-    b, a = logistic(np.column_stack([np.ones(len(logits)), logits]).astype(np.float64), target, ridge=1e-6)
-    slope = np.float32(max(a, _LEAST_SLOPE))
-    changed = {name: learned[name] * slope for name in ("scale", "offset", "word_weights")}
-    return {**learned, **changed, "offset": changed["offset"] + np.float32(b)}
+    columns = np.column_stack([np.ones(len(label)), cosine, said]).astype(np.float64)
+    kept = [0, 1, 2] if said.any() else [0, 1]
+    result = np.zeros(3)
+    result[kept] = logistic(columns[:, kept], target, ridge=_RIDGE)
+    if result[2] < 0 or result[1] < _LEAST_COSINE:  # one of them says nothing: the other alone
+        alone = 1 if result[2] < 0 or len(kept) == 2 else 2
+        result[:] = [0.0, _LEAST_COSINE, 0.0]
+        result[[0, alone]] = logistic(columns[:, [0, alone]], target, ridge=_RIDGE)
+        result[1:] = np.maximum(result[1:], [_LEAST_COSINE, 0.0])
+    return result
 
 
 def logistic(x: NDArray[np.float64], target: NDArray[np.float64], ridge: float) -> NDArray[np.float64]:

@@ -2,7 +2,7 @@
 
 A tower: the weighed sum of the vectors of a text's features (`table`, shared by both sides, so that what stands in both
 texts draws them together before anything is learned), numbers beside it, then two layers and a straight way past them.
-Neither a ReLU nor dropout stands at its end.
+Neither a ReLU nor dropout stands at its end. How words agree is given, and the towers learn what that leaves open.
 """
 
 from __future__ import annotations
@@ -88,9 +88,9 @@ class Net(nn.Module):
         if not plan.shared:
             with torch.no_grad():  # both sides begin alike: like texts lie near each other from the first step on
                 self.doc.past.copy_(self.query.past)
-        self.scale = nn.Parameter(torch.tensor(5.0))
+        self.scale = nn.Parameter(torch.tensor(2.0))
         self.offset = nn.Parameter(torch.tensor(0.0))
-        self.word_weights = nn.Parameter(torch.zeros(len(MEASURES)))
+        self.word_weights = nn.Parameter(torch.zeros(len(MEASURES)), requires_grad=False)
 
     def arrays(self) -> Arrays:
         """By the names that `model.towered` reads; float32, the table as float16."""
@@ -122,9 +122,10 @@ def learn(
         with torch.no_grad():
             net.offset.fill_(float(begin[0]))
             net.word_weights.copy_(torch.from_numpy(begin[1:]))
-        rest = [value for name, value in net.named_parameters() if name != "table"]
+        rest = [value for name, value in net.named_parameters() if name != "table" and value.requires_grad]
         adam, rows = Adam(rest), _RowAdagrad(net.table)
-        best, best_grade, best_epoch, waited = net.arrays(), -math.inf, 0, 0
+        best, best_epoch, waited = net.arrays(), 0, 0
+        best_grade = grade(best, math.inf)
         steps = max(plan.epochs * drawing.steps, 1)
         began, step = time.monotonic(), 0
         for epoch in range(plan.epochs):
