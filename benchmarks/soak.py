@@ -46,9 +46,10 @@ def main() -> None:
         f"the same two cores. {_OFFERED} requests a second fall due (open loop), customers by Zipf's law, scenario "
         f"home. Until minute {reading} {_FEEDBACK:.0%} of them are feedback: events, which the shop keeps for good, in "
         "memory too as far as its windows, sums and graph reach; after that nothing is kept, and what grows then are "
-        "caches or leaks. Once a minute: the memory that is the server's alone, its threads and open files, the size "
-        "of its database. Growth: the slope of a line through the memory of the minutes of a part, over one hour, as "
-        f"a share of the memory at its begin; the first {warm} minutes are left out."
+        "caches or leaks. Once a minute: the memory that the server has written (files that it maps are none of it), its "
+        "threads and open files, the size of its database. Growth: the slope of a line through the memory of the "
+        "minutes of a part, over one hour, as a share of the memory at its begin; the first "
+        f"{warm} minutes are left out."
         + (
             "" if minutes >= _MINUTES else f" **This run took {minutes} minutes and not the hour that it is made for.**"
         ),
