@@ -34,6 +34,22 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         yield running
 
 
+THINGS = ("tea pot", "tea cup", "garden hose", "花园软管")
+NAMES = tuple(f"{colour} {thing}" for thing in THINGS for colour in ("red", "blue", "green", "绿色"))
+
+
+@pytest.fixture(scope="module")
+def matched(shop: Running) -> Running:
+    """With a matcher of queries and names beside."""
+    for at, name in enumerate(NAMES):
+        assert shop.http.put(f"/api/v1/items/item-{at}", json={"name": name, "price": 5.0}).status_code in (200, 201)
+    job = shop.shop.releases.train("dssm", "dssm", params=plugins.algorithm("dssm").brief)  # type: ignore[attr-defined]
+    ended = shop.shop.jobs.wait(job.job_id, 280)
+    assert ended.status == "done", ended.error
+    shop.shop.registry.promote("dssm", 1, force=True)
+    return shop
+
+
 def post(shop: Running, path: str, body: Any) -> Any:
     answer = shop.http.post(path, json=body)
     assert answer.status_code == 200, answer.text
@@ -102,3 +118,14 @@ def test_each_leaves_the_files_of_older_servers(shop: Running, name: str, tmp_pa
     vectors = np.load(io.BytesIO(files[f"{name}_item_vectors.npy"]), allow_pickle=False)
     assert vectors.shape[0] == len(vocabulary) == 4
     np.testing.assert_array_equal(weights["vectors"].numpy(), vectors)
+
+
+def test_queries_are_vectors_whatever_they_hold(matched: Running) -> None:
+    name = next(iter(matched.shop.registry.version("dssm", 1).feature_names))
+    for text in ("tea pot", "软管", "", "tea " * 260_000):
+        row = {name: text}
+        vector = post(matched, "/query_embedding", {"query_features": row})["query_embedding"]
+        assert np.isfinite(vector).all()
+        assert post(matched, "/predictions/dssm", {"data": [row]})["predictions"] == pytest.approx(vector, abs=1e-6)
+    answer = matched.http.post("/query_embedding", json={"query_features": {name: ["no", "text"]}})
+    assert answer.status_code == 400, answer.text
