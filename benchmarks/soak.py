@@ -46,7 +46,7 @@ def main() -> None:
         f"the same two cores. {_OFFERED} requests a second fall due (open loop), customers by Zipf's law, scenario "
         f"home. Until minute {reading} {_FEEDBACK:.0%} of them are feedback: events, which the shop keeps for good, in "
         "memory too as far as its windows, sums and graph reach; after that nothing is kept, and what grows then are "
-        "caches or leaks. Once a minute: the memory that the server has written (files that it maps are none of it), its "
+        "caches or leaks. Once a minute: the memory that the server has written (not the files that it maps), its "
         "threads and open files, the size of its database. Growth: the slope of a line through the memory of the "
         "minutes of a part, over one hour, as a share of the memory at its begin; the first "
         f"{warm} minutes are left out."
