@@ -312,7 +312,9 @@ def _sessions() -> dict[str, Any]:
         n = 1 + max(max(map(max, found.train)), max(map(max, found.before)), int(found.target.max()))
         many = np.bincount([each for one in found.train for each in one], minlength=n)
         rows.append([name, "popularity", *map(_cell, zip(ranked(_same(many, found), found.target), strict=True))])
-        rows.append([name, "item-kNN", *map(_cell, zip(ranked(_neighbours(found, n), found.target), strict=True))])
+        for kind, itself in (("item-kNN", False), ("item-kNN, an item is nearest to itself", True)):
+            shown = ranked(_neighbours(found, n, itself), found.target)
+            rows.append([name, kind, *map(_cell, zip(shown, strict=True))])
         measured = []
         for seed in _seeds():
             model = _clicked(found, seed)
@@ -343,7 +345,7 @@ def _recent(m: int) -> NDArray[np.float32]:
     return (_DECAY ** np.arange(m - 1, -1, -1)).astype(np.float32)
 
 
-def _neighbours(found: Sessions, n: int) -> Iterator[NDArray[np.float32]]:
+def _neighbours(found: Sessions, n: int, itself: bool) -> Iterator[NDArray[np.float32]]:
     """Cosine of the sessions that two items stand in, from the items of the session by the same weights."""
     from scipy.sparse import csr_matrix, diags
 
@@ -353,7 +355,8 @@ def _neighbours(found: Sessions, n: int) -> Iterator[NDArray[np.float32]]:
     net.data[:] = 1
     length = np.sqrt(np.maximum(np.asarray(net.sum(axis=0)).ravel(), 1))
     common = (net.T @ net).tocsr()
-    common.setdiag(0)
+    if not itself:
+        common.setdiag(0)
     like = diags(1 / length) @ common @ diags(1 / length)
     for before in _blocks(found.before):
         where = np.repeat(np.arange(len(before)), [len(one) for one in before])
