@@ -62,7 +62,7 @@ class Deepfm:
         learning_rate: Annotated[
             float, _about("Step of Adam; a pass without a gain goes back and on with 0.3 of it", gt=0, le=1)
         ] = 0.001
-        l2: Annotated[float, _about("Penalty on the squares of a row's vectors", ge=0, le=100)] = 0.001
+        l2: Annotated[float, _about("Penalty on the squares of a row's vectors", ge=0, le=100)] = 0.0001
         unknown: Annotated[
             float, _about("Share of categories that are taken for ones never seen while learning", ge=0, le=0.9)
         ] = 0.01
