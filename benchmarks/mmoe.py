@@ -96,8 +96,8 @@ _PROTOCOL = (
     "whole mixture for that task alone. Mean (standard deviation) over seeds 1, 2, 3; xgb and lgbm with their "
     "defaults, one model a task; one thread each. Second table: three tasks as a shop has them, from the same rows: "
     "never married (a chance), weeks worked in the year (an amount, 0 to 52) and dividends (money, nine in ten rows "
-    "0), seed 1 alone; RMSE in their own units beside that of the mean, and bias, what was said in sum over what came less 1. "
-    "Third: the same net as torch has it, as the graph that serves, and with weights in bytes; microseconds of one "
+    "0), seed 1 alone; RMSE in their own units beside that of the mean, and bias, what was said in sum over what came "
+    "in sum, less 1. Third: the graph that serves, and the same with weights in bytes; microseconds of one "
     "row, best of 9 rounds."
 )
 _NOTES = [
