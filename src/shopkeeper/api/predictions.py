@@ -113,7 +113,7 @@ async def reload(
             "the query and the body name different models; name one of them", code="two_models", field="model"
         )
     model = form.model if model is None else model
-    if model in WIRE:
+    if model is not None and model in WIRE:
         model = stands_in(shop, model) or model
     models = await asyncio.to_thread(shop.serving.reload, model)
     failed = [one for one in models if one.error]

@@ -73,8 +73,8 @@ class OwnVectors:
         if self._near is None:
             rows, found = self._rows, self._vectors @ middle
         else:
-            places, scores = self._near.search(middle[None], MOST)
-            rows, found = self._rows[places[0]], scores[0]
+            nearest, scores = self._near.search(middle[None], MOST)
+            rows, found = self._rows[nearest[0]], scores[0]
         inside = (rows >= 0) & (rows < n_items)
         result[rows[inside]] = np.maximum(found, 0)[inside]
         return result
