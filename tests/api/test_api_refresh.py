@@ -107,7 +107,8 @@ def training(shop: Running, job_id: str) -> str:
 
 
 def space(shop: Running) -> dict[str, Any]:
-    (found,) = shop.http.get(f"{V1}/embeddings").json()["spaces"]
+    spaces = shop.http.get(f"{V1}/embeddings").json()["spaces"]
+    (found,) = (one for one in spaces if one["name"] == "hgt")
     return dict(found)
 
 
