@@ -80,7 +80,10 @@ def _measure_all(server: Server) -> list[list[Any]]:
     draw = random.Random(42)
     doors = {
         "recommend": [
-            request("/api/v1/personalization/recommend", json.dumps({"user_id": user, "scenario": "home"}).encode())
+            request(
+                "/api/v1/personalization/recommend",
+                json.dumps({"user_id": user, "scenario": "home", "use_cache": False}).encode(),
+            )
             for user in draw.sample(users, min(2000, len(users)))
         ],
         "feedback": [

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import tempfile
 import time
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +49,9 @@ def main() -> None:
         f"home. Until minute {reading} {_FEEDBACK:.0%} of them are feedback: events, which the shop keeps for good, in "
         "memory too as far as its windows, sums and graph reach; after that nothing is kept, and what grows then are "
         "caches or leaks. Once a minute: the memory that the server has written (not the files that it maps), its "
-        "threads and open files, the size of its database. Growth: the slope of a line through the memory of the "
-        "minutes of a part, over one hour, as a share of the memory at its begin; the first "
+        "threads and open files, the size of its database, and of the slates that it keeps (64 MB at most). Growth: "
+        "the slope of a line through the memory of the minutes of a part, over one hour, as a share of the memory at "
+        "its begin; the first "
         f"{warm} minutes are left out."
         + (
             "" if minutes >= _MINUTES else f" **This run took {minutes} minutes and not the hour that it is made for.**"
@@ -83,6 +86,7 @@ def main() -> None:
                     "threads",
                     "open files",
                     "database MB",
+                    "kept slates MB",
                 ],
                 "rows": [
                     [at + 1, told[at].per_second, told[at].p50, told[at].p99, told[at].errors, *seen[at + 1]]
@@ -103,11 +107,13 @@ def _minute(port: int, asker: Asker, seed: int, feedback: float) -> Load:
     return load
 
 
-def _state(server: shops.Server, home: Path) -> tuple[float, int, int, float]:
-    """MB of its own, threads, open files, MB of the database with its journal."""
+def _state(server: shops.Server, home: Path) -> tuple[float, int, int, float, float]:
+    """MB of its own, threads, open files, MB of the database with its journal, MB of the slates that it keeps."""
     process = server.process
     size = sum(path.stat().st_size for path in home.glob("shop.db*")) / 1e6
-    return shops.private_mb(process), process.num_threads(), process.num_fds(), size
+    with urllib.request.urlopen(f"{server.url}/api/v1/personalization/cache/stats", timeout=30) as answer:
+        kept = json.load(answer)["levels"]["local"]["bytes"] / 1e6
+    return shops.private_mb(process), process.num_threads(), process.num_fds(), size, kept
 
 
 def _whole(told: list[Load], memory: list[float]) -> list[Any]:
