@@ -40,7 +40,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import msgspec
 
-from shopkeeper.core.errors import Invalid, Unavailable
+from shopkeeper.core.errors import Invalid
 from shopkeeper.core.protocols import Params as BaseParams
 from shopkeeper.core.protocols import Report
 from shopkeeper.forecast.intervals import Calibration, calibrate, cutoffs
@@ -49,14 +49,12 @@ from shopkeeper.forecast.neural.sizes import Sizes
 from shopkeeper.forecast.neural.windows import Board, layout_of
 from shopkeeper.forecast.series import SeriesSet
 from shopkeeper.forecast.strategy import Strategy
+from shopkeeper.learning.torch_needed import importing_torch, without_torch
 
 if TYPE_CHECKING:
     from torch import nn
 
-NEEDS_TORCH = (
-    "forecast nets learn by torch, which is not installed: pip install 'shopkeeper[deep]'; what was trained elsewhere "
-    "serves without it"
-)
+NEEDS_TORCH = without_torch("forecast nets learn by")
 _FEWEST_DAYS = 56
 _SLOWER = 0.3
 
@@ -119,7 +117,7 @@ class NeuralTrainer:
 
     def fit(self, data: SeriesSet, report: Report) -> NeuralModel:
         """Raises Unavailable without torch, Invalid (`no_data`, `diverged`, `cannot_continue`), Cancelled."""
-        try:
+        with importing_torch(NEEDS_TORCH):
             import torch
 
             from shopkeeper.forecast.neural.fitting import (
@@ -131,10 +129,6 @@ class NeuralTrainer:
                 runner,
                 weights_of,
             )
-        except ModuleNotFoundError as error:
-            if error.name != "torch":
-                raise
-            raise Unavailable(NEEDS_TORCH, code="not_installed") from error
         p, begin = self._params, self._begin
         horizon = min(p.horizon, max(data.days // 4, 1)) if begin is None else begin.about.layout.horizon
         daily = data.step.days == 1

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from shopkeeper.core.errors import Unavailable
 from shopkeeper.core.protocols import Report
+from shopkeeper.learning.torch_needed import without_torch
 from shopkeeper.profiles.fusion.calibration import calibration
 from shopkeeper.profiles.fusion.model import SUMMARY, FusionInputs, Net, sigmoid
 from shopkeeper.quality.classification import logloss
@@ -26,10 +27,7 @@ from shopkeeper.quality.classification import logloss
 if TYPE_CHECKING:
     import torch
 
-NEEDS_TORCH = (
-    "the algorithm fusion needs torch, which is not installed: pip install 'shopkeeper[deep]'; what was trained "
-    "elsewhere serves without it"
-)
+NEEDS_TORCH = without_torch("the algorithm fusion needs")
 HIDDEN = 64
 _ALONE = 0.3
 _UNSEEN = 0.1

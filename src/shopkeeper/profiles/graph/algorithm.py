@@ -7,17 +7,15 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 
-from shopkeeper.core.errors import Invalid, Unavailable
+from shopkeeper.core.errors import Invalid
 from shopkeeper.core.protocols import Params as BaseParams
 from shopkeeper.core.protocols import Report
+from shopkeeper.learning.torch_needed import importing_torch, without_torch
 from shopkeeper.profiles.graph.artifact import HgtModel
 from shopkeeper.profiles.graph.parameters import Shape
 from shopkeeper.profiles.graph.rows import GraphRows
 
-NEEDS_TORCH = (
-    "the algorithm hgt needs torch, which is not installed: pip install 'shopkeeper[deep]'; what was trained "
-    "elsewhere serves without it"
-)
+NEEDS_TORCH = without_torch("the algorithm hgt needs")
 
 
 def _about(text: str, **bounds: Any) -> msgspec.Meta:
@@ -99,12 +97,8 @@ class Hgt:
     def fit(self, data: GraphRows, report: Report) -> HgtModel:
         """With `data.champion` a warm start: the family reads it where `warm_start` is asked for. Raises Unavailable
         without torch, Conflict with too little to learn from, Invalid when it diverges."""
-        try:
+        with importing_torch(NEEDS_TORCH):
             from shopkeeper.profiles.graph.fitting import Parting, Plan, train
-        except ModuleNotFoundError as error:
-            if error.name != "torch":
-                raise
-            raise Unavailable(NEEDS_TORCH, code="not_installed") from error
         p = self.params
         if data.split.train_end >= data.split.until and p.val_ratio > 0:
             raise Invalid("the links that should tell when to stop all fall on one moment", field="val_ratio")

@@ -8,8 +8,9 @@ from typing import Annotated, Any, ClassVar
 import msgspec
 import numpy as np
 
-from shopkeeper.core.errors import Invalid, Unavailable
+from shopkeeper.core.errors import Invalid
 from shopkeeper.core.protocols import Report
+from shopkeeper.learning.torch_needed import importing_torch, without_torch
 from shopkeeper.recommend.matching.drawing import Drawing
 from shopkeeper.recommend.matching.fitting import Grader, fitted, validation, with_wrong, words_alone
 from shopkeeper.recommend.matching.lexical import MEASURES
@@ -17,10 +18,7 @@ from shopkeeper.recommend.matching.model import Matcher, Words
 from shopkeeper.recommend.matching.pairs import Pairs
 from shopkeeper.recommend.matching.params import MatchingParams
 
-NEEDS_TORCH = (
-    "the algorithm dssm needs torch, which is not installed: pip install 'shopkeeper[deep]'; what was trained "
-    "elsewhere serves without it"
-)
+NEEDS_TORCH = without_torch("the algorithm dssm needs")
 
 
 def _about(text: str, **bounds: Any) -> msgspec.Meta:
@@ -72,12 +70,8 @@ class Dssm:
     def fit(self, data: Pairs, report: Report) -> Matcher:
         """A tenth of the queries tells when to stop. Raises Unavailable without torch, Invalid (`no_data` without a
         right pair, `diverged`), Cancelled."""
-        try:
+        with importing_torch(NEEDS_TORCH):
             from shopkeeper.recommend.matching.net import Plan, learn
-        except ModuleNotFoundError as error:
-            if error.name != "torch":
-                raise
-            raise Unavailable(NEEDS_TORCH, code="not_installed") from error
         p = self.params
         learned, told = validation(data, self.seed)
         if not (learned.label > 0.5).any():

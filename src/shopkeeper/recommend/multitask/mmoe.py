@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from shopkeeper.core.errors import Invalid, Unavailable
 from shopkeeper.core.protocols import Report
 from shopkeeper.learning.onnx_forms import int8, open_session
+from shopkeeper.learning.torch_needed import importing_torch, without_torch
 from shopkeeper.recommend.multitask.heads import Head, fit_heads
 from shopkeeper.recommend.multitask.inputs import fit_inputs
 from shopkeeper.recommend.multitask.model import About, MultitaskModel, largest_difference, run
@@ -21,10 +22,7 @@ from shopkeeper.recommend.multitask.params import MultitaskParams
 from shopkeeper.recommend.multitask.rows import TaskRows
 from shopkeeper.recommend.multitask.tasks import check_labels
 
-NEEDS_TORCH = (
-    "the algorithm mmoe needs torch, which is not installed: pip install 'shopkeeper[deep]'; what was trained "
-    "elsewhere serves without it"
-)
+NEEDS_TORCH = without_torch("the algorithm mmoe needs")
 _SAMPLE = 5000
 TOLERANCE = 1e-3
 
@@ -84,15 +82,11 @@ class Mmoe:
 
     def fit(self, data: TaskRows, report: Report) -> MultitaskModel:
         """Raises Unavailable without torch, Invalid (`bad_label`, `bad_task`, `diverged`), Cancelled."""
-        try:
+        with importing_torch(NEEDS_TORCH):
             import torch
 
             from shopkeeper.recommend.multitask.fitting import Pace, Part, learn
             from shopkeeper.recommend.multitask.net import Answer, Net, Plan, graph_of
-        except ModuleNotFoundError as error:
-            if error.name != "torch":
-                raise
-            raise Unavailable(NEEDS_TORCH, code="not_installed") from error
         p = self.params
         _check_goals(p.goals, [task.name for task in data.tasks])
         taught, later = data.stopping(self.seed)

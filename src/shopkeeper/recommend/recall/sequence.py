@@ -9,17 +9,14 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from shopkeeper.core.errors import Unavailable
 from shopkeeper.core.protocols import Params as BaseParams
 from shopkeeper.core.protocols import Report
+from shopkeeper.learning.torch_needed import importing_torch, without_torch
 from shopkeeper.recommend.orders import Orders
 from shopkeeper.recommend.recall.sequence_model import SequenceModel
 from shopkeeper.recommend.recall.training import RecallData
 
-NEEDS_TORCH = (
-    "the algorithm sasrec needs torch, which is not installed: pip install 'shopkeeper[deep]'; what was trained "
-    "elsewhere serves without it"
-)
+NEEDS_TORCH = without_torch("the algorithm sasrec needs")
 
 
 def _about(text: str, **bounds: Any) -> msgspec.Meta:
@@ -68,12 +65,8 @@ class Sasrec:
 
     def fit(self, data: RecallData, report: Report) -> SequenceModel:
         """Raises Unavailable without torch."""
-        try:
+        with importing_torch(NEEDS_TORCH):
             from shopkeeper.recommend.recall.sequence_net import Plan, train
-        except ModuleNotFoundError as error:
-            if error.name != "torch":
-                raise
-            raise Unavailable(NEEDS_TORCH, code="not_installed") from error
         p = self.params
         kept = data.most_bought(p.max_items, None)
         sequences, moments = _sequences(data.orders, kept)

@@ -9,9 +9,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from shopkeeper.core.errors import Unavailable
 from shopkeeper.core.protocols import Params as BaseParams
 from shopkeeper.core.protocols import Report
+from shopkeeper.learning.torch_needed import importing_torch, without_torch
 from shopkeeper.recommend.recall.stretches import sequences_of
 from shopkeeper.recommend.recall.tower_model import Towers
 from shopkeeper.recommend.recall.training import RecallData
@@ -20,10 +20,7 @@ from shopkeeper.recommend.recall.traits import Traits
 if TYPE_CHECKING:
     from shopkeeper.recommend.recall.tower_net import TwoTowerNet, YoutubeNet
 
-NEEDS_TORCH = (
-    "towers learn by torch, which is not installed: pip install 'shopkeeper[deep]'; what was trained elsewhere serves "
-    "without it"
-)
+NEEDS_TORCH = without_torch("towers learn by")
 _FEWEST_USERS, _FEWEST_ITEMS = 5, 2
 """What fewer of them have is no token of its own: a person is not to be read out of a model."""
 
@@ -75,12 +72,8 @@ class TowerTrainer:
 
     def towers(self, data: RecallData, report: Report) -> Towers:
         """Raises Unavailable without torch, Invalid (`diverged`), Cancelled."""
-        try:
+        with importing_torch(NEEDS_TORCH):
             from shopkeeper.recommend.recall.tower_net import Plan, Told, train
-        except ModuleNotFoundError as error:
-            if error.name != "torch":
-                raise
-            raise Unavailable(NEEDS_TORCH, code="not_installed") from error
         p = self.params
         kept = data.most_bought(p.max_items, None)
         sequences, users = sequences_of(data, kept)
