@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -35,6 +35,19 @@ class ItemSpace:
     def place(self) -> Mapping[str, int]:
         """Row of each id."""
         return {name: row for row, name in enumerate(self.item_ids)}
+
+    def nearest(self, item_id: str, most: int, among: Sequence[str] | None = None) -> tuple[str, ...]:
+        """At most so many of all items, or of `among`, nearest first: those with a cosine above 0. None for an item
+        without a vector."""
+        names = self.item_ids if among is None else [name for name in among if name in self.place]
+        if item_id not in self.place or not len(names):
+            return ()
+        vectors = self.vectors if among is None else self.vectors[[self.place[name] for name in names]]
+        mine = self.vectors[self.place[item_id]].astype(np.float64)
+        length = np.linalg.norm(vectors, axis=1) * np.linalg.norm(mine)
+        cosine = np.where(length > 0, vectors @ mine / np.where(length > 0, length, 1.0), -1.0)
+        order = np.argsort(-cosine, kind="stable")[:most]
+        return tuple(names[row] for row in order if cosine[row] > 0)
 
     def check_before(self, moment: int, what: str) -> None:
         """Raises Conflict (`space_saw_holdout`) when it has learned from days after `moment` (us), on which `what` is

@@ -127,31 +127,16 @@ class Neighbourhood:
 
     def _alike(self, item: str, places: NDArray[np.int64]) -> tuple[Floats, str]:
         """Weights by what they have in common with it."""
-        near, what = self._by_vector(item, places), ""
-        if self.space is not None and near.sum() >= FEWEST:
+        ids = [self.ids[at] for at in places]
+        nearest = () if self.space is None else self.space.nearest(item, _NEAREST, ids)
+        if self.space is not None and len(nearest) >= FEWEST:
+            near = np.isin(ids, nearest)
             what = f", foremost {near.sum()} near it in {self.space.version}"
         else:
             shelf = self.category.get(item)
-            near = np.array([shelf is not None and self.category.get(self.ids[at]) == shelf for at in places], bool)
+            near = np.array([shelf is not None and self.category.get(name) == shelf for name in ids], bool)
             what = f", foremost {near.sum()} of category {shelf}" if near.any() else ""
         return np.where(near, _LIKE, 1.0), f"from the beginnings of {len(places)} products{what}"
-
-    def _by_vector(self, item: str, places: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Whether each is among the nearest."""
-        near = np.zeros(len(places), dtype=bool)
-        if self.space is None or item not in self.space.place:
-            return near
-        place = self.space.place
-        have = np.array([at for at, grown in enumerate(places) if self.ids[grown] in place], dtype=np.int64)
-        if not len(have):
-            return near
-        vectors = self.space.vectors[[place[self.ids[places[at]]] for at in have]].astype(np.float64)
-        mine = self.space.vectors[place[item]].astype(np.float64)
-        length = np.linalg.norm(vectors, axis=1) * np.linalg.norm(mine)
-        cosine = np.where(length > 0, vectors @ mine / np.where(length > 0, length, 1.0), -1.0)
-        first = np.argsort(-cosine, kind="stable")[:_NEAREST]
-        near[have[first[cosine[first] > 0]]] = True
-        return near
 
     def _listed(self, series: SeriesSet, row: int) -> int:
         """The column from which on it could be bought, as far as that is known; else the end."""

@@ -103,7 +103,7 @@ class Newcomers:
         if never or series.days < GROWN_DAYS or day <= series.last_day + 1 - NEW_DAYS:
             return None
         space = self._vectors() if today else None
-        near = self._near(item_id, space)
+        near = () if space is None else space.nearest(item_id, _NEAREST)
         gathered = self._gathered(near, self._shelf(item_id), series.last_day, store)
         shelves = {name: self._shelf(name) for name in (*gathered.ids[:-1], item_id)}
         known = {name: shelf for name, shelf in shelves.items() if shelf is not None}
@@ -133,16 +133,6 @@ class Newcomers:
                     continue
             return self._space
         return None
-
-    def _near(self, item_id: str, space: ItemSpace | None) -> tuple[str, ...]:
-        """Items by cosine, nearest first; none for one without a vector."""
-        if space is None or item_id not in space.place:
-            return ()
-        mine = space.vectors[space.place[item_id]]
-        length = np.linalg.norm(space.vectors, axis=1) * np.linalg.norm(mine)
-        cosine = np.where(length > 0, space.vectors @ mine / np.where(length > 0, length, 1.0), -1.0)
-        order = np.argsort(-cosine, kind="stable")[:_NEAREST]
-        return tuple(space.item_ids[row] for row in order if cosine[row] > 0)
 
     def _gathered(self, near: tuple[str, ...], shelf: str | None, last_day: int, store: int | None) -> SeriesSet:
         """The series of those near, else of the shelf, and of what else sells; a few hundred, the total as the last."""
