@@ -1,0 +1,1 @@
+"""Exploration: policies that choose with a known chance, what they learn from, and what they are worth."""
