@@ -168,7 +168,7 @@ def test_a_model_under_another_name_has_a_uid_too(stock: Running) -> None:
 
 
 def test_a_product_with_underscores_and_spaces_is_found_by_its_uid(stock: Running) -> None:
-    from shopkeeper.api.stockwire import find
+    from shopkeeper.api.stocknames import find
     from shopkeeper.core.errors import NotFound
 
     for uid in ("product_a_b_all_seasonal_naive_v1", "product_tea_all_seasonal_naive_v99", "tea", "_v1", "%_v1"):

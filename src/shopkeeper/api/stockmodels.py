@@ -12,7 +12,8 @@ from shopkeeper.api.algorithms import described
 from shopkeeper.api.archives import ARCHIVE_FORM, GZIP, archive_of
 from shopkeeper.api.door import CallerDep, Doors, Envelope, ShopDep, enveloped
 from shopkeeper.api.forms import Mode
-from shopkeeper.api.stockwire import ForecastModel, ForecastModelDetail, detail, find, listed, uid_of_version
+from shopkeeper.api.stocknames import find, uid_of_version
+from shopkeeper.api.stockwire import ForecastModel, ForecastModelDetail, detail, listed
 from shopkeeper.core.errors import Conflict
 from shopkeeper.core.records import AlgorithmInfo
 

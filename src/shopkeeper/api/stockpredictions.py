@@ -14,20 +14,9 @@ from fastapi import Query, Request, Response
 from shopkeeper.api.body import read
 from shopkeeper.api.door import CallerDep, Cursor, Doors, Envelope, Id, Limit, ShopDep, enveloped, reply
 from shopkeeper.api.forms import StockComparison, StockPrediction
-from shopkeeper.api.stockwire import (
-    Address,
-    PastDay,
-    PredictedDay,
-    PredictionData,
-    Span,
-    address,
-    compared,
-    days_of,
-    predicted,
-    prediction_data,
-    span,
-    uid_of,
-)
+from shopkeeper.api.stockasking import Address, Span, address, compared, span
+from shopkeeper.api.stocknames import uid_of
+from shopkeeper.api.stockwire import PastDay, PredictedDay, PredictionData, days_of, predicted, prediction_data
 from shopkeeper.bootstrap import Shop
 from shopkeeper.core.clock import moment
 from shopkeeper.core.days import date_of

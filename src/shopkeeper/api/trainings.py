@@ -13,7 +13,8 @@ from shopkeeper import plugins
 from shopkeeper.api.body import read
 from shopkeeper.api.door import CallerDep, Doors, Envelope, Id, ShopDep, enveloped
 from shopkeeper.api.forms import StockTraining, UsualParams
-from shopkeeper.api.stockwire import find, model_name, scope_by_mode
+from shopkeeper.api.stockasking import scope_by_mode
+from shopkeeper.api.stocknames import find, model_name
 from shopkeeper.bootstrap import Shop
 from shopkeeper.core.converting import converted
 from shopkeeper.core.errors import Invalid, NotFound, ShopkeeperError
