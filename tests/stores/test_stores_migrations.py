@@ -61,6 +61,13 @@ CONTENTS["0005"] = (
     "INSERT INTO calendar VALUES ('c', 'promotion', 'Spring', 17000, 17006, '[\"i\"]', NULL, 0.2, 5, 'anna')",
     "INSERT INTO day_facts VALUES (-1, 0, 17000, 'out_of_stock', 1.0)",
 )
+CONTENTS["0006"] = (
+    *CONTENTS["0005"],
+    "INSERT INTO experiments VALUES"
+    " ('e', 'a try', 'default', 'scenario:home', 'draft', 1, '{}', '{}', 5, 'anna', 5, 'anna')",
+    "INSERT INTO experiment_units VALUES ('e', 1, 0, 1, 5, 1, 0)",
+    "INSERT INTO experiment_events VALUES (1, 'e', 0, 'calls', 1.0, 5)",
+)
 
 
 def make_home(folder: Path, revision: str) -> str:

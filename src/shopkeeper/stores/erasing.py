@@ -52,6 +52,7 @@ _TEXTS: tuple[tuple[Table, tuple[str, ...]], ...] = (
     (schema.job_events, ("data",)),
     (schema.schedules, ("params", "condition", "state")),
     (schema.imports, ("filename", "columns", "mapping")),
+    (schema.experiments, ("plan", "state")),
     (schema.deliveries, ("payload", "error")),
     (schema.audit, ("before", "after")),
 )

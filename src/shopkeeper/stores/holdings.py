@@ -42,6 +42,10 @@ HOLDINGS = (
     Holding("segments", schema.segment_spans, schema.segment_spans.c.user_row, ("position", "user_row")),
     Holding("slates", schema.slates, schema.slates.c.user_row, ("user_row",), named=schema.slates.c.user_id),
     Holding("served_vectors", schema.served_vectors, schema.served_vectors.c.user_row, ("user_row", "item_rows")),
+    Holding("experiments", schema.experiment_units, schema.experiment_units.c.user_row, ("user_row", "exposed_seq")),
+    Holding(
+        "experiment_events", schema.experiment_events, schema.experiment_events.c.user_row, ("position", "user_row")
+    ),
     Holding("deliveries", schema.deliveries, schema.deliveries.c.user_row, ("user_row",)),
     Holding("audit", schema.audit, schema.audit.c.user_row, ("position", "user_row"), kept=True),
 )
