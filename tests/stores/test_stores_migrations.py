@@ -69,6 +69,14 @@ CONTENTS["0006"] = (
     "INSERT INTO experiment_events VALUES (1, 'e', 0, 'calls', 1.0, 5)",
 )
 
+CONTENTS["0007"] = (
+    *CONTENTS["0006"],
+    "INSERT INTO explored VALUES"
+    " (1, 's', 0, NULL, 5, 5, 1, 'home', 1, 'ucb1', 0, x'00', x'00', x'00', x'00', '[]', NULL, NULL)",
+    "INSERT INTO explorers VALUES ('home', 'ucb1', '[]', 1, 1, 1, x'00', 5)",
+    "INSERT INTO leases VALUES ('exploring', 'a', 5)",
+)
+
 
 def make_home(folder: Path, revision: str) -> str:
     """The URL of a shop as a program of that revision left it."""

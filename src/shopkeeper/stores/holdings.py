@@ -46,6 +46,13 @@ HOLDINGS = (
     Holding(
         "experiment_events", schema.experiment_events, schema.experiment_events.c.user_row, ("position", "user_row")
     ),
+    Holding(
+        "explored",
+        schema.explored,
+        schema.explored.c.user_row,
+        ("user_row", "drawn", "pools"),
+        named=schema.explored.c.user_id,
+    ),
     Holding("deliveries", schema.deliveries, schema.deliveries.c.user_row, ("user_row",)),
     Holding("audit", schema.audit, schema.audit.c.user_row, ("position", "user_row"), kept=True),
 )

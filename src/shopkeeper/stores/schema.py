@@ -443,6 +443,57 @@ served_vectors = Table(
     Index(None, "user_row"),
 )
 
+# Slots of a slate that were drawn by a policy, s of them, each from a pool of at most m items: `slots`, `drawn` int32
+# (s,), `pools` int32 (s, m) item rows filled up with -1, `chances` and `rewards` float64 (s,), `context` float64 (d,).
+# `rewards` null: it is not learned yet. `noted_at` is real time, `last_seq` the newest event of then.
+explored = Table(
+    "explored",
+    metadata,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("slate_id", String(32), nullable=False, unique=True),
+    Column("user_row", Integer, ForeignKey("users.row")),
+    Column("user_id", String(128)),  # of one whom nobody knew
+    Column("made_at", BigInteger, nullable=False),
+    Column("noted_at", BigInteger, nullable=False),
+    Column("last_seq", BigInteger, nullable=False),
+    Column("scenario", String(64), nullable=False),
+    Column("scenario_version", Integer, nullable=False),
+    Column("policy", String(64), nullable=False),
+    Column("snapshot", Integer, nullable=False),
+    Column("slots", LargeBinary, nullable=False),
+    Column("drawn", LargeBinary, nullable=False),
+    Column("pools", LargeBinary, nullable=False),
+    Column("chances", LargeBinary, nullable=False),
+    Column("names", JSON, nullable=False),  # of the context's numbers
+    Column("context", LargeBinary),
+    Column("rewards", LargeBinary),
+    Index(None, "scenario", "seq"),
+    Index(None, "user_row"),
+)
+
+# What was learned for a scenario: the newest snapshot and the place in `explored` up to which it has learned.
+explorers = Table(
+    "explorers",
+    metadata,
+    Column("scenario", String(64), primary_key=True),
+    Column("policy", String(64), nullable=False),
+    Column("names", JSON, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("position", BigInteger, nullable=False),
+    Column("rounds", BigInteger, nullable=False),
+    Column("state", LargeBinary, nullable=False),
+    Column("changed_at", BigInteger, nullable=False),
+)
+
+# Work that one process at a time does.
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("worker", String(128), nullable=False),
+    Column("lease_until", BigInteger, nullable=False),
+)
+
 # Forecasts that were asked for and kept: the file holds all of the answer, `numbers` enough to write it again: float32
 # (horizon, 10) in C order, the mean and the nine quantiles of each step. `removed_at`: its file is being taken away.
 predictions = Table(
