@@ -71,3 +71,51 @@ def test_a_better_candidate_is_never_judged_harder(error, champion, naive, gain)
         return order[gate.forecast({"wape": value, "naive_wape": naive}, {"wape": champion}, loss=None).verdict]
 
     assert verdict(error * (1 - gain)) >= verdict(error)
+
+
+POLICY = {"dr": 0.10, "dr_low": 0.09, "dr_high": 0.11, "effective": 500.0, "logged": 0.08}
+
+
+def test_a_policy_is_promoted_when_its_interval_says_that_it_does_not_fall_behind():
+    assert gate.judge_policy(POLICY, {"dr": 0.095}).verdict == "PROMOTE"
+    assert gate.judge_policy(POLICY, {"dr": 0.10}).verdict == "PROMOTE"
+    assert gate.judge_policy(POLICY, {"dr": 0.101}).verdict == "HOLD"
+    assert gate.judge_policy(POLICY, {"dr": 0.11}).verdict == "HOLD"
+    assert gate.judge_policy(POLICY, {"dr": 0.111}).verdict == "REJECT"
+
+
+def test_a_policy_that_surely_falls_behind_is_rejected_even_within_the_tolerance():
+    sharp = POLICY | {"dr_low": 0.0999, "dr_high": 0.1001}
+    assert gate.judge_policy(sharp, {"dr": 0.1005}).verdict == "REJECT"
+    assert gate.judge_policy(sharp, {"dr": 0.1}).verdict == "PROMOTE"
+
+
+def test_a_policy_is_held_on_few_rounds_whatever_they_say():
+    few = gate.judge_policy(POLICY | {"effective": 199.0}, {"dr": 0.01})
+    assert few.verdict == "HOLD"
+    assert few.reasons == ["199 effective rounds, required >= 200"]
+    unknown = {name: value for name, value in POLICY.items() if name != "effective"}
+    assert gate.judge_policy(unknown, {"dr": 0.01}).verdict == "HOLD"
+
+
+def test_the_first_policy_is_compared_with_what_was_logged():
+    assert gate.judge_policy(POLICY, None).verdict == "PROMOTE"
+    assert gate.judge_policy(POLICY | {"logged": 0.12}, None).verdict == "REJECT"
+    assert gate.judge_policy(POLICY | {"logged": math.nan}, None).verdict == "HOLD"
+
+
+@pytest.mark.parametrize("name", ["dr", "dr_low", "dr_high"])
+@pytest.mark.parametrize("value", [math.nan, math.inf, None])
+def test_a_policy_without_a_finite_interval_is_rejected(name, value):
+    measures = {**POLICY, name: value}
+    if value is None:
+        del measures[name]
+    found = gate.judge_policy(measures, {"dr": 0.01})
+    assert found.verdict == "REJECT"
+    assert name in found.reasons[0]
+
+
+def test_a_policy_can_be_judged_by_another_estimator():
+    measures = {"snips": 0.2, "snips_low": 0.19, "snips_high": 0.21, "effective": 1e3}
+    assert gate.judge_policy(measures, {"snips": 0.2}, value="snips").verdict == "PROMOTE"
+    assert gate.judge_policy(measures, {"dr": 0.2}, value="snips").verdict == "HOLD"

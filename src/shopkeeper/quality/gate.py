@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite
+from math import isfinite, nan
 from typing import Literal, TypeAlias
 
 from shopkeeper.core.records import Gate
@@ -68,7 +68,42 @@ class Beats:
         return Finding("PROMOTE" if good else "HOLD", f"{self.metric} {value:.4g} {word} {self.baseline} {naive:.4g}")
 
 
-Rule: TypeAlias = AtLeast | AtMost | Beats
+@dataclass(frozen=True)
+class Surely:
+    """Higher is better, and known up to an interval: METRIC_low to METRIC_high, told from `effective` rounds.
+
+    PROMOTE when the lower bound reaches the champion's value less `tolerance` of it, REJECT when the upper one lies
+    below that value; HOLD between, and below `least` rounds. The first policy is compared with what was logged, so that
+    none takes over that is worse than what the shop does already.
+    """
+
+    metric: str
+    tolerance: float = 0.1
+    least: float = 200.0
+
+    def check(self, candidate: Mapping[str, float], champion: Mapping[str, float] | None) -> Finding:
+        said = {name: candidate.get(name, nan) for name in (f"{self.metric}{end}" for end in ("", "_low", "_high"))}
+        for name, number in said.items():
+            if not isfinite(number):
+                return _missing(name, candidate.get(name))
+        value, low, high = said.values()
+        whose, best = "what was logged", candidate.get("logged", nan)
+        if champion is not None:
+            whose, best = "the champion", champion.get(self.metric, nan)
+        if not isfinite(best):
+            return Finding("HOLD", f"{whose} has no {self.metric}: cannot be compared")
+        rounds, bound = candidate.get("effective", 0.0), best - self.tolerance * abs(best)
+        if not rounds >= self.least:
+            return Finding("HOLD", f"{rounds:.0f} effective rounds, required >= {self.least:.0f}")
+        told = f"{self.metric} {value:.4g} ({low:.4g} to {high:.4g}), {whose} has {best:.4g}"
+        if high < best:
+            return Finding("REJECT", f"{told}: it surely lies below")
+        if low >= bound:
+            return Finding("PROMOTE", f"{told}, surely >= {bound:.4g}")
+        return Finding("HOLD", f"{told}: >= {bound:.4g} is required and not sure; more rounds are needed")
+
+
+Rule: TypeAlias = AtLeast | AtMost | Beats | Surely
 
 
 def judge(rules: Sequence[Rule], candidate: Mapping[str, float], champion: Mapping[str, float] | None) -> Gate:
@@ -111,6 +146,13 @@ def forecast(
     if loss is not None:
         rules.insert(1, AtMost(loss, 1.01))
     return judge(rules, candidate, champion)
+
+
+def judge_policy(
+    candidate: Mapping[str, float], champion: Mapping[str, float] | None, *, value: str = "dr", tolerance: float = 0.1
+) -> Gate:
+    """A policy, by the interval of what it would bring: see `Surely`."""
+    return judge([Surely(value, tolerance)], candidate, champion)
 
 
 def _against_champion(

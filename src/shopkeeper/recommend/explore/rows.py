@@ -60,8 +60,9 @@ class PolicyRows:
         """Places of the arms that could be drawn in round `at`."""
         if self.pool is None:
             return np.arange(len(self.arm_ids), dtype=np.int32)
-        row = self.pool[at]
-        return row[row >= 0]
+        row: Places = self.pool[at]
+        found: Places = row[row >= 0]
+        return found
 
     def check(self) -> PolicyRows:
         """The rows themselves. Raises Invalid (`no_rounds`, `bad_propensity`, `bad_reward`, `bad_round`) where nothing
