@@ -249,6 +249,14 @@ def _small_matching() -> tuple[Any, Any]:
     return pairs, golden_of(pairs)
 
 
+def _small_policy() -> tuple[Any, Any]:
+    from shopkeeper.checks.policy import small_rows
+    from shopkeeper.recommend.explore.family import golden_of
+
+    rows = small_rows()
+    return rows, golden_of(rows)
+
+
 _SMALL: dict[str, Callable[[], tuple[Any, Any]]] = {
     "matching": _small_matching,
     "recall": _small_recall,
@@ -260,5 +268,6 @@ _SMALL: dict[str, Callable[[], tuple[Any, Any]]] = {
     "graph": _small_graph,
     "embedding": _small_embedding,
     "multitask": _small_multitask,
+    "policy": _small_policy,
 }
 """Family -> what to fit on, and the golden input of its probe."""

@@ -5,13 +5,14 @@
 Below the highest of the lower ends (where some F_j is 0) nothing is to be had, and a quantity that ends there has no
 chance. All others lie around this point, so whatever is narrow lies close to it: nodes that thin out with the distance
 from it, x = centre + scale sinh(t) with Gauss-Legendre in t, see narrow and wide ones with the same precision. The
-error is below 1e-7 (tests compare with adaptive integration), the ends lie where F is 1e-10.
+error stays below 1e-7 for normal and 1e-5 for Beta distributions; the ends lie where F is 1e-10.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
+from math import asinh, ceil, log
 from typing import TypeAlias
 
 import numpy as np
@@ -27,7 +28,6 @@ Places: TypeAlias = NDArray[np.intp]
 Curves: TypeAlias = Callable[[Places, Numbers], tuple[Numbers, Numbers]]
 """(places (k,), points (n,)) -> distribution functions, above 0, and densities, both (k, n)."""
 
-_A_UNIT = 5.0
 _SCALE = 1.5
 _FEWEST, _MOST, _STEP = 24, 320, 8
 
@@ -45,7 +45,9 @@ def largest(low: Numbers, high: Numbers, curves: Curves) -> Numbers:
     lows, highs = low[inside], high[inside]
     spans = highs - lows
     narrow = spans.argmin()
-    points, weights = _nodes(begin, highs.max(), (lows[narrow] + highs[narrow]) / 2, spans[narrow] / (2 * REACH))
+    sharp = max(1.0 + 1.4 * log(len(inside)), 5.5)  # the more there are, the narrower lies the largest
+    middle, deviation = (lows[narrow] + highs[narrow]) / 2, spans[narrow] / (2 * REACH)
+    points, weights = _nodes(begin, highs.max(), middle, deviation, sharp)
     below, density = curves(inside, points)
     density /= below
     found = density @ (below.prod(axis=0) * weights)
@@ -68,11 +70,11 @@ def largest_normal(mean: Numbers, deviation: Numbers) -> Numbers:
     return largest(mean - reach, mean + reach, curves)
 
 
-def _nodes(begin: float, end: float, centre: float, deviation: float) -> tuple[Numbers, Numbers]:
-    """Points between the ends and their weights, both (n,)."""
+def _nodes(begin: float, end: float, centre: float, deviation: float, sharp: float) -> tuple[Numbers, Numbers]:
+    """Points between the ends and their weights, both (n,); `sharp`: how many to a unit of t."""
     scale = _SCALE * deviation
-    first, last = np.arcsinh((begin - centre) / scale), np.arcsinh((end - centre) / scale)
-    count = min(max(int(np.ceil(_A_UNIT * (last - first) / _STEP)) * _STEP, _FEWEST), _MOST)
+    first, last = asinh((begin - centre) / scale), asinh((end - centre) / scale)
+    count = min(max(ceil(sharp * (last - first) / _STEP) * _STEP, _FEWEST), _MOST)
     at, weight = _legendre(count)
     half = (last - first) / 2
     up = np.exp(half * at + (first + last) / 2)
