@@ -46,6 +46,12 @@ def test_items_and_queries_are_vectors(wire: Running) -> None:
     assert post(wire, "/query_embedding", {"query_features": {"query": text}})["query_embedding"][0] == len(text)
 
 
+def test_a_body_that_is_no_json_is_refused(wire: Running) -> None:
+    for path in ("/user_embedding", "/item_embedding", "/query_embedding", "/recall"):
+        answer = wire.http.post(path, content=b"{", headers={"content-type": "application/json"})
+        assert (answer.status_code, answer.json()["code"]) == (422, "not_json")
+
+
 def test_recall_answers_items_with_scores(wire: Running) -> None:
     told = post(wire, "/recall", {"user_id": "u7", "top_k": 3})
     assert told == {"item_ids": ["i0", "i1", "i2"], "scores": pytest.approx([1.0, 1 / 2, 1 / 3])}

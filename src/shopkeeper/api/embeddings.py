@@ -1,18 +1,19 @@
 """Vectors of users, items and queries, and what a graph recalls: the doors of single-model servers, each asked of the
-champion that can answer, or of the model that the body names."""
+champion that can answer, or of the model that the body names. All four are hot: the fast lane answers them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import Request, Response
 from msgspec import Meta
 
 from shopkeeper.api.addressed import address, champions, check_enabled, stands_in
-from shopkeeper.api.body import read
-from shopkeeper.api.door import Doors, ShopDep, reply
+from shopkeeper.api.body import decode
+from shopkeeper.api.call import Call
+from shopkeeper.api.door import Doors
+from shopkeeper.api.errors import Answer
 from shopkeeper.bootstrap import Shop
 from shopkeeper.core.errors import NotFound
 from shopkeeper.lifecycle.addresses import CHAMPION
@@ -76,10 +77,29 @@ class RecalledItems(msgspec.Struct):
     scores: list[float]
 
 
-@doors.add("POST", "/user_embedding", scope="p", body=UserAsked, answer=UserEmbedding, errors=_ERRORS)
-async def user_embedding(request: Request, shop: ShopDep) -> Response:
-    """The vector of a user, from features and history"""
-    form = await read(request, UserAsked)
+doors.hot(
+    "POST", "/user_embedding",
+    scope="p", summary="The vector of a user, from features and history",
+    body=UserAsked, answer=UserEmbedding, errors=_ERRORS,
+)  # fmt: skip
+doors.hot(
+    "POST", "/item_embedding",
+    scope="p", summary="The vector of an item, from its features: it need not be known",
+    body=ItemAsked, answer=ItemEmbedding, errors=_ERRORS,
+)  # fmt: skip
+doors.hot(
+    "POST", "/query_embedding",
+    scope="p", summary="The vector of a query", body=QueryAsked, answer=QueryEmbedding, errors=_ERRORS,
+)  # fmt: skip
+doors.hot(
+    "POST", "/recall",
+    scope="p", summary="The items that go best with a user, from vectors of users and items",
+    body=RecallAsked, answer=RecalledItems, errors=_ERRORS,
+)  # fmt: skip
+
+
+async def user_embedding(shop: Shop, call: Call) -> Answer:
+    form = decode(call.body, UserAsked)
     row: dict[str, Any] = {"user_features": form.user_features}
     prefers: tuple[str, ...] = ("two_tower", "user_tower")
     if form.history_item_ids is not None:
@@ -89,31 +109,34 @@ async def user_embedding(request: Request, shop: ShopDep) -> Response:
     return _told(UserEmbedding(scored.predictions[0]), scored)
 
 
-@doors.add("POST", "/item_embedding", scope="p", body=ItemAsked, answer=ItemEmbedding, errors=_ERRORS)
-async def item_embedding(request: Request, shop: ShopDep) -> Response:
-    """The vector of an item, from its features: it need not be known"""
-    form = await read(request, ItemAsked)
+async def item_embedding(shop: Shop, call: Call) -> Answer:
+    form = decode(call.body, ItemAsked)
     row = {"item_features": form.item_features}
     scored = await _ask(shop, "item", ("two_tower", "item_tower"), form.model, row)
     return _told(ItemEmbedding(scored.predictions[0]), scored)
 
 
-@doors.add("POST", "/query_embedding", scope="p", body=QueryAsked, answer=QueryEmbedding, errors=_ERRORS)
-async def query_embedding(request: Request, shop: ShopDep) -> Response:
-    """The vector of a query"""
-    form = await read(request, QueryAsked)
+async def query_embedding(shop: Shop, call: Call) -> Answer:
+    form = decode(call.body, QueryAsked)
     scored = await _ask(shop, "query", ("dssm",), form.model, {"query_features": form.query_features})
     return _told(QueryEmbedding(scored.predictions[0]), scored)
 
 
-@doors.add("POST", "/recall", scope="p", body=RecallAsked, answer=RecalledItems, errors=_ERRORS)
-async def recall(request: Request, shop: ShopDep) -> Response:
-    """The items that go best with a user, from vectors of users and items"""
-    form = await read(request, RecallAsked)
+async def recall(shop: Shop, call: Call) -> Answer:
+    form = decode(call.body, RecallAsked)
     row = {"user_id": form.user_id, "top_k": form.top_k}
     scored = await _ask(shop, "recall", ("graph_recall", "node2vec"), form.model, row)
     ids, scores = scored.predictions[0]
     return _told(RecalledItems(ids, scores), scored)
+
+
+HOT: Mapping[str, Callable[[Shop, Call], Awaitable[Answer]]] = {
+    "/user_embedding": user_embedding,
+    "/item_embedding": item_embedding,
+    "/query_embedding": query_embedding,
+    "/recall": recall,
+}
+"""Who answers the door at each path."""
 
 
 async def _ask(shop: Shop, view: View, prefers: Sequence[str], asked: str | None, row: Mapping[str, Any]) -> Scored:
@@ -150,5 +173,5 @@ def _model(shop: Shop, view: View, prefers: Sequence[str]) -> str:
     return named
 
 
-def _told(answer: Any, scored: Scored) -> Response:
-    return reply(answer, headers={"x-model-version": scored.tag})
+def _told(answer: Any, scored: Scored) -> Answer:
+    return Answer(200, msgspec.json.encode(answer), ((b"x-model-version", scored.tag.encode()),))

@@ -13,7 +13,7 @@ from functools import partial
 import msgspec
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from shopkeeper.api import errors, incoming, inference, kserve, livesocket, predictions, scoring
+from shopkeeper.api import embeddings, errors, incoming, inference, kserve, livesocket, predictions, scoring
 from shopkeeper.api.access import demand
 from shopkeeper.api.body import decode, drain
 from shopkeeper.api.call import Call, Handler
@@ -47,6 +47,7 @@ class Fastlane:
             "/api/v1/personalization/feedback": self._feedback,
             "/api/v1/events": self._events,
             "/api/v1/personalization/events": self._events,
+            **{path: partial(answer, shop) for path, answer in embeddings.HOT.items()},
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

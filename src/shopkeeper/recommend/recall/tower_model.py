@@ -44,6 +44,8 @@ class Towers:
     output: ClassVar[str] = "vector"
     unit: ClassVar[bool] = False
     """Whether vectors have length 1."""
+    loop_rows: ClassVar[int] = 16
+    """A vector takes a tenth of a millisecond, less than a hand-over to a thread."""
 
     @property
     def feature_names(self) -> tuple[str, ...]:
