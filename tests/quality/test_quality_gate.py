@@ -73,7 +73,7 @@ def test_a_better_candidate_is_never_judged_harder(error, champion, naive, gain)
     assert verdict(error * (1 - gain)) >= verdict(error)
 
 
-POLICY = {"dr": 0.10, "dr_low": 0.09, "dr_high": 0.11, "effective": 500.0, "logged": 0.08}
+POLICY = {"dr": 0.10, "dr_low": 0.09, "dr_high": 0.11, "effective": 500.0, "rewarded": 50.0, "logged": 0.08}
 
 
 def test_a_policy_is_promoted_when_its_interval_says_that_it_does_not_fall_behind():
@@ -94,8 +94,11 @@ def test_a_policy_is_held_on_few_rounds_whatever_they_say():
     few = gate.judge_policy(POLICY | {"effective": 199.0}, {"dr": 0.01})
     assert few.verdict == "HOLD"
     assert few.reasons == ["199 effective rounds, required >= 200"]
-    unknown = {name: value for name, value in POLICY.items() if name != "effective"}
-    assert gate.judge_policy(unknown, {"dr": 0.01}).verdict == "HOLD"
+    rare = gate.judge_policy(POLICY | {"rewarded": 3.0, "dr": 0.0, "dr_low": 0.0, "dr_high": 0.0}, {"dr": 0.01})
+    assert (rare.verdict, rare.reasons) == ("HOLD", ["3 rewarded rounds, required >= 20"])
+    for name in ("effective", "rewarded"):
+        unknown = {each: value for each, value in POLICY.items() if each != name}
+        assert gate.judge_policy(unknown, {"dr": 0.01}).verdict == "HOLD"
 
 
 def test_the_first_policy_is_compared_with_what_was_logged():
@@ -116,6 +119,6 @@ def test_a_policy_without_a_finite_interval_is_rejected(name, value):
 
 
 def test_a_policy_can_be_judged_by_another_estimator():
-    measures = {"snips": 0.2, "snips_low": 0.19, "snips_high": 0.21, "effective": 1e3}
+    measures = {"snips": 0.2, "snips_low": 0.19, "snips_high": 0.21, "effective": 1e3, "rewarded": 1e2}
     assert gate.judge_policy(measures, {"snips": 0.2}, value="snips").verdict == "PROMOTE"
     assert gate.judge_policy(measures, {"dr": 0.2}, value="snips").verdict == "HOLD"

@@ -188,6 +188,10 @@ def test_support_says_how_far_the_rounds_carry():
     assert found.effective == pytest.approx(weights.sum() ** 2 / (weights**2).sum())
     assert (found.weak, found.unused, found.unsupported) == (0.25, 0.25, 0.375)
     assert found.most_weight == pytest.approx(900)
+    assert found.rewarded == 0
+    one = support(replace(rounds, reward=np.array([1.0, 1.0, 0.0, 1.0])))
+    assert one.rewarded == pytest.approx(3.0**2 / 5)
+    assert one.effective == found.effective
     assert found.mean_weight == pytest.approx(weights.mean())
 
 

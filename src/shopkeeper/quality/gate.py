@@ -70,16 +70,19 @@ class Beats:
 
 @dataclass(frozen=True)
 class Surely:
-    """Higher is better, and known up to an interval: METRIC_low to METRIC_high, told from `effective` rounds.
+    """Higher is better, and known up to an interval: METRIC_low to METRIC_high, told from `effective` rounds, of which
+    `rewarded` brought anything.
 
     PROMOTE when the lower bound reaches the champion's value less `tolerance` of it, REJECT when the upper one lies
-    below that value; HOLD between, and below `least` rounds. The first policy is compared with what was logged, so that
+    below that value; HOLD between, and below `least` rounds or `least_rewarded` of them that brought anything: where
+    rewards are rare, the interval of too few is too narrow. The first policy is compared with what was logged, so that
     none takes over that is worse than what the shop does already.
     """
 
     metric: str
     tolerance: float = 0.1
     least: float = 200.0
+    least_rewarded: float = 20.0
 
     def check(self, candidate: Mapping[str, float], champion: Mapping[str, float] | None) -> Finding:
         said = {name: candidate.get(name, nan) for name in (f"{self.metric}{end}" for end in ("", "_low", "_high"))}
@@ -92,9 +95,10 @@ class Surely:
             whose, best = "the champion", champion.get(self.metric, nan)
         if not isfinite(best):
             return Finding("HOLD", f"{whose} has no {self.metric}: cannot be compared")
-        rounds, bound = candidate.get("effective", 0.0), best - self.tolerance * abs(best)
-        if not rounds >= self.least:
-            return Finding("HOLD", f"{rounds:.0f} effective rounds, required >= {self.least:.0f}")
+        for name, least in (("effective", self.least), ("rewarded", self.least_rewarded)):
+            if not (rounds := candidate.get(name, 0.0)) >= least:
+                return Finding("HOLD", f"{rounds:.0f} {name} rounds, required >= {least:.0f}")
+        bound = best - self.tolerance * abs(best)
         told = f"{self.metric} {value:.4g} ({low:.4g} to {high:.4g}), {whose} has {best:.4g}"
         if high < best:
             return Finding("REJECT", f"{told}: it surely lies below")

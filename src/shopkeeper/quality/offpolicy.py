@@ -17,6 +17,7 @@ cluster (a slate, a user) count as one observation in every interval.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
@@ -106,15 +107,17 @@ class Estimate(msgspec.Struct, kw_only=True, frozen=True):
 class Support(msgspec.Struct, kw_only=True, frozen=True):
     """How far the rounds carry a judgement.
 
-    `effective`: as many rounds drawn by the policy itself would say as much (Kish: (sum w)^2 / sum w^2). `mean_weight`
-    is 1, but for chance, where the log shows all that the policy shows; `unsupported`: the share of the policy's
-    choices on arms that no round shows. `weak`: the share of rounds whose weight is above WEAK; `unused`: of rounds
-    that the policy would never have shown; `clipped`: of rounds whose weight was cut off.
+    `effective`: as many rounds drawn by the policy itself would say as much (Kish: (sum w)^2 / sum w^2); `rewarded`:
+    the same of rounds that brought anything, without which no interval says anything. `mean_weight` is 1, but for
+    chance, where the log shows all that the policy shows; `unsupported`: the share of the policy's choices on arms that
+    no round shows. `weak`: the share of rounds whose weight is above WEAK; `unused`: of rounds that the policy would
+    never have shown; `clipped`: of rounds whose weight was cut off.
     """
 
     rounds: int
     clusters: int
     effective: float
+    rewarded: float
     mean_weight: float
     most_weight: float
     unsupported: float
@@ -169,22 +172,19 @@ def logged(rounds: Rounds) -> Terms:
 
 def terms(estimator: Estimator, rounds: Rounds, most_weight: float | None = None) -> Terms:
     """Raises Invalid (`unknown_estimator`), and as the estimator itself."""
-    match estimator:
-        case "replay":
-            return replay(rounds)
-        case "ips":
-            return ips(rounds, most_weight)
-        case "snips":
-            return snips(rounds, most_weight)
-        case "dr":
-            return dr(rounds, most_weight)
-        case "dm":
-            return dm(rounds)
-        case "logged":
-            return logged(rounds)
-    raise Invalid(
-        f"no estimator {estimator!r}; there are: {', '.join(ESTIMATORS)}", code="unknown_estimator", field="estimators"
-    )
+    if estimator not in ESTIMATORS:
+        raise Invalid(
+            f"no estimator {estimator!r}; there are: {', '.join(ESTIMATORS)}",
+            code="unknown_estimator",
+            field="estimators",
+        )
+    if estimator in _WEIGHTED:
+        return _WEIGHTED[estimator](rounds, most_weight)
+    return _PLAIN[estimator](rounds)
+
+
+_WEIGHTED: dict[Estimator, Callable[[Rounds, float | None], Terms]] = {"ips": ips, "snips": snips, "dr": dr}
+_PLAIN: dict[Estimator, Callable[[Rounds], Terms]] = {"replay": replay, "dm": dm, "logged": logged}
 
 
 def estimate(
@@ -228,7 +228,8 @@ def support(rounds: Rounds, most_weight: float | None = None) -> Support:
     return Support(
         rounds=n,
         clusters=n if rounds.cluster is None else len(np.unique(rounds.cluster)),
-        effective=float(weight.sum() ** 2 / (weight**2).sum()),
+        effective=_effective(weight),
+        rewarded=_effective(weight[rounds.reward != 0]),
         mean_weight=float(whole.mean()),
         most_weight=float(whole.max()),
         unsupported=0.0 if rounds.outside is None else float(rounds.outside.mean()),
@@ -236,6 +237,10 @@ def support(rounds: Rounds, most_weight: float | None = None) -> Support:
         unused=float((rounds.chance == 0).mean()),
         clipped=0.0 if most_weight is None else float((whole > most_weight).mean()),
     )
+
+
+def _effective(weight: Floats) -> float:
+    return float(weight.sum() ** 2 / (weight**2).sum()) if weight.any() else 0.0
 
 
 def _model(rounds: Rounds) -> tuple[Floats, Floats]:
