@@ -9,8 +9,10 @@ import plotly.graph_objects as go
 from shopkeeper.console.words import say
 from shopkeeper.core.records import Forecast, ForecastPoint, HistoryPoint, SalesExplanation
 
-INK, TEAL, AMBER = "#334155", "#0f766e", "#b45309"
-COLOURS = (TEAL, AMBER, "#4338ca", "#be123c", "#0369a1", "#4d7c0f", "#7e22ce", "#a16207", "#475569", "#0891b2")
+INK, TEAL, AMBER = "#64748b", "#0d9488", "#d97706"
+"""Colours that can be told apart on light and on dark ground."""
+_GRID = "rgba(128,140,136,.18)"
+COLOURS = (TEAL, AMBER, "#6366f1", "#e11d48", "#0284c7", "#65a30d", "#a855f7", "#ca8a04", "#94a3b8", "#06b6d4")
 """Of the first, the second, ... of several models; the band belongs to the first."""
 _BANDS = (("0.025", "0.975", 95, 0.12), ("0.1", "0.9", 80, 0.22))
 
@@ -95,6 +97,22 @@ def lines_chart(
     return figure
 
 
+def curve(times: Sequence[object], lines: Mapping[str, Sequence[float | None]]) -> go.Figure:
+    """A small picture of the last minutes, from 0 up."""
+    figure = go.Figure()
+    for place, (name, values) in enumerate(lines.items()):
+        colour = COLOURS[place % len(COLOURS)]
+        figure.add_scatter(x=list(times), y=list(values), name=name, line={"color": colour, "width": 2})
+    figure.update_layout(height=170)
+    _framed(figure, "", legend=len(lines) > 1)
+    figure.update_xaxes(tickformat="%H:%M:%S", nticks=4, tickangle=0)
+    figure.update_yaxes(rangemode="tozero", nticks=5)
+    most = max((value for values in lines.values() for value in values if value), default=0)
+    if not most:  # else an axis around 0 would reach below it
+        figure.update_yaxes(range=[0, 1])
+    return figure
+
+
 def contributions(values: dict[str, float]) -> go.Figure:
     """One bar a name: what raised a score and what lowered it, largest on top."""
     ordered = sorted(values.items(), key=lambda pair: abs(pair[1]))
@@ -154,10 +172,11 @@ def _framed(figure: go.Figure, y_title: str, *, legend: bool = True) -> go.Figur
         margin={"l": 8, "r": 8, "t": 8, "b": 8},
         showlegend=legend,
         legend={"orientation": "h", "y": 1.08, "x": 0},
-        plot_bgcolor="white",
+        plot_bgcolor="rgba(0,0,0,0)",
+        paper_bgcolor="rgba(0,0,0,0)",
         hovermode="x unified" if legend else "closest",
         yaxis_title=y_title,
     )
-    figure.update_xaxes(gridcolor="#eef2f1")
-    figure.update_yaxes(gridcolor="#eef2f1", rangemode="tozero" if legend else "normal")
+    figure.update_xaxes(gridcolor=_GRID)
+    figure.update_yaxes(gridcolor=_GRID, rangemode="tozero" if legend else "normal")
     return figure

@@ -8,12 +8,18 @@ from pathlib import Path
 
 SCRIPT = Path(__file__).with_name("home.py")
 _THEME = {
-    "base": "light",
-    "primaryColor": "#0f766e",
-    "backgroundColor": "#ffffff",
-    "secondaryBackgroundColor": "#f3f6f5",
-    "textColor": "#17211f",
+    "light.primaryColor": "#0f766e",
+    "light.backgroundColor": "#ffffff",
+    "light.secondaryBackgroundColor": "#f3f6f5",
+    "light.textColor": "#17211f",
+    "light.sidebar.backgroundColor": "#f3f6f5",
+    "dark.primaryColor": "#2dd4bf",
+    "dark.backgroundColor": "#111816",
+    "dark.secondaryBackgroundColor": "#1a2421",
+    "dark.textColor": "#e6efec",
+    "dark.sidebar.backgroundColor": "#1a2421",
 }
+"""Light or dark is what the browser asks for, or what a person chooses in the menu."""
 
 
 def missing() -> str | None:

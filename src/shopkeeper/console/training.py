@@ -8,10 +8,10 @@ from typing import Any
 import streamlit as st
 
 from shopkeeper.client import ShopkeeperClient
-from shopkeeper.console import charts
-from shopkeeper.console.connection import client, told
+from shopkeeper.console import charts, watching
+from shopkeeper.console.connection import told
 from shopkeeper.console.words import say
-from shopkeeper.core.records import FINISHED, AlgorithmInfo, Job
+from shopkeeper.core.records import AlgorithmInfo, Job
 from shopkeeper.core.scopes import Scope
 
 _JOB = "forecast_job"
@@ -29,9 +29,8 @@ def page(shop: ShopkeeperClient, scope: Scope, ids: Mapping[str, str | None]) ->
     if name is not None:
         with form, told():
             _form(shop, algorithms[name], scope, ids)
-    if _JOB in st.session_state:
-        with watch:
-            _watch()
+    with watch:
+        watching.watch(_JOB, curve=_curve, ended=_ended)
 
 
 def _algorithms(shop: ShopkeeperClient) -> dict[str, AlgorithmInfo]:
@@ -96,55 +95,17 @@ def _field(key: str, name: str, rule: dict[str, Any]) -> Any:
     return None
 
 
-def _watch() -> None:
-    """Looks once a second while the training runs, and not at all afterwards."""
-    running = st.session_state.get("forecast_job_done") != st.session_state[_JOB]
-    st.fragment(_look, run_every=1.0 if running else None)()
-
-
-def _look() -> None:
-    with told():
-        shop = client()
-        job = shop.job(st.session_state[_JOB])
-        title = f"**{job.params.get('algorithm', '')}** · {job.params.get('scope', 'all')} · `{job.job_id}`"
-        st.markdown(f"{title} · {_state(job)}")
-        _curve(shop, job)
-        if job.status in FINISHED:
-            _ended(job)
-            if st.session_state.get("forecast_job_done") != job.job_id:
-                st.session_state["forecast_job_done"] = job.job_id
-                st.rerun()
-        elif st.button(say("cancel"), key="cancel_training"):
-            shop.cancel_job(job.job_id)
-
-
 def _curve(shop: ShopkeeperClient, job: Job) -> None:
-    if job.status not in FINISHED:
-        st.progress(min(max(job.progress.percent / 100, 0.0), 1.0), text=job.progress.message or None)
     points = shop.training_loss(job.job_id)
     if points:
         figure = charts.loss_chart([one["train"] for one in points], [one["val"] for one in points])
         st.plotly_chart(figure, width="stretch", height=260, config={"displayModeBar": False}, key="loss")
 
 
-def _state(job: Job) -> str:
-    words = {
-        "queued": say("job_queued"),
-        "running": say("job_running"),
-        "done": say("job_done"),
-        "failed": say("job_failed"),
-        "cancelled": say("job_cancelled"),
-    }
-    return words[job.status]
-
-
-def _ended(job: Job) -> None:
-    if job.status == "failed":
-        st.error(job.error or say("job_failed"))
-    elif job.status == "done":
-        result = job.result or {}
-        learned = say("learned", model=job.params.get("model", ""), version=result.get("version", "–"))
-        if result.get("promoted"):
-            st.success(f"{learned} {say('serves')}")
-        else:
-            st.info(f"{learned} {say('serves_not', reason=result.get('why_not', ''))}")
+def _ended(_shop: ShopkeeperClient, job: Job) -> None:
+    result = job.result or {}
+    learned = say("learned", model=job.params.get("model", ""), version=result.get("version", "–"))
+    if result.get("promoted"):
+        st.success(f"{learned} {say('serves')}")
+    else:
+        st.info(f"{learned} {say('serves_not', reason=result.get('why_not', ''))}")

@@ -1,142 +1,21 @@
-"""Every text of the console, in English and Chinese. `say("key")` gives it in the language of the session."""
+"""Every text of the console, by key, from one catalogue a language. `say("key")` gives it in the session's language."""
 
 from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
 
 import streamlit as st
 
 LANGUAGES = {"en": "English", "zh": "中文"}
 
-WORDS: dict[str, tuple[str, str]] = {
-    "tagline": ("Know · Suggest · Stock", "知客 · 荐物 · 备货"),
-    "serving": ("Serving", "营业中"),
-    "starting": ("Not ready", "未就绪"),
-    "unreachable": ("The shop does not answer at {url}: {reason}", "{url} 的店铺没有回应：{reason}"),
-    "key_needed": ("This shop asks for an API key.", "此店铺需要 API 密钥。"),
-    "key": ("API key", "API 密钥"),
-    "shop_time": ("Shop time", "店铺时间"),
-    "events": ("Events in the log", "事件总数"),
-    "since_open": ("{n} since opened", "打开后 {n}"),
-    "customers": ("Customers", "顾客"),
-    "products": ("Items", "商品"),
-    "cpu": ("CPU", "处理器"),
-    "memory": ("Memory", "内存"),
-    "last_events": ("Last events", "最新事件"),
-    "time": ("Time", "时间"),
-    "what": ("Event", "事件"),
-    "who": ("Customer", "顾客"),
-    "target": ("Target", "对象"),
-    "pieces": ("Pieces", "件数"),
-    "amount": ("Value", "数值"),
-    "unknown_customer": ("(not known)", "（未知）"),
-    "customer": ("Customer", "顾客"),
-    "product": ("Product", "商品"),
-    "find_customer": ("Customer id", "顾客编号"),
-    "find_product": ("Product: part of its name, or its code", "商品名称的一部分，或编号"),
-    "no_customer": ("No customer {id} in this shop.", "没有编号为 {id} 的顾客。"),
-    "no_product": ("No product matches “{q}”.", "没有与“{q}”相符的商品。"),
-    "choose_product": ("Product", "商品"),
-    "profile": ("Profile", "画像"),
-    "no_segments": ("in no segment", "不在任何分群中"),
-    "private": ("does not agree to profiling: nothing is worked out", "未同意画像：不做任何推断"),
-    "score": ("Score", "得分"),
-    "probability": ("as a probability", "换算为概率"),
-    "will_order": ("orders within 30 days", "30 天内下单的概率"),
-    "attributes": ("Attributes", "属性"),
-    "windows": ("Activity by window", "各时间窗内的行为"),
-    "window": ("Window", "时间窗"),
-    "why": ("Why", "原因"),
-    "rules": ("Every rule and what it saw", "每条规则的判断"),
-    "change": ("What would change it: {how}", "怎样才会改变：{how}"),
-    "slate": ("Suggested now", "此刻推荐"),
-    "slate_note": (
-        "scenario {scenario} · {ms:.1f} ms · {version}",
-        "场景 {scenario} · {ms:.1f} 毫秒 · {version}",
-    ),
-    "degraded": ("A fallback answered: a model is not serving yet.", "由后备方案作答：有模型尚未上线。"),
-    "confidence": ("Likely to buy", "购买可能"),
-    "scenario": ("Scenario", "场景"),
-    "history": ("Sold", "已售"),
-    "forecast": ("Forecast", "预测"),
-    "interval": ("{p} % interval", "{p} % 区间"),
-    "horizon": ("Days ahead", "预测天数"),
-    "forecast_note": ("model {model} v{version}", "模型 {model} v{version}"),
-    "beats": ("better than seasonal naive in its backtest", "回测优于季节朴素法"),
-    "beats_not": ("not better than seasonal naive in its backtest", "回测未优于季节朴素法"),
-    "fallback": ("fallback: {reason}", "后备：{reason}"),
-    "next_days": ("Expected, next {n} days", "未来 {n} 天预计"),
-    "sold_days": ("Sold, last {n} days", "过去 {n} 天售出"),
-    "price": ("Price", "价格"),
-    "category": ("Category", "类别"),
-    "whole_shop": ("The whole shop", "全店"),
-    "forecasts": ("Forecasts", "销量预测"),
-    "scope": ("Of what", "预测对象"),
-    "store": ("Store", "门店"),
-    "days_back": ("Days back", "历史天数"),
-    "nothing_to_choose": ("There is none in this shop.", "此店铺中没有可选项。"),
-    "look_ahead": ("Look ahead", "预测"),
-    "train": ("Train", "训练"),
-    "leaderboard": ("Models", "模型排名"),
-    "models": ("Models, the first with its intervals", "模型（首个显示区间）"),
-    "best_model": ("whichever is best", "自动选择最佳模型"),
-    "model": ("Model", "模型"),
-    "version": ("Version", "版本"),
-    "note": ("Note", "说明"),
-    "came": ("what came", "实际销量"),
-    "loss": ("Error", "误差"),
-    "epoch": ("Epoch", "训练轮次"),
-    "learned_from": ("learned from", "训练数据"),
-    "held_out": ("held out", "验证数据"),
-    "algorithm": ("Algorithm", "算法"),
-    "not_installed": ("Not installed here: {needs}", "此处尚未安装：{needs}"),
-    "train_note": (
-        "Learns from the sales of {scope}. The last four weeks are kept apart to measure it.",
-        "以 {scope} 的销量训练，最后四周留作评估。",
-    ),
-    "cancel": ("Cancel", "取消"),
-    "job_queued": ("waits", "等待中"),
-    "job_running": ("learns", "训练中"),
-    "job_done": ("done", "已完成"),
-    "job_failed": ("failed", "失败"),
-    "job_cancelled": ("cancelled", "已取消"),
-    "learned": ("{model} v{version} has learned.", "{model} v{version} 训练完成。"),
-    "serves": ("It is better and serves now.", "表现更优，现已投入使用。"),
-    "serves_not": ("It does not serve: {reason}", "未投入使用：{reason}"),
-    "naive_wape": ("WAPE of seasonal naive", "季节朴素法 WAPE"),
-    "learned_until": ("Learned until", "数据截至"),
-    "leaderboard_note": (
-        "Measured on four weeks that the model had not seen. Smaller is better; bias is best at 0, 80 % at 0.8. "
-        "★ serves.",
-        "以模型未见过的四周评估。数值越小越好；偏差以 0 为佳，80 % 以 0.8 为佳。★ 为正在使用的版本。",
-    ),
-    "why_so_many": ("Why so many", "为何是这个数量"),
-    "usual": ("usual", "通常"),
-    "expected": ("expected", "预计"),
-    "group_calendar": ("calendar", "日历"),
-    "group_price": ("price", "价格"),
-    "group_promotion": ("promotion", "促销"),
-    "group_trend": ("trend", "趋势"),
-    "group_neighbours": ("neighbours", "相似商品"),
-    "parts_note": (
-        "Exact shares of what the model says, in pieces over {n} days; not what a change would bring.",
-        "模型预测的精确分解，单位为 {n} 天内的件数；并不代表改变某项因素会带来的效果。",
-    ),
-    "explained_of_products": ("Choose a product: sums are not explained.", "请选择商品：合计不作分解。"),
-    "analysis": ("Analysis", "分析"),
-    "kept_as": ("kept as prediction {id}", "已保存为预测 {id}"),
-    "trend_up": ("rising by {slope} a day", "每天上升 {slope} 件"),
-    "trend_down": ("falling by {slope} a day", "每天下降 {slope} 件"),
-    "trend_flat": ("neither rising nor falling", "无明显升降"),
-    "level_low": ("little", "小"),
-    "level_medium": ("a good deal", "中等"),
-    "level_high": ("strongly", "大"),
-    "past_is": ("Sales of late: {trend}; they vary {level} from day to day.", "近期销量：{trend}；日间波动{level}。"),
-    "ahead_is": ("The forecast: {trend}.", "预测期：{trend}。"),
-    "totals_are": (
-        "{total} pieces expected in {n} days; {before} in as many days before.",
-        "未来 {n} 天预计 {total} 件；此前同样天数售出 {before} 件。",
-    ),
-    "total_is": ("{total} pieces expected in {n} days.", "未来 {n} 天预计 {total} 件。"),
-}
+
+@cache
+def catalogue(code: str) -> dict[str, str]:
+    """The texts of one language."""
+    found: dict[str, str] = json.loads((Path(__file__).parent / "catalogue" / f"{code}.json").read_text("utf-8"))
+    return found
 
 
 def language() -> str:
@@ -144,6 +23,6 @@ def language() -> str:
 
 
 def say(key: str, **values: object) -> str:
-    """The text in the session's language, with its blanks filled in."""
-    text = WORDS[key][list(LANGUAGES).index(language())]
+    """The text with its blanks filled in."""
+    text = catalogue(language())[key]
     return text.format(**values) if values else text
