@@ -98,8 +98,9 @@ class PolicyTrainer(Protocol):
 
     def __init__(self, params: Any, seed: int) -> None: ...
 
-    def begin(self, dimension: int = 1) -> Learner:
-        """A learner that has seen nothing. `dimension`: length of the contexts; of no account without contexts."""
+    def begin(self, dimension: int = 1, context_names: tuple[str, ...] = ()) -> Learner:
+        """A learner that has seen nothing. `dimension`: length of the contexts, `context_names` what their numbers are;
+        of no account without contexts. Raises Invalid (`bad_context`) where the two do not agree."""
         ...
 
 
