@@ -211,6 +211,7 @@ def test_goals_say_what_counts_when_it_ranks():
     told = model.answers(asked)
     wanted = told[:, 0] + 0.5 * told[:, 1] / model.about.heads[1].scale
     np.testing.assert_allclose(model.score(asked), wanted, rtol=1e-4)
+    np.testing.assert_allclose(model.score_tasks(asked), np.column_stack([model.score(asked), told]), rtol=1e-6)
     first = multitask.fitted(Mmoe)
     np.testing.assert_allclose(first.score(asked), first.answers(asked)[:, 0], rtol=1e-6)
     with pytest.raises(Invalid, match="'fame', which is no task"):

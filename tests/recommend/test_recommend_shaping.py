@@ -219,6 +219,25 @@ def test_objectives_move_what_they_aim_at() -> None:
     assert mixed == [0]
 
 
+def test_what_a_ranker_foretells_of_several_tasks_counts_by_weight() -> None:
+    made = Made()
+    strength = np.array([0.9, 0.5, 0.1], dtype=np.float32)
+    tasks = {"ctr": strength, "gmv": np.array([0.0, 20.0, 100.0], dtype=np.float32)}
+
+    def order(objectives: dict[str, float], told: dict[str, Any]) -> list[int]:
+        scenario, items = replace(PLAIN, objectives=objectives), np.arange(3, dtype=np.int32)
+        found = made.reranker.rerank(scenario, items, strength, 3, user=-1, now=NOW, tasks=told)
+        return found.places.tolist()
+
+    assert order({"gmv": 1.0}, tasks) == [2, 1, 0]
+    assert order({"ctr": 1.0}, tasks) == [0, 1, 2]
+    assert order({"ctr": 1.0, "gmv": 1.2}, tasks) == [2, 0, 1]
+    assert order({"ctr": 1.3, "gmv": -1.0}, tasks) == [0, 1, 2]
+    assert order({"gmv": 1.0}, {}) == [0, 1, 2], "relevance stands for what nobody tells"
+    plain = order({"popularity": 1.0}, {})
+    assert order({"popularity": 1.0}, {"popularity": tasks["gmv"]}) == plain, "the name of an objective stays that"
+
+
 def test_freshness_is_for_what_came_lately() -> None:
     made = Made()
     for k, age in ((2, 1), (3, 400)):

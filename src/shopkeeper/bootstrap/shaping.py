@@ -31,6 +31,9 @@ from shopkeeper.stores.sql import Database
 from shopkeeper.stores.stock import StockStore
 from shopkeeper.stores.vocabulary import Vocabulary
 
+_RANKING = ("ranking", "multitask")
+"""Families whose models may order a slate."""
+
 
 @dataclass(frozen=True)
 class Shaped:
@@ -99,7 +102,7 @@ def shaped(
     )
     known = Known(
         recall=lambda: _recall(registry),
-        rankers=lambda: {RANKER, *(info.name for info in registry.models(task="ranking"))},
+        rankers=lambda: {RANKER, *(info.name for task in _RANKING for info in registry.models(task=task))},
         schema=shaping.columns.schema,
         find=lambda model, ref: _version(registry, model, ref),
     )

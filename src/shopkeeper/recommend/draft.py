@@ -70,7 +70,8 @@ class Slate:
 
 @dataclass
 class Draft:
-    """A slate that is not ranked yet. `desk` None: no ranker orders it. `rows` (k, f) is what that one sees."""
+    """A slate that is not ranked yet. `desk` None: no ranker orders it; `seen` is what that one sees, `tasks` what it
+    tells of each candidate beside `scores`, (k,) each."""
 
     wish: Wish
     run: Run
@@ -80,6 +81,14 @@ class Draft:
     desk: Desk | None = None
     seen: Seen | None = None
     scores: NDArray[np.float32] | None = None
+    tasks: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+
+    def take(self, told: NDArray[np.float32] | None) -> None:
+        """What the desk gave: (k,) the scores, or (k, 1 + t) with what the ranker tells beside."""
+        if told is None or told.ndim == 1 or self.desk is None:
+            self.scores = told
+        else:
+            self.scores, self.tasks = told[:, 0], dict(zip(self.desk.tasks, told.T[1:], strict=True))
 
     @property
     def waits(self) -> bool:

@@ -91,7 +91,7 @@ class Pipeline:
             return
         with run.stage("rank"):
             try:
-                draft.scores = await desk.aside(seen.vectors, run.left_s())
+                draft.take(await desk.aside(seen.vectors, run.left_s()))
             except Exception as error:  # noqa: BLE001  a stranger's model may raise anything, and a slate must still come
                 run.failed("rank", error)
 
@@ -103,7 +103,7 @@ class Pipeline:
             run.versions[seen.model] = seen.version
         strength = candidates.fused if probability is None else probability
         with run.stage("rerank"):
-            ranked = self._reranked(wish, candidates, strength, run)
+            ranked = self._reranked(draft, strength)
         places = ranked.places
         with run.stage("explain"):
             told = run.attempt(
@@ -192,7 +192,8 @@ class Pipeline:
         quotas = tuple(q for q in wish.scenario.recall if q.channel != "trending")
         return fuse(scores, (*quotas, Quota("trending", max(wish.n, 60), 0.05)), mask, wish.most)
 
-    def _reranked(self, wish: Wish, candidates: Candidates, strength: NDArray[np.float32], run: Run) -> Ranked:
+    def _reranked(self, draft: Draft, strength: NDArray[np.float32]) -> Ranked:
+        wish, run, candidates = draft.wish, draft.run, draft.candidates
         if not run.late():
             done: Ranked | None = run.attempt(
                 "rerank",
@@ -205,6 +206,7 @@ class Pipeline:
                     now=wish.now,
                     diversity=wish.diversity,
                     tell=wish.tell,
+                    tasks=draft.tasks,
                 ),
             )
             if done is not None:
@@ -239,4 +241,4 @@ class Pipeline:
     def _rank(self, draft: Draft, score: Callable[[Desk, NDArray[np.float32]], NDArray[np.float32]]) -> None:
         desk, seen = draft.desk, draft.seen
         if desk is not None and seen is not None:
-            draft.scores = draft.run.attempt("rank", lambda: score(desk, seen.vectors))
+            draft.take(draft.run.attempt("rank", lambda: score(desk, seen.vectors)))

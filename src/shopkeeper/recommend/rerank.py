@@ -7,7 +7,9 @@ it resembles those before it, is highest.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -19,10 +21,11 @@ from shopkeeper.recommend.diversity import Vectors, diversified
 from shopkeeper.recommend.eligible import Shelf
 from shopkeeper.recommend.itemcolumns import ItemColumns
 from shopkeeper.recommend.itemrules import ItemRules
-from shopkeeper.recommend.objectives import OF_ITEMS, READS, RELEVANCE, REVENUE, revenue, scaled
+from shopkeeper.recommend.objectives import OBJECTIVES, OF_ITEMS, READS, RELEVANCE, REVENUE, revenue, scaled
 from shopkeeper.recommend.scenarios import Scenario
 from shopkeeper.recommend.tastes import LIKED_FACTOR, Tastes
 
+_NO_TASKS: Mapping[str, NDArray[np.float32]] = MappingProxyType({})
 _KEPT = 64
 _POOL = 4
 """Variety is sought among so many times the wanted items, and 64 at least."""
@@ -79,9 +82,11 @@ class Reranker:
         now: int,
         diversity: float | None = None,
         tell: bool = False,
+        tasks: Mapping[str, NDArray[np.float32]] = _NO_TASKS,
     ) -> Ranked:
         """The n best of the candidates `items` (k,), which have their rows in the catalogue; `strength` (k,) is a
-        ranker's or, without one, that of the fusion. `diversity` of the request wins over the scenario's."""
+        ranker's or, without one, that of the fusion; `tasks` (k,) each is what it tells beside, by name. `diversity` of
+        the request wins over the scenario's."""
         weight = scenario.diversity if diversity is None else diversity
         taste = None if self._tastes is None or user < 0 else self._tastes.of(user)
         liked = frozenset[str]() if taste is None else taste.liked
@@ -90,7 +95,7 @@ class Reranker:
             places = np.argsort(-strength, kind="stable")[: max(n, 0)]
             return Ranked(places, self._plain(strength, places) if tell else None)
         standing = self._standing(scenario, now)
-        value, parts = self._value(scenario, standing, items, strength)
+        value, parts = self._value(scenario, standing, items, strength, tasks)
         factor = np.ones(len(items)) if standing.factor is None else standing.factor[items]
         fond = self._fond(items, liked)
         if fond is not None:
@@ -106,7 +111,12 @@ class Reranker:
         return Ranked(places, told)
 
     def _value(
-        self, scenario: Scenario, standing: _Standing, items: NDArray[np.int32], strength: NDArray[np.float32]
+        self,
+        scenario: Scenario,
+        standing: _Standing,
+        items: NDArray[np.int32],
+        strength: NDArray[np.float32],
+        tasks: Mapping[str, NDArray[np.float32]],
     ) -> tuple[NDArray[np.float64], dict[str, NDArray[np.float64]]]:
         """(the weighted mean of the objectives (k,), the objectives that depend on the candidates)."""
         relevance = scaled(strength)
@@ -119,6 +129,10 @@ class Reranker:
         if REVENUE in weights:
             parts[REVENUE] = revenue(strength, self._shelf.price[items])
             value += weights[REVENUE] * parts[REVENUE]
+        for name, weight in weights.items():
+            if name not in OBJECTIVES and (name in tasks or weight > 0):  # relevance stands for what nobody tells
+                parts[name] = scaled(tasks[name]) if name in tasks else relevance
+                value += weight * parts[name]
         if standing.goal is not None:
             parts["items"] = standing.goal[items]
             value += parts["items"]

@@ -9,6 +9,7 @@ from typing import Any
 
 from shopkeeper.core.errors import Invalid, NotFound
 from shopkeeper.core.ids import check_name
+from shopkeeper.core.records import Version
 from shopkeeper.lifecycle.addresses import CHAMPION, parse_address
 from shopkeeper.recommend.asking import check_channel
 from shopkeeper.recommend.itemrules import problem_of
@@ -35,7 +36,7 @@ class Known:
     recall: Callable[[], Collection[str]]
     rankers: Callable[[], Collection[str]]
     schema: Callable[[], Schema]
-    find: Callable[[str, str], object] = lambda _model, _ref: None
+    find: Callable[[str, str], Version | None] = lambda _model, _ref: None
 
 
 def check_scenario(scenario: Scenario, known: Known) -> None:
@@ -49,7 +50,7 @@ def check_scenario(scenario: Scenario, known: Known) -> None:
     _check_filters(scenario.filters, schema)
     if scenario.ranker is not None and (why := _lacking(scenario.ranker, known)) is not None:
         raise _wrong("ranker", why, code="unknown_ranker")
-    _check_objectives(scenario.objectives)
+    _check_objectives(scenario, known)
     _bounded("diversity", scenario.diversity, 0, 1)
     _few("boosts", scenario.boosts, MOST_RULES)
     for at, boost in enumerate(scenario.boosts):
@@ -64,11 +65,14 @@ def check_scenario(scenario: Scenario, known: Known) -> None:
 
 def problems_of(scenario: Scenario, known: Known) -> list[str]:
     """What cannot be answered as it stands now, each with its place: rules over fields that are gone, which hold for
-    nothing, and a version of a ranker that is gone, without which the order of recall stays."""
+    nothing, a version of a ranker that is gone, without which the order of recall stays, and what the ranker does not
+    foretell, for which relevance stands."""
     found, schema = [], known.schema()
     one = scenario.ranker
     if one is not None and ("@" in one or "/" in one) and (why := _lacking(one, known)) is not None:
         found.append(f"ranker: {why}")
+    told = _tasks(scenario, known)
+    found += [f"objectives.{name}: {one} does not tell it" for name in _of_tasks(scenario) if name not in told]
     for at, text in enumerate(scenario.filters):
         if not is_named(text) and (why := problem_of(text, schema)) is not None:
             found.append(f"filters[{at}]: {why}")
@@ -131,9 +135,27 @@ def _lacking(ranker: str, known: Known) -> str | None:
     return None
 
 
-def _check_objectives(objectives: Mapping[str, float]) -> None:
+def _of_tasks(scenario: Scenario) -> list[str]:
+    """The objectives that are to be told by the ranker."""
+    return [name for name in scenario.objectives if name not in OBJECTIVES]
+
+
+def _tasks(scenario: Scenario, known: Known) -> Collection[str]:
+    """What the ranker foretells by name, as its training wrote it down; nothing before it is trained. Looked up only
+    where it is needed."""
+    if scenario.ranker is None or not _of_tasks(scenario):
+        return ()
+    try:
+        found = known.find(*parse_address(scenario.ranker))
+    except (Invalid, NotFound):
+        return ()
+    return () if found is None else [str(task["name"]) for task in found.data.get("tasks", ())]
+
+
+def _check_objectives(scenario: Scenario, known: Known) -> None:
+    objectives, tasks = scenario.objectives, _tasks(scenario, known)
     for name, weight in objectives.items():
-        _among("objectives", name, tuple(OBJECTIVES))
+        _among("objectives", name, (*OBJECTIVES, *tasks))
         _bounded(f"objectives.{name}", weight, 0 if name == RELEVANCE else -MOST_WEIGHT, MOST_WEIGHT)
     if objectives and not any(objectives.values()):
         raise _wrong("objectives", "all weigh 0; give one of them a weight, or leave them all out")

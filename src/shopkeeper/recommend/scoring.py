@@ -25,7 +25,7 @@ from shopkeeper.core.breaker import Breaker
 from shopkeeper.core.clock import Clock
 from shopkeeper.core.errors import Unavailable
 from shopkeeper.recommend.bound import BoundRanker
-from shopkeeper.recommend.ranking.model import Ranker
+from shopkeeper.recommend.ranking.model import TellsTasks
 
 log = logging.getLogger(__name__)
 
@@ -57,18 +57,19 @@ class Scoring:
 
 
 class Desk:
-    """One ranker. All three ways to score give (k,) finite numbers for `rows` (k, f), or raise what went wrong and
-    count it: after too many failures the ranker is left alone for a while."""
+    """One ranker. All three ways to score give (k,) finite numbers for `rows` (k, f), or (k, 1 + t) where it tells
+    several `tasks`, or raise what went wrong and count it: after too many failures the ranker is left alone for a
+    while."""
 
     def __init__(self, ranker: BoundRanker, clock: Clock) -> None:
-        self._model = ranker.model
-        self._score: Callable[[Scores], Scores] = ranker.model.score
+        model = ranker.model
+        self.tasks = model.output_names if isinstance(model, TellsTasks) else ()
+        self._score: Callable[[Scores], Scores] = model.score_tasks if isinstance(model, TellsTasks) else model.score
         """A quicker one from the moment on when it is ready."""
-        if hasattr(ranker.model, "quickened"):
-            threading.Thread(
-                target=_quicken, args=(weakref.ref(self), ranker.model), name=QUICKENING, daemon=True
-            ).start()
-        self._loop_rows = int(getattr(ranker.model, "loop_rows", 0))
+        self._slow = self._score
+        if hasattr(model, "quickened"):
+            threading.Thread(target=_quicken, args=(weakref.ref(self), model), name=QUICKENING, daemon=True).start()
+        self._loop_rows = int(getattr(model, "loop_rows", 0))
         self._worker: _Worker | None = None
         self._lost = 0
         self.breaker = Breaker(clock)
@@ -80,7 +81,7 @@ class Desk:
     def at_once(self, rows: Scores) -> Scores:
         """Here and now, however long it takes."""
         self._check()
-        return self._noted(lambda: _checked(self._score(rows), len(rows)))
+        return self._noted(lambda: self._checked(self._score(rows), len(rows)))
 
     async def aside(self, rows: Scores, seconds: float) -> Scores:
         """On the ranker's thread. Raises Unavailable (`deadline`) after `seconds`, too."""
@@ -94,7 +95,7 @@ class Desk:
         except Exception:
             self.breaker.note(False)
             raise
-        return self._noted(lambda: _checked(scores, len(rows)))
+        return self._noted(lambda: self._checked(scores, len(rows)))
 
     def waited_for(self, rows: Scores, seconds: float) -> Scores:
         """The same for a caller that may stand still so long."""
@@ -108,7 +109,7 @@ class Desk:
         except Exception:
             self.breaker.note(False)
             raise
-        return self._noted(lambda: _checked(scores, len(rows)))
+        return self._noted(lambda: self._checked(scores, len(rows)))
 
     def _noted(self, work: Callable[[], Scores]) -> Scores:
         try:
@@ -118,6 +119,14 @@ class Desk:
             raise
         self.breaker.note(True)
         return scores
+
+    def _checked(self, scores: Scores, size: int) -> Scores:
+        found = np.asarray(scores, dtype=np.float32)
+        if found.shape != ((size, 1 + len(self.tasks)) if self.tasks else (size,)):
+            raise Unavailable(f"the ranker gave numbers of shape {found.shape} for {size} items", code="bad_output")
+        if not np.isfinite(found).all():
+            raise Unavailable("the ranker gave numbers that are not finite", code="bad_output")
+        return found
 
     def _check(self) -> None:
         if not self.breaker.allows():
@@ -132,7 +141,7 @@ class Desk:
         if self._lost > MOST_LOST:
             raise Unavailable(f"the ranker never came back from its work, {self._lost} times now", code="hangs")
         if self._worker is None:
-            self._worker = _Worker(self._model)
+            self._worker = _Worker(self._slow)
         if self._worker.queued() >= MOST_QUEUED:
             self.breaker.note(False)
             raise Unavailable(f"the ranker has {MOST_QUEUED} slates to rank already", code="queue_full")
@@ -153,10 +162,10 @@ def _quicken(desk: weakref.ref[Desk], model: Any) -> None:
 class _Worker:
     """One thread that scores what it is handed, in order. It keeps neither the process nor a dropped ranker alive."""
 
-    def __init__(self, model: Ranker) -> None:
+    def __init__(self, score: Callable[[Scores], Scores]) -> None:
         self._taken: deque[Future[Scores]] = deque()
         self._queue: SimpleQueue[tuple[Future[Scores], Scores] | None] = SimpleQueue()
-        threading.Thread(target=_work, args=(self._queue, model), name="ranker", daemon=True).start()
+        threading.Thread(target=_work, args=(self._queue, score), name="ranker", daemon=True).start()
         weakref.finalize(self, self._queue.put, None)
 
     def queued(self) -> int:
@@ -172,24 +181,15 @@ class _Worker:
         return work
 
 
-def _work(queue: SimpleQueue[tuple[Future[Scores], Scores] | None], model: Ranker) -> None:
+def _work(queue: SimpleQueue[tuple[Future[Scores], Scores] | None], score: Callable[[Scores], Scores]) -> None:
     while (handed := queue.get()) is not None:
         work, rows = handed
         if not work.set_running_or_notify_cancel():
             continue
         try:
-            work.set_result(model.score(rows))
+            work.set_result(score(rows))
         except BaseException as error:  # noqa: BLE001  whoever waits for it is told
             work.set_exception(error)
-
-
-def _checked(scores: Scores, size: int) -> Scores:
-    found = np.asarray(scores, dtype=np.float32)
-    if found.shape != (size,):
-        raise Unavailable(f"the ranker gave numbers of shape {found.shape} for {size} items", code="bad_output")
-    if not np.isfinite(found).all():
-        raise Unavailable("the ranker gave numbers that are not finite", code="bad_output")
-    return found
 
 
 _LATE = "the ranker did not answer in time"

@@ -66,6 +66,11 @@ class MultitaskModel:
         scores: NDArray[np.float32] = self.answers(rows) @ self._goals
         return scores
 
+    def score_tasks(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(n, f) -> (n, 1 + t): the score, then each task in its own unit."""
+        answers = self.answers(rows)
+        return np.column_stack([answers @ self._goals, answers])
+
     def score_rows(self, rows: list[dict[str, Any]]) -> list[Any]:
         """A dict of the tasks for each row."""
         names = self.output_names

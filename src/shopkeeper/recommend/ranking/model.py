@@ -41,6 +41,18 @@ class TwoForms(Protocol):
         ...
 
 
+@runtime_checkable
+class TellsTasks(Protocol):
+    """A ranker that foretells several things of an item, by name: a scenario may aim at each of them."""
+
+    @property
+    def output_names(self) -> tuple[str, ...]: ...
+
+    def score_tasks(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(n, f) -> (n, 1 + t): what `score` gives, then what is to be expected of each of `output_names`."""
+        ...
+
+
 def schema_of(model: Ranker) -> Schema:
     """How the model's rows are made: its own schema, or plain numbers by its names and defaults."""
     found = getattr(model, "schema", None)
