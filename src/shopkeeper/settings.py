@@ -106,6 +106,13 @@ class Settings(BaseSettings):
         "SERVED_SHARE", 0.05, "Share of the slates of which the log keeps what the ranker saw", ge=0, le=1
     )
     keep_slates: int = _setting("KEEP_SLATES", 1_000_000, "Newest slates that the log keeps, of those", ge=1)
+    explore_window_s: float = _setting(
+        "EXPLORE_WINDOW_S",
+        1800.0,
+        "Seconds in which feedback counts for what a policy drew, before it is learned",
+        gt=0,
+    )
+    explore_keep_days: float = _setting("EXPLORE_KEEP_DAYS", 30.0, "Days that the log keeps what policies drew", gt=0)
     upload_url: str | None = _setting(
         "UPLOAD_URL",
         None,

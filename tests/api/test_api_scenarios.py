@@ -138,8 +138,12 @@ def test_whoever_writes_at_once_hears_of_their_own_version(live: Running) -> Non
         ({"boosts": [{"rule": "price + 1", "factor": 2}]}, "bad_rule", "boosts[0].rule: at 7: a rule is a condition"),
         ({"deadlines": {"rank": 0}}, "out_of_bounds", "deadlines.rank: is 0, expected 1 to 5000"),
         ({"deadlines": {"sleep": 10}}, "bad_scenario", "deadlines.sleep: is not known; there are: total, recall"),
-        ({"explore": {"policy": "luck"}}, "bad_scenario", "explore.policy: is 'luck'; there are: epsilon_greedy"),
-        ({"explore": {"policy": "ucb", "share": 0.9}}, "out_of_bounds", "explore.share: is 0.9, expected 0 to 0.5"),
+        ({"explore": {"policy": "luck"}}, "unknown_policy", "explore.policy: is 'luck'; there are: epsilon_greedy"),
+        ({"explore": {"policy": "ucb", "share": 1.1}}, "out_of_bounds", "explore.share: is 1.1, expected 0 to 1"),
+        ({"explore": {"policy": "ucb", "pool": 1}}, "out_of_bounds", "explore.pool: is 1, expected 2 to 100"),
+        ({"explore": {"policy": "ucb", "floor": "much"}}, "bad_scenario", "explore.floor: is 'much'"),
+        ({"explore": {"policy": "linear", "context": ["x"]}}, "unknown_feature", "explore.context[0]: no feature 'x'"),
+        ({"explore": {"policy": "ucb", "params": {"c": -1}}}, "bad_param", "explore.params: ucb1"),
     ],
 )
 def test_what_is_wrong_is_told_with_its_place(live: Running, body: dict[str, Any], code: str, told: str) -> None:

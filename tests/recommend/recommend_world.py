@@ -18,6 +18,9 @@ from shopkeeper.core.records import Version
 from shopkeeper.features.state import FeatureState
 from shopkeeper.recommend.asking import Told
 from shopkeeper.recommend.bound import Binder
+from shopkeeper.recommend.explore.context import ContextReader
+from shopkeeper.recommend.explore.snapshots import Snapshots
+from shopkeeper.recommend.explore.stage import Stage
 from shopkeeper.recommend.orders import Orders
 from shopkeeper.recommend.pipeline import Pipeline
 from shopkeeper.recommend.recall.ease import Ease
@@ -124,6 +127,7 @@ class World:
     space: VectorSpace | None = None
     allows: Callable[[int], bool] = lambda _: True
     told: Told | None = None
+    explores: bool = False
 
     def __post_init__(self) -> None:
         self.clock = StoppedClock(NOW)
@@ -131,6 +135,7 @@ class World:
         self.state.apply(shop_log().events)
         self.users = Vocabulary([f"U{k}" for k in range(USERS)])
         self.items = Vocabulary(self.shelf.ids)
+        self.snapshots = Snapshots(self.items.rows)
         self.open()
 
     def open(self) -> None:
@@ -146,6 +151,7 @@ class World:
             allows=self.allows,
             space=self.space,
             told=self.told,
+            stage=Stage(self.snapshots, ContextReader(self.state)) if self.explores else None,
         )
 
     def pipeline(self) -> Pipeline:

@@ -72,9 +72,14 @@ CONTENTS["0006"] = (
 CONTENTS["0007"] = (
     *CONTENTS["0006"],
     "INSERT INTO explored VALUES"
-    " (1, 's', 0, NULL, 5, 5, 1, 'home', 1, 'ucb1', 0, x'00', x'00', x'00', x'00', '[]', NULL, NULL)",
-    "INSERT INTO explorers VALUES ('home', 'ucb1', '[]', 1, 1, 1, x'00', 5)",
+    " (1, 's', 0, NULL, 5, 5, 1, 'home', 1, 'k', 'ucb1', 0, x'00', x'00', x'00', x'00', '{}', NULL, NULL)",
+    "INSERT INTO explorers VALUES ('home', 'k', 'ucb1', '{}', 1, 1, 1, x'00', 5)",
     "INSERT INTO leases VALUES ('exploring', 'a', 5)",
+)
+CONTENTS["0008"] = (
+    *CONTENTS["0007"],
+    "INSERT INTO agents VALUES ('a', '{}', 'a.npz', 'x', '{}', 5, 'anna', 5)",
+    "INSERT INTO agent_steps VALUES ('a', 1, '{}')",
 )
 
 

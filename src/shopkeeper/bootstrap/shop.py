@@ -9,6 +9,7 @@ from contextlib import ExitStack, suppress
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from shopkeeper.bootstrap.experimenting import experimenting, trying
 from shopkeeper.bootstrap.featuring import feature_versions
 from shopkeeper.bootstrap.first_models import FIRST_MODELS, NIGHTLY, FirstModel
 from shopkeeper.bootstrap.forecasting import ForecastThreads
@@ -67,6 +68,7 @@ from shopkeeper.profiles.personal import Personal
 from shopkeeper.profiles.segments import Segments
 from shopkeeper.profiles.service import ProfileService
 from shopkeeper.profiles.telecom_defaults import TELECOM
+from shopkeeper.recommend.qlearning.book import AgentBook
 from shopkeeper.settings import Settings
 from shopkeeper.sources.sample import write_sample
 from shopkeeper.stores.archives import ArchiveLimits
@@ -83,7 +85,7 @@ from shopkeeper.stores.webhooks import WebhookStore
 _LOG = logging.getLogger(__name__)
 _CHANGE_S = 60.0  # for what ends within seconds
 _DEFAULTS = {"telecom": TELECOM}
-LIGHT_JOBS = ("release", "upload", "refresh", "regenerate", "embed")
+LIGHT_JOBS = ("release", "upload", "refresh", "regenerate", "embed", "evaluate_agent")
 """Kinds that wait most of their time, or that others wait for: one job of each runs beside the trainings."""
 PLANNED_JOBS = ("release", "refresh")
 """Kinds that last as long as their own plan says, or as the jobs that they begin."""
@@ -130,7 +132,8 @@ class Shop:
         self.traffic = Traffic(db, self.registry, self.serving, clock)
         telling = Telling(self.changes, self.registry, self.stock.on_hand)
         lanes = LaneLimits(settings.predict_queue_rows, deadline_s=settings.predict_deadline_ms / 1000)
-        self.predictor = Predictor(self.serving, self.traffic, lanes)
+        tries = trying(db, clock, stores, lambda row: self.consents.allows(row, "personalization"))
+        self.predictor = Predictor(self.serving, self.traffic, lanes, tries.models)
         limits = Limits(settings.job_time_limit_s, settings.job_memory_limit_mb, settings.job_threads)
         self.jobs = JobService(
             db,
@@ -143,6 +146,7 @@ class Shop:
             zone=lambda: self.zone,
             environment={"CUDA_VISIBLE_DEVICES": ""} if settings.device == "cpu" else {},
         )
+        self.agents = AgentBook(db, home, clock, self.jobs)
         self.gradual = Gradual(self.jobs, db, self.registry, self.traffic)
         archives = ArchiveLimits(compressed=settings.upload_limit)
         self.exchange = Exchange(self.registry, home.artifacts, clock, limits=archives)
@@ -245,6 +249,19 @@ class Shop:
             space=self.graph.space,
         )
         self.shaped.follow(self.identities, self.erasure)
+        self.experimenting = experimenting(
+            db,
+            clock,
+            tries,
+            stores=stores,
+            registry=self.registry,
+            traffic=self.traffic,
+            shaped=self.shaped,
+            changes=self.changes,
+            identities=self.identities,
+            erasure=self.erasure,
+        )
+        self.experiments = self.experimenting.book
         self.suggesting = suggesting(
             settings,
             db,
@@ -259,6 +276,7 @@ class Shop:
             shaped=self.shaped,
             space=self.graph.space,
             erasure=self.erasure,
+            tries=tries,
         )
         made = self.suggesting
         self.recommend, self.slates, self.ahead, self.slatelog = made.recommend, made.slates, made.ahead, made.slatelog
@@ -360,12 +378,15 @@ class Shop:
         self.following.attach(self._loop)
         self.operations.start()
         self.suggesting.start()
+        self.experimenting.start()
         await asyncio.to_thread(self.traffic.load)
         self.unpinned = await asyncio.to_thread(pin, self.registry, pins_of(self.settings))
         await asyncio.to_thread(self.serving.sync)
         await asyncio.to_thread(self.traffic.warm)
         await asyncio.to_thread(self.shaped.load)
+        await asyncio.to_thread(self.experiments.load)
         await asyncio.to_thread(self.predictions.sweep)
+        await asyncio.to_thread(self.agents.keeper.sweep)
         self.profiles.tracker.load()
         self.profiles.rulebook.compiled()  # ten thousand take a second, which no request should wait for
         self._watching = asyncio.create_task(self.profiles.tracker.run(), name="segments")
@@ -377,6 +398,8 @@ class Shop:
             self.schedules.start()
             self.refit.start()
             self.messenger.start()
+            self.experimenting.keeper.start()
+            self.suggesting.exploration.learn()
         if self.live is not None:
             self._streaming = asyncio.create_task(self.live.run(), name="live stream")
         if schedules:
@@ -402,10 +425,13 @@ class Shop:
         await self.operations.stop()
         await asyncio.to_thread(self.schedules.stop)
         await asyncio.to_thread(self.jobs.stop)
+        await asyncio.to_thread(self.agents.keeper.close)
         await asyncio.to_thread(self.messenger.stop)
+        await asyncio.to_thread(self.experimenting.keeper.stop)
         self.following.detach()
         self.forecasting.close()
         await self.suggesting.stop()
+        await self.experimenting.stop()
         self.changes.detach()
         if self._watching is not None:
             await asyncio.to_thread(self.profiles.tracker.save)

@@ -7,6 +7,8 @@ import logging
 from dataclasses import dataclass
 
 from shopkeeper.bootstrap.describing import told_of_items
+from shopkeeper.bootstrap.experimenting import Trying
+from shopkeeper.bootstrap.exploring import Exploration, exploration
 from shopkeeper.bootstrap.featuring import shared_features
 from shopkeeper.bootstrap.furnishing import GRAPH_DATA, Stores
 from shopkeeper.bootstrap.shaping import Shaped
@@ -48,6 +50,7 @@ class Suggesting:
     ahead: Ahead
     slatelog: SlateLog
     servedlog: ServedLog
+    exploration: Exploration
     shared: Shared | None
     shared_features: SharedFeatures | None
     most_warm: int
@@ -56,6 +59,7 @@ class Suggesting:
         """Answers may be kept and noted from now on. On the loop."""
         self.slatelog.start()
         self.servedlog.start()
+        self.exploration.start()
         self.slates.start()
 
     async def warm(self) -> None:
@@ -79,6 +83,7 @@ class Suggesting:
         await self.slates.stop()  # which tells the log the rest
         await self.slatelog.stop()
         await self.servedlog.stop()
+        await self.exploration.stop()
         if self.shared is not None:
             await self.shared.close()
 
@@ -98,9 +103,11 @@ def suggesting(
     shaped: Shaped,
     space: VectorSpace | None,
     erasure: Erasure,
+    tries: Trying,
 ) -> Suggesting:
     """Raises Unavailable, Invalid when the Redis that is set cannot be one."""
     users, catalog, shared = stores.vocab.users, stores.catalog, shared_level(settings, meta, clock)
+    explore = exploration(settings, db, clock, stores, features, consents, shaped.book)
     recommend = RecommendService(
         features=features,
         catalog=catalog,
@@ -115,23 +122,25 @@ def suggesting(
         told=told_of_items(catalog, clock),
         scenarios=shaped.book,
         shaping=shaped.shaping,
+        variants=tries.scenarios,
+        stage=explore.stage,
     )
     servedlog = ServedLog(db, share=settings.served_share)
-    slatelog = SlateLog(
-        db, users, clock, keep_s=settings.keep_slates_h * 3600, most=settings.keep_slates, also=servedlog.note
-    )
-    for log in (servedlog, slatelog):
+    also = [servedlog.note, explore.log.note]
+    slatelog = SlateLog(db, users, clock, keep_s=settings.keep_slates_h * 3600, most=settings.keep_slates, also=also)
+    for log in (servedlog, slatelog, explore.log):
         erasure.subscribe(log.forget)
     level = None if shared is None else SharedSlates(shared, users=users, clock=clock, changes=changes)
     slates = Front(
         recommend.make,
         users=users,
         clock=clock,
-        log=Remembering(slatelog, shaped.shown),
+        log=Remembering(slatelog, shaped.shown, tries.exposures.note),
         most=settings.slate_cache_mb * MIB,
         shared=level,
     )
     changes.subscribe(slatelog.hear)
+    changes.subscribe(explore.log.hear)
     changes.subscribe(slates.hear)
     return Suggesting(
         db=db,
@@ -141,6 +150,7 @@ def suggesting(
         ahead=Ahead(slates, pages=settings.slate_prefetch),
         slatelog=slatelog,
         servedlog=servedlog,
+        exploration=explore,
         shared=shared,
         shared_features=shared_features(shared, clock, versions, changes),
         most_warm=settings.slate_warm,

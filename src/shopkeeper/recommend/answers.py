@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from shopkeeper.core.records import RecItem
+from shopkeeper.lifecycle.experiments.assigning import Chosen
 from shopkeeper.recommend.draft import Slate
 from shopkeeper.recommend.eligible import Shelf
 from shopkeeper.telemetry import metrics
@@ -16,9 +17,9 @@ DEGRADED_S = 1.0
 
 def items_of(slate: Slate, shelf: Shelf) -> list[RecItem]:
     """The items that are shown, best first."""
-    candidates = slate.candidates
+    candidates, explored = slate.candidates, slate.explored
     result = []
-    for place, reason in zip(slate.places.tolist(), slate.reasons, strict=True):
+    for at, (place, reason) in enumerate(zip(slate.places.tolist(), slate.reasons, strict=True)):
         row = int(candidates.items[place])
         chance = None if slate.probability is None else float(slate.probability[place])
         metadata = {
@@ -28,6 +29,8 @@ def items_of(slate: Slate, shelf: Shelf) -> list[RecItem]:
             "channels": candidates.channels_of(place),
             "reason": reason.facts(shelf.ids),
         }
+        if explored is not None and (propensity := explored.propensity(at)) is not None:
+            metadata["propensity"] = propensity
         result.append(
             RecItem(
                 item_id=shelf.ids[row],
@@ -66,7 +69,19 @@ def debug_of(slate: Slate) -> dict[str, Any]:
         "fallbacks": slate.fallbacks,
         "named": slate.candidates.counts(),
         "items": slate.told,
+        "explored": None if slate.explored is None else slate.explored.facts(),
     }
+
+
+def name_variants(tried: Sequence[Chosen], items: Sequence[RecItem], debug: dict[str, Any] | None) -> None:
+    """Which variants of which experiments an answer is."""
+    names = {one.draw.experiment_id: one.name for one in tried}
+    for item in items:
+        item.metadata["experiments"] = names
+    if debug is not None:
+        debug["experiments"] = [
+            {"experiment_id": one.draw.experiment_id, "name": one.draw.name, "variant": one.name} for one in tried
+        ]
 
 
 def count(scenario_name: str, seconds: float, slate: Slate) -> None:

@@ -12,6 +12,7 @@ from shopkeeper.core.records import RecFilters
 from shopkeeper.recommend.attempts import Run
 from shopkeeper.recommend.candidates import Candidates
 from shopkeeper.recommend.channels import OF_THE_BOUGHT, Channel
+from shopkeeper.recommend.explore.explored import Explored
 from shopkeeper.recommend.history import History
 from shopkeeper.recommend.made import Seen
 from shopkeeper.recommend.reasons import Reason
@@ -22,7 +23,8 @@ from shopkeeper.recommend.scoring import Desk
 @dataclass(frozen=True)
 class Wish:
     """What is asked: `user` row (-1: nobody known), `now` us, `n` items; `about` rows of the page or basket;
-    `diversity` instead of the scenario's; `tell` what the value of each item is made of."""
+    `diversity` instead of the scenario's; `tell` what the value of each item is made of. `slate_id`: its id, without
+    which nothing is drawn."""
 
     user: int
     now: int
@@ -35,6 +37,7 @@ class Wish:
     diversity: float | None = None
     tell: bool = False
     deadline_ms: float = 100.0
+    slate_id: str = ""
 
     @property
     def anchored(self) -> bool:
@@ -66,6 +69,7 @@ class Slate:
     fallbacks: list[str]
     seen: Seen | None = None
     told: list[dict[str, Any]] | None = None
+    explored: Explored | None = None
 
 
 @dataclass

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from shopkeeper.core.clock import moment
 from shopkeeper.core.records import RecItem, RecResponse
+from shopkeeper.lifecycle.experiments.assigning import Chosen
+from shopkeeper.recommend.explore.explored import Explored
 
 SLATE_ID = 26
 _ANSWER = re.compile(rf"([0-9A-Z]{{{SLATE_ID}}})-[0-9A-HJKMNP-TV-Z]{{2,13}}")
@@ -52,6 +54,8 @@ class Made:
     explanation: str | None = None
     debug_info: dict[str, Any] | None = None
     seen: Seen | None = field(default=None, repr=False)
+    tried: tuple[Chosen, ...] = ()
+    explored: Explored | None = field(default=None, repr=False)
 
     def response(self) -> RecResponse:
         """The first answer that it makes."""

@@ -1,4 +1,6 @@
-"""From a question to a slate: filter -> recall -> rank -> rerank -> explain, each stage timed and each with a fallback.
+"""From a question to a slate: filter -> recall -> rank -> rerank -> explore -> explain.
+
+Each stage is timed and has a fallback; only slots of a scenario that explores pass the one before the last.
 
 What may not appear is masked first, so that it takes no channel's places. A stage that raises, or for which no time is
 left, is left out and named in `fallbacks`; a slate always comes, from the live windows alone if need be.
@@ -25,6 +27,9 @@ from shopkeeper.recommend.channels import MEANING, OF_THE_BOUGHT, Channel, Recal
 from shopkeeper.recommend.described import QUERY, narrowed
 from shopkeeper.recommend.draft import Draft, Slate, Wish
 from shopkeeper.recommend.eligible import Rows, Shelf, drop, narrow, within_scenario
+from shopkeeper.recommend.explore.asked import Exploring
+from shopkeeper.recommend.explore.explored import Explored
+from shopkeeper.recommend.explore.stage import Stage
 from shopkeeper.recommend.history import History, given_items, history_of, unwanted
 from shopkeeper.recommend.made import Seen
 from shopkeeper.recommend.newcomers import New
@@ -47,7 +52,10 @@ class Pipeline:
         space: VectorSpace | None = None,
         scoring: Scoring | None = None,
         told: Told | None = None,
+        stage: Stage | None = None,
     ) -> None:
+        """Without a `stage` nothing is explored."""
+        self._stage = stage
         self._scoring = Scoring(SystemClock()) if scoring is None else scoring
         self._state = state
         self._shelf = shelf
@@ -102,8 +110,12 @@ class Pipeline:
         if probability is not None and seen is not None:
             run.versions[seen.model] = seen.version
         strength = candidates.fused if probability is None else probability
+        asked = wish.scenario.exploring if self._stage is not None and wish.slate_id else None
         with run.stage("rerank"):
-            ranked = self._reranked(draft, strength)
+            ranked = self._reranked(draft, strength, 0 if asked is None else asked.pool)
+        explored = None
+        if asked is not None:
+            ranked, explored = self._explored(wish, asked, ranked, candidates, run)
         places = ranked.places
         with run.stage("explain"):
             told = run.attempt(
@@ -118,7 +130,9 @@ class Pipeline:
             shown = None
         else:
             shown = Seen(seen.model, seen.version, seen.names, seen.vectors[places])
-        return Slate(candidates, places, probability, told, run.versions, run.stages, run.fallbacks, shown, ranked.told)
+        return Slate(
+            candidates, places, probability, told, run.versions, run.stages, run.fallbacks, shown, ranked.told, explored
+        )
 
     def _filtered(self, wish: Wish) -> tuple[History, NDArray[np.bool_]]:
         allowed, filters, scenario = self._shaping.filters, wish.filters, wish.scenario
@@ -192,7 +206,35 @@ class Pipeline:
         quotas = tuple(q for q in wish.scenario.recall if q.channel != "trending")
         return fuse(scores, (*quotas, Quota("trending", max(wish.n, 60), 0.05)), mask, wish.most)
 
-    def _reranked(self, draft: Draft, strength: NDArray[np.float32]) -> Ranked:
+    def _explored(
+        self, wish: Wish, asked: Exploring, ranked: Ranked, candidates: Candidates, run: Run
+    ) -> tuple[Ranked, Explored | None]:
+        """Of more than are wanted those that are shown, some of them drawn; a policy that fails leaves the best."""
+        stage, drawn = self._stage, None
+        with run.stage("explore"):
+            if run.late():
+                run.fell("explore", "no time left")
+            elif stage is not None:
+                drawn = run.attempt(
+                    "explore",
+                    lambda: stage.explore(
+                        wish.scenario.name,
+                        asked,
+                        candidates.items[ranked.places],
+                        wish.n,
+                        wish.slate_id,
+                        user=wish.user,
+                        now=wish.now,
+                        context=wish.context,
+                        personal=not wish.anchored,
+                        late=run.late,
+                    ),
+                )
+        order, explored = (list(range(min(wish.n, len(ranked.places)))), None) if drawn is None else drawn
+        told = None if ranked.told is None else [ranked.told[at] for at in order]
+        return Ranked(ranked.places[order], told), explored
+
+    def _reranked(self, draft: Draft, strength: NDArray[np.float32], spare: int) -> Ranked:
         wish, run, candidates = draft.wish, draft.run, draft.candidates
         if not run.late():
             done: Ranked | None = run.attempt(
@@ -207,13 +249,14 @@ class Pipeline:
                     diversity=wish.diversity,
                     tell=wish.tell,
                     tasks=draft.tasks,
+                    spare=spare,
                 ),
             )
             if done is not None:
                 return done
         else:
             run.fell("rerank", "no time left")
-        return Ranked(np.argsort(-strength, kind="stable")[: wish.n])
+        return Ranked(np.argsort(-strength, kind="stable")[: wish.n + spare])
 
     def _brief(self, draft: Draft) -> None:
         """Finds the ranker, and lays out what it sees."""

@@ -83,16 +83,18 @@ class Reranker:
         diversity: float | None = None,
         tell: bool = False,
         tasks: Mapping[str, NDArray[np.float32]] = _NO_TASKS,
+        spare: int = 0,
     ) -> Ranked:
         """The n best of the candidates `items` (k,), which have their rows in the catalogue; `strength` (k,) is a
         ranker's or, without one, that of the fusion; `tasks` (k,) each is what it tells beside, by name. `diversity` of
-        the request wins over the scenario's."""
+        the request wins over the scenario's. `spare` more come after the n, in the order in which they would be
+        next."""
         weight = scenario.diversity if diversity is None else diversity
         taste = None if self._tastes is None or user < 0 else self._tastes.of(user)
         liked = frozenset[str]() if taste is None else taste.liked
         shaped = bool(scenario.objectives or scenario.boosts or liked)
         if not len(items) or n <= 0 or not (shaped or weight > 0):
-            places = np.argsort(-strength, kind="stable")[: max(n, 0)]
+            places = np.argsort(-strength, kind="stable")[: max(n + spare, 0)]
             return Ranked(places, self._plain(strength, places) if tell else None)
         standing = self._standing(scenario, now)
         value, parts = self._value(scenario, standing, items, strength, tasks)
@@ -102,9 +104,9 @@ class Reranker:
             factor = factor * fond
         value = value * factor
         if weight > 0:
-            places, likeness = self._varied(value, items, weight, n)
+            places, likeness = self._varied(value, items, weight, n, spare)
         else:
-            places, likeness = np.argsort(-value, kind="stable")[:n], None
+            places, likeness = np.argsort(-value, kind="stable")[: n + spare], None
         if not tell:
             return Ranked(places)
         told = _told(places, parts, factor, value, likeness)
@@ -141,14 +143,14 @@ class Reranker:
         return value - low if low < 0 else value, parts
 
     def _varied(
-        self, value: NDArray[np.float64], items: NDArray[np.int32], weight: float, n: int
+        self, value: NDArray[np.float64], items: NDArray[np.int32], weight: float, n: int, spare: int
     ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        best = np.argsort(-value, kind="stable")[: max(_POOL * n, _LEAST_POOL)]
+        best = np.argsort(-value, kind="stable")[: max(_POOL * n, _LEAST_POOL, n + spare)]
         rows = items[best]
         codes, _ = self._categories()
         top = float(value[best[0]])
         share = value[best] / top if top > 0 else value[best]
-        chosen, likeness = diversified(share, codes[rows], self._vectors.unit(rows), weight, n)
+        chosen, likeness = diversified(share, codes[rows], self._vectors.unit(rows), weight, n + spare)
         return best[chosen], likeness
 
     def _standing(self, scenario: Scenario, now: int) -> _Standing:

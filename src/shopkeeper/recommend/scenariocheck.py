@@ -12,12 +12,14 @@ from shopkeeper.core.ids import check_name
 from shopkeeper.core.records import Version
 from shopkeeper.lifecycle.addresses import CHAMPION, parse_address
 from shopkeeper.recommend.asking import check_channel
+from shopkeeper.recommend.explore.asked import ALIASES, FIELDS, Exploring
+from shopkeeper.recommend.explore.context import check_context
+from shopkeeper.recommend.explore.snapshots import begun, policies
 from shopkeeper.recommend.itemrules import problem_of
 from shopkeeper.recommend.objectives import OBJECTIVES, RELEVANCE
 from shopkeeper.recommend.scenarios import NAMED, STAGES, Scenario, is_named
 from shopkeeper.rules.schema import Schema, writable
 
-POLICIES = ("epsilon_greedy", "ucb", "thompson", "linear")
 MOST_CHANNELS = 20
 MOST_QUOTA = 1000
 MOST_CANDIDATES = 2000
@@ -25,6 +27,8 @@ MOST_RULES = 32
 MOST_FACTOR = 100.0
 MOST_WEIGHT = 100.0
 MOST_TTL_S = 86_400.0
+MOST_POOL = 100
+MOST_CONTEXT = 16
 _HELP = 1000
 
 
@@ -165,18 +169,39 @@ def _check_explore(explore: Mapping[str, Any]) -> None:
     if not explore:
         return
     for name in explore:
-        _among("explore", name, ("policy", "share", "slots"))
-    policy = explore.get("policy")
-    if policy not in POLICIES:
-        raise _wrong("explore.policy", f"is {policy!r}; there are: {', '.join(POLICIES)}")
-    share = explore.get("share", 0.1)
-    if isinstance(share, bool) or not isinstance(share, int | float):
-        raise _wrong("explore.share", f"is {share!r}, expected a number from 0 to 0.5")
-    _bounded("explore.share", share, 0, 0.5)
+        _among("explore", name, FIELDS)
+    policy, known = explore.get("policy"), policies()
+    if not isinstance(policy, str) or ALIASES.get(policy, policy) not in known:
+        raise _wrong("explore.policy", f"is {policy!r}; there are: {', '.join(known)}", code="unknown_policy")
+    for name, least in (("share", 0), ("floor", 0), ("pool", 2)):
+        value, most = explore.get(name, least), MOST_POOL if name == "pool" else 1
+        kinds = int if name == "pool" else int | float
+        if isinstance(value, bool) or not isinstance(value, kinds):
+            raise _wrong(f"explore.{name}", f"is {value!r}, expected a number from {least} to {most}")
+        _bounded(f"explore.{name}", value, least, most)
     slots = explore.get("slots", [])
     if not isinstance(slots, list | tuple) or not all(type(slot) is int and 0 <= slot < 100 for slot in slots):
         raise _wrong("explore.slots", "must be a list of places, 0 (the first) to 99")
     _few("explore.slots", slots, 100)
+    _check_context(explore.get("context", []))
+    params = explore.get("params", {})
+    if not isinstance(params, Mapping):
+        raise _wrong("explore.params", "must be an object of the policy's parameters")
+    try:
+        begun(Exploring(ALIASES.get(policy, policy), params=params))
+    except Invalid as error:
+        raise _wrong("explore.params", error.message, code="bad_param") from None
+
+
+def _check_context(names: Any) -> None:
+    if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
+        raise _wrong("explore.context", "must be a list of names of features")
+    _few("explore.context", names, MOST_CONTEXT)
+    for at, name in enumerate(names):
+        try:
+            check_context(name)
+        except Invalid as error:
+            raise _wrong(f"explore.context[{at}]", error.message, code=error.code) from None
 
 
 def _few(field: str, given: Sequence[Any], most: int) -> None:

@@ -10,12 +10,13 @@ from types import MappingProxyType
 from typing import Any
 
 from shopkeeper.recommend.candidates import Quota
+from shopkeeper.recommend.explore.asked import Exploring, exploring
 
 RANKER = "home_ranker"
 TTL_S = 300.0
 NAMED = ("sellable", "in_stock", "unwanted", "bought", "seen", "consent")
 """Filters that are a word; `bought in 7 days` and `seen in 24 hours` narrow two of them. Any other is a rule."""
-STAGES = ("total", "recall", "rank", "rerank", "explain")
+STAGES = ("total", "recall", "rank", "rerank", "explore", "explain")
 SEEN_HOURS = 24.0
 
 _SPAN = re.compile(r"(bought|seen) in (\d{1,4}) (hour|day)s?")
@@ -37,7 +38,7 @@ class Scenario:
     `deadlines` in ms by stage, `total` for all. `ttl_s` seconds that an answer may be given again, 0: never.
 
     `anchored`: the slate is about `context.item_id` or `context.item_ids` (a page, a basket) and not about the user.
-    `explore` is kept for the policies that learn and acts on nothing here.
+    `explore`: which slots a policy may draw, see explore/asked.py; none: the best candidates are shown.
     """
 
     name: str
@@ -75,6 +76,11 @@ class Scenario:
     def rules(self) -> tuple[str, ...]:
         """The filters that are rules over the fields of items."""
         return tuple(text for text in self.filters if not is_named(text))
+
+    @cached_property
+    def exploring(self) -> Exploring | None:
+        """What `explore` asks for."""
+        return exploring(self.explore)
 
     @property
     def repeats(self) -> bool:

@@ -19,14 +19,16 @@ from shopkeeper.core.protocols import VectorSpace
 from shopkeeper.core.records import Event, Feedback, RecItem, Record, RecRequest, RecResponse
 from shopkeeper.features.state import FeatureState
 from shopkeeper.lifecycle.addresses import parse_address
+from shopkeeper.lifecycle.experiments.assigning import Chosen
 from shopkeeper.recommend import feedback as feedbacks
 from shopkeeper.recommend.admission import Admission
-from shopkeeper.recommend.answers import count, debug_of, items_of, lasts, price_of, ranked_by
+from shopkeeper.recommend.answers import count, debug_of, items_of, lasts, name_variants, price_of, ranked_by
 from shopkeeper.recommend.asking import Told, check_channel
 from shopkeeper.recommend.bound import Binder
 from shopkeeper.recommend.candidates import Quota
 from shopkeeper.recommend.draft import Slate, Wish
 from shopkeeper.recommend.eligible import Rows, Shelf
+from shopkeeper.recommend.explore.stage import Stage
 from shopkeeper.recommend.made import Made
 from shopkeeper.recommend.pipeline import Pipeline
 from shopkeeper.recommend.quicker import MANY, quicken
@@ -35,6 +37,7 @@ from shopkeeper.recommend.scenarios import Scenario
 from shopkeeper.recommend.scoring import Scoring
 from shopkeeper.recommend.shaping import Shaping
 from shopkeeper.recommend.standing import Models, Standing
+from shopkeeper.recommend.variants import ScenarioVariants
 
 MOST = 100
 _PATIENT_MS = 60_000.0
@@ -75,8 +78,11 @@ class RecommendService:
         scenarios: ScenarioBook | None = None,
         shaping: Shaping | None = None,
         told: Told | None = None,
+        variants: ScenarioVariants | None = None,
+        stage: Stage | None = None,
     ) -> None:
         self.book = ScenarioBook() if scenarios is None else scenarios
+        self._variants = variants
         self._allows = allows
         self._catalog = catalog
         self._users = users
@@ -91,7 +97,9 @@ class RecommendService:
         self._scoring = Scoring(clock)
         self._standing = Standing(models)
         self._binder = Binder(models, catalog.ids, self._standing)
-        self._pipeline = Pipeline(features, catalog, items, self._binder, self._shaping, space, self._scoring, told)
+        self._pipeline = Pipeline(
+            features, catalog, items, self._binder, self._shaping, space, self._scoring, told, stage
+        )
 
     def supposing(self, features: FeatureState, catalog: Shelf, space: VectorSpace | None) -> RecommendService:
         """The same service over another state, other items and another space, for a question that nobody keeps."""
@@ -105,7 +113,8 @@ class RecommendService:
     def top(self, user_id: str, n: int, scenario_name: str) -> list[RecItem]:
         """What the user would be shown, without a deadline and without counting as a request. Raises Invalid."""
         user, now = self._known(user_id), self._clock.now()
-        wish = Wish(user, now, n, self.book.get(scenario_name), deadline_ms=_PATIENT_MS)
+        place, _ = self._place(scenario_name, user_id)
+        wish = Wish(user, now, n, place, deadline_ms=_PATIENT_MS)
         return items_of(self._pipeline.run(wish), self._catalog)
 
     def recommend(self, request: RecRequest) -> RecResponse:
@@ -185,9 +194,14 @@ class RecommendService:
         price = price_of(self._catalog, row) if row is not None and row < len(self._catalog) else None
         return feedbacks.to_event(given, price)
 
+    def _place(self, scenario_name: str, user_id: str) -> tuple[Scenario, tuple[Chosen, ...]]:
+        """The scenario as the user gets it, and which variants of experiments that is. Raises Invalid."""
+        place = self.book.get(scenario_name)
+        return (place, ()) if self._variants is None else self._variants.of(place, user_id)
+
     def _asked(self, request: RecRequest) -> _Asked:
         """Raises Invalid."""
-        place = self.book.get(request.scenario)
+        place, tried = self._place(request.scenario, request.user_id)
         if not 1 <= request.n_recommendations <= MOST:
             raise Invalid(
                 f"n_recommendations is {request.n_recommendations}, expected 1 to {MOST}",
@@ -197,7 +211,7 @@ class RecommendService:
         deadline = request.deadline_ms or place.deadlines.get("total", self._deadline_ms)
         about, context = self._about(request.context, page=place.anchored), request.context
         given = context.get("item_ids") or (place.anchored and context.get("item_id"))
-        return _Asked(request, place, about, deadline, unknown=bool(given) and not len(about))
+        return _Asked(request, place, about, deadline, unknown=bool(given) and not len(about), tried=tried)
 
     def _wish(self, asked: _Asked) -> Wish:
         request = asked.request
@@ -213,6 +227,7 @@ class RecommendService:
             diversity=request.diversity_weight,
             tell=request.debug,
             deadline_ms=asked.deadline_ms,
+            slate_id=ulid(),
         )
 
     async def _loaded(self, name: str, seconds: float) -> None:
@@ -234,13 +249,16 @@ class RecommendService:
         taken = time.perf_counter() - started
         place, fallbacks = asked.scenario, slate.fallbacks
         count(place.name, taken, slate)
+        items, debug = items_of(slate, self._catalog), debug_of(slate) if asked.request.debug else None
+        if asked.tried:
+            name_variants(asked.tried, items, debug)
         return Made(
-            slate_id=ulid(),
+            slate_id=wish.slate_id,
             user_id=asked.request.user_id,
             user=wish.user,
             scenario=place.name,
             scenario_version=place.version,
-            items=tuple(items_of(slate, self._catalog)),
+            items=tuple(items),
             rows=slate.candidates.items[slate.places],
             made_at=wish.now,
             ttl_s=lasts(place.ttl_s, fallbacks),
@@ -250,8 +268,10 @@ class RecommendService:
             stages=slate.stages,
             degraded=bool(fallbacks),
             explanation=_explained(fallbacks, asked.unknown),
-            debug_info=debug_of(slate) if asked.request.debug else None,
+            debug_info=debug,
             seen=slate.seen,
+            tried=asked.tried,
+            explored=slate.explored,
         )
 
     def _known(self, user_id: str) -> int:
@@ -287,6 +307,7 @@ class _Asked:
     about: NDArray[np.int32]
     deadline_ms: float
     unknown: bool = False
+    tried: tuple[Chosen, ...] = ()
 
     @property
     def hurried(self) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from msgspec.structs import replace
@@ -66,7 +66,7 @@ class Shown(Record, kw_only=True):
 
 class SlateLog(WrittenBehind):
     """`note`, `served` and `find` on the loop. `keep_s` seconds and the newest `most` slates are kept; `waiting` is how
-    many may wait to be written. `also` is told of each slate that was computed."""
+    many may wait to be written. `also` are told of each slate that was computed."""
 
     name = "slate log"
     gather_s = 0.5
@@ -81,7 +81,7 @@ class SlateLog(WrittenBehind):
         keep_s: float = 86_400.0,
         most: int = 1_000_000,
         waiting: int = 5_000,
-        also: Callable[[Made], None] = lambda _: None,
+        also: Sequence[Callable[[Made], None]] = (),
     ) -> None:
         super().__init__()
         self._db = db
@@ -104,7 +104,8 @@ class SlateLog(WrittenBehind):
 
     def note(self, made: Made) -> None:
         """A slate was computed and is answered for the first time."""
-        self._also(made)
+        for tell in self._also:
+            tell(made)
         if self.waiting >= self._bound:
             metrics.slates_lost_total.inc()
             return

@@ -28,7 +28,8 @@ _EVENTS = schema.events.c
 class ExploredRow(msgspec.Struct, kw_only=True):
     """The s drawn slots of one slate. `slots` places on the slate, `drawn` item rows, `pools` item rows (s, m) filled
     up with -1, the greedy one first, `chances` with which each was drawn, given what stands above it. `context` (d,),
-    as the policy read it, by `names`. `rewards` None: not learned yet. `seq` 0: not written yet."""
+    as the policy read it. `key` stands for the policy and what it was begun with, `asked`. `rewards` None: not learned
+    yet. `seq` 0: not written yet."""
 
     slate_id: str
     user_row: int | None
@@ -38,13 +39,14 @@ class ExploredRow(msgspec.Struct, kw_only=True):
     last_seq: int
     scenario: str
     scenario_version: int
+    key: str
     policy: str
     snapshot: int
     slots: bytes
     drawn: bytes
     pools: bytes
     chances: bytes
-    names: list[str]
+    asked: dict[str, Any]
     context: bytes | None
     rewards: bytes | None = None
     seq: int = 0
@@ -75,11 +77,13 @@ class ExploredRow(msgspec.Struct, kw_only=True):
 
 
 class Learned(msgspec.Struct, kw_only=True):
-    """What a learner left: `number` of the snapshot, `position` of the last row that it knows, `rounds` in all."""
+    """What a learner left: `number` of the snapshot, `position` of the last row that it knows, `rounds` in all.
+    `asked`: what the policy was begun with."""
 
     scenario: str
+    key: str
     policy: str
-    names: list[str]
+    asked: dict[str, Any]
     number: int
     position: int
     rounds: int
@@ -91,12 +95,13 @@ class Told(msgspec.Struct, kw_only=True):
     """An event about an item that names an answer."""
 
     seq: int
+    event_id: str
     user_row: int
     item_row: int
     type_row: int
     time: int
     value: float | None
-    context: dict[str, object]
+    context: dict[str, Any]
 
 
 # -- the log
@@ -119,10 +124,25 @@ def add(connection: Connection, rows: Sequence[ExploredRow]) -> int:
     return len(new)
 
 
-def after(connection: Connection, scenario: str, position: int, limit: int) -> list[ExploredRow]:
-    """The next rows of a scenario, in order."""
-    query = select(schema.explored).where(_E.scenario == scenario, _E.seq > position).order_by(_E.seq).limit(limit)
-    return [_row(line) for line in connection.execute(query)]
+def after(connection: Connection, scenario: str, key: str, position: int, limit: int) -> list[ExploredRow]:
+    """The next rows that were drawn for a scenario by a policy, in order."""
+    mine = (_E.scenario == scenario, _E.key == key, _E.seq > position)
+    return [
+        _row(line) for line in connection.execute(select(schema.explored).where(*mine).order_by(_E.seq).limit(limit))
+    ]
+
+
+def earlier(connection: Connection, scenario: str, seq: int) -> Iterator[ExploredRow]:
+    """What was drawn for a scenario before a row, by whichever policy, and learned."""
+    query = select(schema.explored).where(_E.scenario == scenario, _E.seq < seq, _E.rewards.is_not(None))
+    for line in connection.execute(query.order_by(_E.seq).execution_options(yield_per=500)):
+        yield _row(line)
+
+
+def spans(connection: Connection) -> list[tuple[str, str, int, int]]:
+    """(scenario, key, first row, last row) of all that has drawn."""
+    query = select(_E.scenario, _E.key, func.min(_E.seq), func.max(_E.seq)).group_by(_E.scenario, _E.key)
+    return [(str(one[0]), str(one[1]), int(one[2]), int(one[3])) for one in connection.execute(query)]
 
 
 def learned_rows(
@@ -153,9 +173,8 @@ def reward(connection: Connection, rewards: Mapping[int, bytes]) -> None:
 
 def told_of(connection: Connection, users: Sequence[int], types: Sequence[int], since: int) -> Iterator[Told]:
     """Events of these people and types about items, with a context, whose number is above `since`."""
-    query = select(
-        _EVENTS.seq, _EVENTS.user_row, _EVENTS.item_row, _EVENTS.type_row, _EVENTS.time, _EVENTS.value, _EVENTS.context
-    ).where(
+    columns = ("seq", "event_id", "user_row", "item_row", "type_row", "time", "value", "context")
+    query = select(*(_EVENTS[name] for name in columns)).where(
         _EVENTS.user_row.in_(users),
         _EVENTS.seq > since,
         _EVENTS.type_row.in_(types),
@@ -177,33 +196,35 @@ def drop_before(connection: Connection, at_ms: int, limit: int) -> int:
 # -- what was learned
 
 
-def learned(connection: Connection, scenario: str) -> Learned | None:
-    found = connection.execute(select(schema.explorers).where(_X.scenario == scenario)).first()
+def learned(connection: Connection, scenario: str, key: str) -> Learned | None:
+    found = connection.execute(select(schema.explorers).where(_X.scenario == scenario, _X.key == key)).first()
     return None if found is None else Learned(**{str(name): value for name, value in found._mapping.items()})
 
 
-def numbers(connection: Connection) -> dict[str, int]:
-    """The number of the newest snapshot of each scenario."""
-    return {str(name): int(number) for name, number in connection.execute(select(_X.scenario, _X.number))}
+def numbers(connection: Connection) -> dict[tuple[str, str], tuple[int, int]]:
+    """By scenario and key (number of the newest snapshot, the last row that it knows)."""
+    found = connection.execute(select(_X.scenario, _X.key, _X.number, _X.position))
+    return {(str(one[0]), str(one[1])): (int(one[2]), int(one[3])) for one in found}
 
 
 def keep(connection: Connection, fresh: Learned, before: int) -> bool:
     """Inside a write: the next snapshot of a scenario; False, and nothing changes, when the newest is not `before` (0:
     there was none): somebody else has learned meanwhile."""
     values = msgspec.structs.asdict(fresh)
-    present = connection.scalar(select(_X.number).where(_X.scenario == fresh.scenario))
+    mine = (_X.scenario == fresh.scenario, _X.key == fresh.key)
+    present = connection.scalar(select(_X.number).where(*mine))
     if (present or 0) != before:
         return False
     if present is None:
         connection.execute(insert(schema.explorers).values(**values))
     else:
-        connection.execute(update(schema.explorers).where(_X.scenario == fresh.scenario).values(**values))
+        connection.execute(update(schema.explorers).where(*mine).values(**values))
     return True
 
 
-def forget(connection: Connection, scenario: str) -> None:
-    """Inside a write: nothing was learned for this scenario."""
-    connection.execute(delete(schema.explorers).where(_X.scenario == scenario))
+def forget(connection: Connection, before: int) -> None:
+    """Inside a write: what has not learned since a moment, us of real time, goes."""
+    connection.execute(delete(schema.explorers).where(_X.changed_at < before))
 
 
 # -- the lease

@@ -458,26 +458,29 @@ explored = Table(
     Column("last_seq", BigInteger, nullable=False),
     Column("scenario", String(64), nullable=False),
     Column("scenario_version", Integer, nullable=False),
+    Column("key", String(16), nullable=False),
     Column("policy", String(64), nullable=False),
     Column("snapshot", Integer, nullable=False),
     Column("slots", LargeBinary, nullable=False),
     Column("drawn", LargeBinary, nullable=False),
     Column("pools", LargeBinary, nullable=False),
     Column("chances", LargeBinary, nullable=False),
-    Column("names", JSON, nullable=False),  # of the context's numbers
+    Column("asked", JSON, nullable=False),
     Column("context", LargeBinary),
     Column("rewards", LargeBinary),
-    Index(None, "scenario", "seq"),
+    Index(None, "scenario", "key", "seq"),
     Index(None, "user_row"),
 )
 
-# What was learned for a scenario: the newest snapshot and the place in `explored` up to which it has learned.
+# What was learned for a scenario: the newest snapshot and the place in `explored` up to which it has learned. `asked`:
+# parameters of the policy and names of the context; `key` stands for these and the policy.
 explorers = Table(
     "explorers",
     metadata,
     Column("scenario", String(64), primary_key=True),
+    Column("key", String(16), primary_key=True),
     Column("policy", String(64), nullable=False),
-    Column("names", JSON, nullable=False),
+    Column("asked", JSON, nullable=False),
     Column("number", Integer, nullable=False),
     Column("position", BigInteger, nullable=False),
     Column("rounds", BigInteger, nullable=False),
@@ -492,6 +495,50 @@ leases = Table(
     Column("name", String(64), primary_key=True),
     Column("worker", String(128), nullable=False),
     Column("lease_until", BigInteger, nullable=False),
+)
+
+# Online learners: `state` is weights and what waits to be learned (null: not begun), `saves` counts what was written.
+online_learners = Table(
+    "online_learners",
+    metadata,
+    Column("model", String(64), primary_key=True),
+    Column("settings", JSON, nullable=False),
+    Column("state", LargeBinary),
+    Column("saves", Integer, nullable=False),
+    Column("facts", JSON, nullable=False),
+    Column("changed_at", BigInteger, nullable=False),
+    Column("changed_by", String(128), nullable=False),
+)
+
+# Slates that an online learner is done with: it has learned of them, or they are held out to measure on.
+online_learned = Table(
+    "online_learned",
+    metadata,
+    Column("model", String(64), primary_key=True),
+    Column("slate_id", String(32), primary_key=True),
+    Column("held", Boolean, nullable=False),
+)
+
+# Agents that learn from rewards: `file` in HOME/agents holds what was learned, `facts` what to tell of it without reading
+# it. `agent_steps` are those that the file does not hold yet, in the order in which they came.
+agents = Table(
+    "agents",
+    metadata,
+    Column("agent_id", String(32), primary_key=True),
+    Column("config", JSON, nullable=False),
+    Column("file", Text, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("facts", JSON, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("created_by", String(128), nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+)
+agent_steps = Table(
+    "agent_steps",
+    metadata,
+    Column("agent_id", String(32), ForeignKey("agents.agent_id"), primary_key=True),
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("step", JSON, nullable=False),
 )
 
 # Forecasts that were asked for and kept: the file holds all of the answer, `numbers` enough to write it again: float32

@@ -79,6 +79,12 @@ slates_logged_total = _counter("slates_logged_total", "Slates that are in the lo
 slates_lost_total = _counter("slates_lost_total", "Slates that were answered and could not be logged")
 served_vectors_logged_total = _counter("served_vectors_logged_total", "Slates of which the log has what rankers saw")
 served_vectors_lost_total = _counter("served_vectors_lost_total", "Slates of which that could not be logged")
+explored_lost_total = _counter("explored_lost_total", "Slates whose drawn slots could not be logged")
+explore_rounds_total = _counter("explore_rounds_total", "Drawn slots that were learned here", "scenario")
+experiment_exposures_total = _counter("experiment_exposures_total", "Users whose first answer by a variant is written")
+experiment_exposures_put_off_total = _counter(
+    "experiment_exposures_put_off_total", "Exposures that wait for the user's next answer: too many were unwritten"
+)
 feature_missing_total = _counter("feature_missing_total", "Features that took their default", "feature")
 forecast_seconds = _histogram("forecast_seconds", "Time to make one forecast")
 forecast_fallback_total = _counter("forecast_fallback_total", "Forecasts that a simpler model made", "reason")

@@ -22,32 +22,34 @@ def upgrade() -> None:
         sa.Column("last_seq", sa.BigInteger(), nullable=False),
         sa.Column("scenario", sa.String(length=64), nullable=False),
         sa.Column("scenario_version", sa.Integer(), nullable=False),
+        sa.Column("key", sa.String(length=16), nullable=False),
         sa.Column("policy", sa.String(length=64), nullable=False),
         sa.Column("snapshot", sa.Integer(), nullable=False),
         sa.Column("slots", sa.LargeBinary(), nullable=False),
         sa.Column("drawn", sa.LargeBinary(), nullable=False),
         sa.Column("pools", sa.LargeBinary(), nullable=False),
         sa.Column("chances", sa.LargeBinary(), nullable=False),
-        sa.Column("names", sa.JSON(), nullable=False),
+        sa.Column("asked", sa.JSON(), nullable=False),
         sa.Column("context", sa.LargeBinary(), nullable=True),
         sa.Column("rewards", sa.LargeBinary(), nullable=True),
         sa.ForeignKeyConstraint(["user_row"], ["users.row"], name=op.f("fk_explored_user_row_users")),
         sa.PrimaryKeyConstraint("seq", name=op.f("pk_explored")),
         sa.UniqueConstraint("slate_id", name=op.f("uq_explored_slate_id")),
     )
-    op.create_index(op.f("ix_explored_scenario_seq"), "explored", ["scenario", "seq"], unique=False)
+    op.create_index(op.f("ix_explored_scenario_key_seq"), "explored", ["scenario", "key", "seq"], unique=False)
     op.create_index(op.f("ix_explored_user_row"), "explored", ["user_row"], unique=False)
     op.create_table(
         "explorers",
         sa.Column("scenario", sa.String(length=64), nullable=False),
+        sa.Column("key", sa.String(length=16), nullable=False),
         sa.Column("policy", sa.String(length=64), nullable=False),
-        sa.Column("names", sa.JSON(), nullable=False),
+        sa.Column("asked", sa.JSON(), nullable=False),
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("position", sa.BigInteger(), nullable=False),
         sa.Column("rounds", sa.BigInteger(), nullable=False),
         sa.Column("state", sa.LargeBinary(), nullable=False),
         sa.Column("changed_at", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("scenario", name=op.f("pk_explorers")),
+        sa.PrimaryKeyConstraint("scenario", "key", name=op.f("pk_explorers")),
     )
     op.create_table(
         "leases",

@@ -1,0 +1,132 @@
+"""The log of drawn slots: noted with the slates as they are answered, written in batches beside the answers.
+
+Noting never waits: while the bounded queue is full, draws are lost and counted, and nobody learns of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+from msgspec.structs import replace
+
+from shopkeeper.core.changes import Change
+from shopkeeper.core.clock import Clock
+from shopkeeper.core.errors import Overloaded, Unavailable
+from shopkeeper.recommend.behind import WrittenBehind
+from shopkeeper.recommend.explore.explored import Explored
+from shopkeeper.recommend.made import Made
+from shopkeeper.stores import exploring
+from shopkeeper.stores.exploring import ExploredRow
+from shopkeeper.stores.sql import Database
+from shopkeeper.stores.vocabulary import UserVocabulary
+from shopkeeper.telemetry import metrics
+
+_LOGGER = logging.getLogger(__name__)
+_BATCH = 200
+
+
+class DrawnLog(WrittenBehind):
+    """`note` on the loop. `strangers`: are people whom nobody knows learned of? `last_seq` is the number of the log's
+    newest event; `waiting` is how many slates may wait to be written."""
+
+    name = "drawn slots"
+    gather_s = 0.5
+
+    def __init__(
+        self,
+        db: Database,
+        users: UserVocabulary,
+        clock: Clock,
+        *,
+        last_seq: Callable[[], int],
+        strangers: bool = True,
+        waiting: int = 5_000,
+    ) -> None:
+        super().__init__()
+        self._db, self._users, self._clock = db, users, clock
+        self._last_seq, self._strangers = last_seq, strangers
+        self._bound = waiting
+        self._pending: list[ExploredRow] = []
+        self._writing: list[ExploredRow] = []
+
+    @property
+    def waiting(self) -> int:
+        """Slates that are not written yet."""
+        return len(self._pending) + len(self._writing)
+
+    def note(self, made: Made) -> None:
+        """A slate is answered for the first time. Nothing is kept of one who does not agree to personalisation."""
+        drawn = made.explored
+        if drawn is None:
+            return
+        row = made.user if made.user >= 0 else self._users.row(made.user_id)
+        if made.user < 0 and (row is not None or not self._strangers):
+            return
+        if self.waiting >= self._bound:
+            metrics.explored_lost_total.inc()
+            return
+        self._pending.append(self._row(made, drawn, row))
+        self._noted.set()
+
+    def hear(self, change: Change) -> None:
+        """Who was a stranger may be known by now: what waits of theirs goes when they are erased."""
+        if change.kind != "user":
+            return
+        for waiting in (self._pending, self._writing):
+            for at, one in enumerate(waiting):
+                row = None if one.user_id is None else self._users.row(one.user_id)
+                if row is not None:
+                    waiting[at] = replace(one, user_row=row, user_id=None)
+
+    def forget(self, row: int) -> None:
+        """Of an erased person nothing waits any more."""
+        self._pending = [one for one in self._pending if one.user_row != row]
+        self._writing = [one for one in self._writing if one.user_row != row]
+
+    def _row(self, made: Made, drawn: Explored, row: int | None) -> ExploredRow:
+        asked, context = drawn.asked, drawn.context
+        return ExploredRow(
+            slate_id=made.slate_id,
+            user_row=row,
+            user_id=made.user_id if row is None else None,
+            made_at=made.made_at,
+            noted_at=self._clock.wall(),
+            last_seq=self._last_seq(),
+            scenario=made.scenario,
+            scenario_version=made.scenario_version,
+            key=asked.key,
+            policy=asked.policy,
+            snapshot=drawn.number,
+            slots=np.array(drawn.slots, dtype=np.int32).tobytes(),
+            drawn=drawn.drawn.tobytes(),
+            pools=drawn.pools.tobytes(),
+            chances=drawn.chances.tobytes(),
+            asked=asked.begun_with,
+            context=None if context is None else context.tobytes(),
+        )
+
+    def _anything(self) -> bool:
+        return self.waiting > 0
+
+    async def _try(self) -> bool:
+        try:
+            while self.waiting:
+                if not self._writing:
+                    self._writing, self._pending = self._pending[:_BATCH], self._pending[_BATCH:]
+                work = partial(exploring.add, rows=self._writing)
+                await asyncio.wrap_future(self._db.writer.submit(work))
+                self._writing = []
+                if len(self._pending) < _BATCH and not self._ending.is_set():
+                    break  # what came meanwhile is gathered again
+        except (Unavailable, Overloaded) as error:
+            _LOGGER.warning("drawn slots of %d slates wait to be logged: %s", self.waiting, error.message)
+            return False
+        except Exception:  # an edge: what cannot be written must not keep what comes after it from being written
+            _LOGGER.exception("drawn slots of %d slates could not be logged", len(self._writing))
+            metrics.explored_lost_total.inc(len(self._writing))
+            self._writing = []
+        return True
