@@ -10,7 +10,7 @@ from shopkeeper.recommend.feedback import REWARDS, reward, to_event
     [
         ("click", 1, 0.1), ("view", 1, 0.05), ("like", 1, 0.3), ("share", 9, 0.5), ("comment", 1, 0.4),
         ("purchase", 1, 1.0), ("dislike", 1, -0.5), ("report", 1, -1.0), ("rating", 4, 0.8), ("dwell", 150, 0.5),
-        ("dwell", 3000, 1.0),
+        ("dwell", 3000, 1.0), ("save", 1, 0.3), ("scroll", 0.5, 0.025),
     ],
 )  # fmt: skip
 def test_rewards_are_those_of_the_table(kind: str, value: float, worth: float) -> None:
@@ -29,7 +29,7 @@ def test_an_unknown_kind_is_refused_with_the_known_ones() -> None:
     assert caught.value.code == "unknown_feedback_type"
 
 
-@pytest.mark.parametrize(("kind", "value"), [("rating", 6), ("rating", -1), ("dwell", -3), ("dwell", float("nan"))])
+@pytest.mark.parametrize(("kind", "value"), [("rating", 6), ("rating", -1), ("dwell", -3), ("dwell", float("nan")), ("scroll", 40)])
 def test_a_value_outside_of_its_scale_is_refused(kind: str, value: float) -> None:
     with pytest.raises(Invalid, match="feedback_value"):
         reward(kind, value)

@@ -7,7 +7,7 @@ from typing import Any
 from shopkeeper.core.errors import Invalid
 from shopkeeper.core.records import Event, Feedback
 
-# Reward of a kind of feedback (requirement C26); None: by the value that was given.
+# Reward of a kind of feedback (requirement C26; save and scroll beside it, C64); None: by the value that was given.
 REWARDS: dict[str, float | None] = {
     "click": 0.1,
     "view": 0.05,
@@ -19,13 +19,18 @@ REWARDS: dict[str, float | None] = {
     "report": -1.0,
     "rating": None,
     "dwell": None,
+    "save": 0.3,
+    "scroll": None,
 }
 _LONGEST_DWELL_S = 300.0
 _BEST_RATING = 5.0
+_WHOLE_SCROLL = 0.05
+_HIGHEST = {"rating": (_BEST_RATING, "0 to 5"), "scroll": (1.0, "the share that was scrolled, 0 to 1")}
 
 
 def reward(feedback_type: str, value: float) -> float:
-    """C26: rating v / 5, dwell min(v / 300 s, 1), else a fixed number. Raises Invalid for an unknown kind or value."""
+    """C26: rating v / 5, dwell min(v / 300 s, 1), else a fixed number; scroll v x .05, a page that was scrolled to its
+    end being as good as a view. Raises Invalid for an unknown kind or value."""
     if feedback_type not in REWARDS:
         raise Invalid(
             f"feedback_type {feedback_type[:64]!r} is not known; there are: {', '.join(REWARDS)}",
@@ -35,14 +40,15 @@ def reward(feedback_type: str, value: float) -> float:
     fixed = REWARDS[feedback_type]
     if fixed is not None:
         return fixed
-    highest = _BEST_RATING if feedback_type == "rating" else float("inf")
+    highest, expected = _HIGHEST.get(feedback_type, (float("inf"), "seconds from 0"))
     if not 0 <= value <= highest:
-        expected = "0 to 5" if feedback_type == "rating" else "seconds from 0"
         raise Invalid(
             f"feedback_value of a {feedback_type} is {value:g}, expected {expected}",
             code="bad_feedback_value",
             field="feedback_value",
         )
+    if feedback_type == "scroll":
+        return value * _WHOLE_SCROLL
     return value / _BEST_RATING if feedback_type == "rating" else min(value / _LONGEST_DWELL_S, 1.0)
 
 
@@ -55,7 +61,7 @@ def to_event(feedback: Feedback, price: float | None = None) -> Event:
     worth = reward(feedback.feedback_type, feedback.feedback_value)
     bought = feedback.feedback_type == "purchase"
     context: dict[str, Any] = {**feedback.context, "source": "feedback", "reward": worth}
-    if feedback.feedback_type in ("rating", "dwell"):
+    if REWARDS[feedback.feedback_type] is None:
         context["feedback_value"] = feedback.feedback_value
     if feedback.request_id is not None:
         context["request_id"] = feedback.request_id
