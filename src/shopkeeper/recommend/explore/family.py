@@ -28,7 +28,7 @@ _GOLDEN_ARMS = 20
 
 
 class PolicyFamily:
-    """Source kinds: `shop` (what its scenarios explored, the default; the scope is the scenario, `all`: every one) and
+    """Source kinds: `shop` (what its scenarios explored, the default; the scope `scenario:NAME` is one of them) and
     every kind of table with logged draws (`sources/tables`)."""
 
     name: ClassVar[str] = "policy"
@@ -69,13 +69,21 @@ class PolicyFamily:
 def rounds_from(context: TrainingContext, params: PolicyParams, report: Report) -> tuple[PolicyRows, dict[str, Any]]:
     """All rounds of a source, and facts. Raises Invalid where they are too few."""
     if context.source.get("kind", "shop") == "shop":
-        scenario = None if context.scope == "all" else context.scope
+        scenario = _scenario(context.scope)
         rows, facts = shop_rounds(context.sql_url, report, scenario=scenario, until=context.now)
     else:
         rows, facts = table_rounds(context.source, context.zone, params, report)
     if len(rows) < LEAST_ROUNDS:
         raise Invalid(f"{len(rows)} logged rounds, at least {LEAST_ROUNDS} are needed", code="no_rounds")
     return rows.check(), facts
+
+
+def _scenario(scope: str) -> str | None:
+    """None: all of them. Raises Invalid (`bad_scope`)."""
+    kind, _, name = scope.partition(":")
+    if kind not in ("all", "scenario"):
+        raise Invalid(f"scope {scope[:80]!r} must be all or scenario:NAME", code="bad_scope", field="scope")
+    return name or None
 
 
 def newest(rows: PolicyRows, share: float) -> NDArray[np.bool_]:
