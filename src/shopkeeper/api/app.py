@@ -46,6 +46,7 @@ from shopkeeper.api import (
     privacy,
     products,
     profiles,
+    qlearning,
     recommendations,
     refresh,
     registry,
@@ -123,6 +124,7 @@ NOUNS: tuple[Doors, ...] = (
     fusion.doors,
     graph.doors,
     refresh.doors,
+    qlearning.doors,
 )
 
 

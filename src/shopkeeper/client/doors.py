@@ -17,6 +17,7 @@ from shopkeeper.client.identities import IdentityDoors
 from shopkeeper.client.models import ModelDoors
 from shopkeeper.client.operations import OperationDoors
 from shopkeeper.client.privacy import PrivacyDoors
+from shopkeeper.client.qlearning import AgentDoors
 from shopkeeper.client.rules import RuleDoors
 from shopkeeper.client.scenarios import ScenarioDoors
 from shopkeeper.client.schedules import ScheduleDoors
@@ -63,6 +64,7 @@ class ShopkeeperClient(
     ForecastDoors,
     StockDoors,
     CalendarDoors,
+    AgentDoors,
 ):
     """A shop, seen through its HTTP doors. Safe to share between threads; close it, or use it in a `with`."""
 

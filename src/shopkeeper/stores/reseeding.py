@@ -2,7 +2,7 @@
 
 It happens in one transaction: a kill leaves the old data or the new, whole. What the owner has made stays: rules,
 segments, webhooks, schedules; and which jobs there were. Those that are unfinished end: they would go on with rows of
-people and items that are others then. Scenarios, versions of the features and the calendar are the owner's too.
+people and items that are others then. Scenarios, versions of the features, the calendar and agents are the owner's too.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from shopkeeper.stores.sql import Database, translate
 
 KEPT = frozenset(
     {"rules", "segments", "webhooks", "schedules", "jobs", "job_events", "scenarios", "feature_versions"}
-    | {"feature_activations", "calendar"}
+    | {"feature_activations", "calendar", "agents", "agent_steps"}
 )
 """Every other table is replaced, those that are not thought of here as well."""
 KEPT_FACTS = ("shop.id", "profiles.seeded", "schedules.seeded", "simulation.config", "erase.unswept")
