@@ -19,7 +19,7 @@ BETAS = {
     "seldom clicked": (np.array([21.0, 30.0, 15.0, 1.0, 24.0]), np.array([990.0, 1400.0, 800.0, 1.0, 1101.0])),
     "known and unknown": (np.array([20_001.0, 1.0, 3.0, 200.0]), np.array([80_001.0, 1.0, 4.0, 780.0])),
     "nearly alike": (np.array([1e5, 1.001e5, 0.999e5]), np.array([2e5, 2e5, 2e5])),
-    "half a round": (np.array([0.5, 0.5, 1.5]), np.array([0.5, 3.5, 0.5])),
+    "parts of a round": (np.array([1.0, 1.02, 1.5]), np.array([1.01, 3.5, 1.0])),
 }
 NORMALS = {
     "alike": (np.array([0.1, -0.2, 0.5, 0.0, 0.3]), np.ones(5)),

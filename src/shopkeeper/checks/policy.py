@@ -191,7 +191,7 @@ def refuses_wrong_rounds(trainer: type[PolicyTrainer]) -> None:
     learner, context = _begun(trainer), _contexts(1)[0]
     arm = learner.place("I0")
     before = learner.state()
-    rewards = (np.nan, np.inf, -np.inf) + ((-0.01, 1.01) if getattr(trainer.learner, "bounded", True) else ())
+    rewards = (np.nan, np.inf, -np.inf) + ((-0.01, 1.01) if trainer.learner.bounded else ())
     for reward in rewards:
         _refused("bad_reward", learner.learn, arm, reward, context)
     for chance in (0.0, -0.1, 1.5, np.nan):

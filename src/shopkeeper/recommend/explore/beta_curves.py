@@ -27,7 +27,7 @@ _FLOOR = 1e-12
 
 
 def largest_beta(a: Numbers, b: Numbers) -> Numbers:
-    """Chances (k,) that the drawing of each Beta(a, b), both (k,) and at least 0.5, is the largest."""
+    """Chances (k,) that the drawing of each Beta(a, b), both (k,) and at least 1, is the largest."""
     if len(a) < 2:
         return np.ones(len(a))
     tables = [_table(*pair) for pair in zip(a.tolist(), b.tolist(), strict=True)]

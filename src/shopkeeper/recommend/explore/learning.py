@@ -59,7 +59,6 @@ class ArmLearner(ABC):
     policy: ClassVar[type[ArmPolicy]]
     params_type: ClassVar[type[PolicyParams]]
     bounded: ClassVar[bool] = True
-    """Rewards must lie between 0 and 1."""
 
     def __init__(self, params: Any, dimension: int = 1, context_names: tuple[str, ...] = ()) -> None:
         if context_names and len(context_names) != dimension:

@@ -58,6 +58,9 @@ class Policy(Protocol):
 class Learner(Protocol):
     """Learns round by round; mutable, for a single thread."""
 
+    bounded: ClassVar[bool]
+    """Rewards must lie between 0 and 1; else any finite number will do."""
+
     def place(self, arm_id: str) -> int:
         """Where the arm stands; gives a new one a place, the same afterwards."""
         ...
@@ -66,8 +69,8 @@ class Learner(Protocol):
         """One round: the arm at this place was chosen with this chance, and brought this. A round of an arm that was
         forgotten meanwhile teaches nothing.
 
-        Raises Invalid: `bad_reward` outside of what the policy can learn from (0 to 1 for all but the Gaussian and the
-        linear ones, which take any finite number), `bad_context`, `bad_propensity` outside of (0, 1], `unknown_arm`."""
+        Raises Invalid: `bad_reward` outside of what the policy can learn from (`bounded`), `bad_context`,
+        `bad_propensity` outside of (0, 1], `unknown_arm`."""
         ...
 
     def forget(self, arm: int) -> None:

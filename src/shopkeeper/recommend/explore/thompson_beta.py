@@ -25,7 +25,7 @@ from shopkeeper.recommend.explore.params import PolicyParams
 from shopkeeper.recommend.explore.policy import Arms, Context, Numbers
 
 _Prior = Annotated[
-    float, msgspec.Meta(ge=0.5, le=1e6, description="Prior of an arm: rewards (a) and misses (b) it begins with")
+    float, msgspec.Meta(ge=1, le=1e6, description="Prior of an arm: rewards (a) and misses (b) it begins with")
 ]
 
 
