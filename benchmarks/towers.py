@@ -35,13 +35,13 @@ _NEVER = 3650.0
 _WEEKS = ("2011-10-03", "2011-11-14")
 _MEASURES = ("recall@20", "recall@200", "ndcg@10", "new_recall@20", "new_recall@200", "new_ndcg@10")
 TOWERS: dict[str, dict[str, Any]] = {
-    "two_tower": {"epochs": 4, "batch_size": 128, "learning_rate": 3e-3},
-    "youtube_dnn": {"epochs": 6, "batch_size": 128, "learning_rate": 3e-3},
+    "two_tower": {"epochs": 3, "batch_size": 128, "learning_rate": 5e-3},
+    "youtube_dnn": {"epochs": 4, "batch_size": 64, "learning_rate": 1e-2},
 }
 """For MovieLens-1M."""
 RETAIL: dict[str, dict[str, Any]] = {
     "two_tower": {"epochs": 10, "learning_rate": 3e-3},
-    "youtube_dnn": {"epochs": 10, "learning_rate": 3e-3},
+    "youtube_dnn": {"epochs": 12, "learning_rate": 1e-2},
 }
 _PLAIN: dict[str, dict[str, Any]] = {
     "popularity": {"half_life_days": _NEVER},
@@ -54,16 +54,26 @@ _PROTOCOL = (
     "each user is to be found among all movies, learned from is all before it. Hit@k over all movies, as the published "
     "figures count it: what the user has rated takes places in the list; and with rated movies left out. Said of "
     "users: gender, age, occupation, first two digits of the ZIP code; of movies: genres, year, words of the title. "
-    "Mean over users with the 95 % interval of resampled users; of the mean of three seeds for each user where a model "
-    "draws. Settings of the towers are first guesses, those of the plain models are those of P1. Passes are counted, "
-    "so a run can be repeated. A tie counts against the model. Published: torch-rechub, "
-    "`examples/matching/README.md`, 16 numbers a vector, untuned examples.\n\n"
+    "Mean over users with the 95 % interval of resampled users; of the towers that of the mean of three seeds for each "
+    "user, of `als` one seed. Settings of the towers were chosen with the last but one held out and the last unseen, "
+    "one seed; those of the plain models are those of P1. Passes are counted, so a run can be repeated. A tie counts "
+    "against the model. Published: torch-rechub, `examples/matching/README.md`: the last rating of each user by time "
+    "among 3,706 movies, rated ones in the list, by an approximate index; 16 numbers a vector, a plain mean of the "
+    "history, examples that nobody tuned. The best of them is about as good as popularity is here, so they are a mark "
+    "to pass and no measure of what is possible: P1 has that.\n\n"
     "**A new movie**: a twentieth of the movies, drawn, is taken out of all that is learned from; for each user who "
     "rated some of them, they are to be found among all of the movies that were taken out, by what is said of them. "
     "Mean reciprocal place of the first, beside a drawn order.\n\n"
     f"**Online Retail**: what returning customers ordered in the seven days after {' and '.join(_WEEKS)}, all items, "
     "and items never ordered before (`new_`); said of items: name, kind, price. Mean (standard deviation) over weeks "
-    "and seeds; settings for this shop were not searched for.\n\nOne thread."
+    "and seeds; settings of the towers were chosen on the week after 2011-09-19, "
+    "the others have their defaults.\n\nOne thread."
+)
+
+_ORDER = (
+    "What makes the towers strong here is the order: people rate in sittings, and the newest movies tell the next. A "
+    "two_tower of one pass had Hit@100 .580 with the last but one held out; asked with each history in a drawn order "
+    ".253, with somebody else's .098."
 )
 
 
@@ -89,11 +99,11 @@ def main() -> None:
     if tuning:
         tables()
     else:
-        written("towers", "Two towers and YouTube DNN", _PROTOCOL, tables, [])
+        written("towers", "Two towers and YouTube DNN", _PROTOCOL, tables, [_ORDER])
 
 
 def _seeds(name: str) -> tuple[int, ...]:
-    return SEEDS[:1] if "--quick" in sys.argv or name in ("popularity", "item_knn") else SEEDS
+    return SEEDS if name in TOWERS and "--quick" not in sys.argv else SEEDS[:1]
 
 
 def _fitted(name: str, settings: dict[str, Any], data: RecallData, seed: int) -> tuple[Any, float]:
@@ -159,7 +169,7 @@ def _places(model: Any, task: LastWatch) -> _Places:
 def _new_films(task: LastWatch) -> dict[str, Any]:
     """What two_tower says of movies that it has never seen anybody watch."""
     rows, rated = list[list[Any]](), np.unique(task.data.orders.item)
-    for seed in _seeds("two_tower"):
+    for seed in SEEDS[:1]:
         random = np.random.default_rng(seed)
         out = random.choice(rated, len(rated) // 20, replace=False)
         orders = task.data.orders
@@ -219,7 +229,7 @@ def _retail() -> dict[str, Any]:
             data = RecallData(orders.between(None, cutoff), cutoff, users, items)
             cases = cases_at(orders, cutoff, end, most=MOST_USERS, seed=SEEDS[0])
             for name, settings in ({"popularity": {}, "item_knn": {}, "ease": {}, "als": {}} | RETAIL).items():
-                for seed in _seeds(name) if name in RETAIL else SEEDS[:1]:
+                for seed in _seeds(name):
                     model, _ = _fitted(name, settings, data, seed)
                     found.setdefault(name, []).append(measure(model, orders.item_ids, cases))
                     print(week, name, {key: round(found[name][-1][key], 4) for key in _MEASURES}, flush=True)
