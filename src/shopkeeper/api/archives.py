@@ -89,9 +89,11 @@ async def import_version(
 
 
 @doors.add("DELETE", "/api/v1/models/{model}/versions/{version}", scope="o", status=204, errors=(404, 409, 429))
-async def delete_version(shop: ShopDep, caller: CallerDep, model: Id, version: Id, scope: Scope = "all") -> Response:
-    """Removes a version's files; its row stays, as removed"""
-    await asyncio.to_thread(shop.removal.version, model, version, scope, by=caller.name)
+async def delete_version(
+    shop: ShopDep, caller: CallerDep, model: Id, version: Id, scope: Scope = "all", force: bool = False
+) -> Response:
+    """Removes a version's files; its row stays, as removed. By force also one that an alias names, but the champion"""
+    await asyncio.to_thread(shop.removal.version, model, version, scope, by=caller.name, let_go=force)
     return Response(status_code=204)
 
 

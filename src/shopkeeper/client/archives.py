@@ -27,10 +27,10 @@ class ArchiveDoors(JobDoors):
         """Register an exported version as a new one of `model`. It is on HOLD: promoting it needs `force`."""
         return self.send_file(f"{_MODELS}/{escaped(model)}/import", path, Version, {}, query={"scope": scope})
 
-    def delete_version(self, model: str, ref: str | int, *, scope: str = "all") -> None:
-        """Raises Conflict while an alias or the traffic names it."""
+    def delete_version(self, model: str, ref: str | int, *, scope: str = "all", force: bool = False) -> None:
+        """Raises Conflict while the traffic or an alias names it; by `force` only the alias `champion` counts."""
         door = f"{_MODELS}/{escaped(model)}/versions/{escaped(str(ref))}"
-        self.send_request("DELETE", door, query={"scope": scope})
+        self.send_request("DELETE", door, query={"scope": scope, "force": force})
 
     def delete_model(self, model: str, *, scope: str = "all", force: bool = False) -> None:
         """Raises Conflict while it serves, unless by `force`."""

@@ -131,7 +131,8 @@ class Registry(Lookup):
                     table.point(connection, name, scope, alias, None, now=now, by=by, reason=why)
             elif aliased:
                 raise Conflict(
-                    f"{name} v{number} is its model's {', '.join(sorted(aliased))}; let another version take its place",
+                    f"{name} v{number} is its model's {', '.join(sorted(aliased))}; let another version take its place"
+                    + ("" if CHAMPION in aliased else ", or delete it with force=true"),
                     code="in_use",
                 )
             if number in traffic.versions_in_traffic(connection, name, scope):
