@@ -37,9 +37,11 @@ _RANKING = ("ranking", "multitask")
 
 @dataclass(frozen=True)
 class Shaped:
-    """`book` of scenarios; `shaping` filters and orders; `tastes` and `shown` are what is known of users beside it."""
+    """`book` of scenarios, `known` what they may name; `shaping` filters and orders; `tastes` and `shown` are what is
+    known of users beside it."""
 
     book: ScenarioBook
+    known: Known
     shaping: Shaping
     tastes: Tastes
     shown: LatelyShown
@@ -107,7 +109,7 @@ def shaped(
         find=lambda model, ref: _version(registry, model, ref),
     )
     book = ScenarioBook(ScenarioStore(db, clock), known, lambda name: changes.tell(Change("scenario", names=(name,))))
-    return Shaped(book, shaping, tastes, shown, attributes, preferences)
+    return Shaped(book, known, shaping, tastes, shown, attributes, preferences)
 
 
 def _version(registry: Registry, model: str, ref: str) -> Version:

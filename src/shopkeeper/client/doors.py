@@ -11,6 +11,7 @@ import msgspec
 
 from shopkeeper.client.archives import ArchiveDoors
 from shopkeeper.client.calendar import CalendarDoors
+from shopkeeper.client.experiments import ExperimentDoors
 from shopkeeper.client.features import FeatureDoors
 from shopkeeper.client.forecasts import ForecastDoors
 from shopkeeper.client.identities import IdentityDoors
@@ -50,6 +51,7 @@ class ShopkeeperClient(
     ModelDoors,
     ArchiveDoors,
     TrafficDoors,
+    ExperimentDoors,
     ScheduleDoors,
     WebhookDoors,
     RuleDoors,

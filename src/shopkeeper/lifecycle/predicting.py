@@ -17,6 +17,7 @@ from typing import Any
 
 from shopkeeper.core.errors import Invalid, NotFound, Overloaded, Unavailable
 from shopkeeper.lifecycle.addresses import CHAMPION, version_number
+from shopkeeper.lifecycle.experiments.versions import ModelVariants
 from shopkeeper.lifecycle.guard import complaint
 from shopkeeper.lifecycle.lanes import Lane, LaneLimits, Rows
 from shopkeeper.lifecycle.loading import Loaded
@@ -34,7 +35,15 @@ _SHADOWS_AT_ONCE = 8
 class Predictor:
     """Belongs to the event loop: call it there only."""
 
-    def __init__(self, serving: Serving, traffic: Traffic, limits: LaneLimits | None = None) -> None:
+    def __init__(
+        self,
+        serving: Serving,
+        traffic: Traffic,
+        limits: LaneLimits | None = None,
+        variants: ModelVariants | None = None,
+    ) -> None:
+        """`variants`: who gets which version where an experiment tries some."""
+        self._variants = variants
         self._serving = serving
         self._traffic = traffic
         self._limits = limits or LaneLimits()
@@ -77,12 +86,16 @@ class Predictor:
         if ref != CHAMPION:
             return await self._by(await self.loaded(model, ref, scope), rows)
         active = self._traffic.active(model, scope)
+        tried = None if self._variants is None else self._variants.of(model, scope, subject)
         if active is None:
             scored = await self._by(await self.loaded(model, CHAMPION, scope), rows)
         elif active.split.mode == "ensemble":
             scored = await self._together(model, scope, active, rows)
         else:
-            scored = await self._shared(model, scope, active, rows, subject)
+            number = choose(active.split, f"{model}:{scope}", subject) if tried is None else tried.version
+            scored = await self._shared(model, scope, active, rows, number)
+        if tried is not None:
+            tried.answered()
         if (comparison := self._traffic.compared(model, scope)) is not None:
             self._ask_shadow(model, scope, comparison, rows, scored)
         return scored
@@ -135,11 +148,12 @@ class Predictor:
 
     # -- a split
 
-    async def _shared(self, model: str, scope: str, active: Active, rows: Rows, subject: str | None) -> Scored:
+    async def _shared(self, model: str, scope: str, active: Active, rows: Rows, number: int | None) -> Scored:
+        """By a version of the split; the champion for None and for one that was taken out."""
         until = self._until()
-        number = choose(active.split, f"{model}:{scope}", subject)
         champion = await self.loaded(model, CHAMPION, scope)
-        if number == champion.version.version:
+        if number is None or number not in active.versions or number == champion.version.version:
+            number = champion.version.version
             return await self._champion(active, champion, rows)
         try:
             return await self._member(model, scope, active, number, rows)

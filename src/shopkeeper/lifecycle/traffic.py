@@ -10,6 +10,7 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TypeAlias
 
 import msgspec
@@ -40,6 +41,10 @@ class Active:
     split: Split
     windows: dict[int, Window] = field(default_factory=dict)
     withdrawing: bool = False
+
+    @cached_property
+    def versions(self) -> frozenset[int]:
+        return frozenset(_named(self.split))
 
     def window(self, version: int) -> Window:
         return self.windows.setdefault(version, Window())

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shopkeeper.core.clock import HOUR
+from shopkeeper.lifecycle.experiments.assigning import Chosen
 from shopkeeper.recommend.made import Made
 
 _SLATES = 16
@@ -59,12 +61,18 @@ class Log(Protocol):
 class Remembering:
     """A log of slates that lets what was shown be remembered too."""
 
-    def __init__(self, log: Log, shown: LatelyShown) -> None:
+    def __init__(
+        self, log: Log, shown: LatelyShown, expose: Callable[[tuple[Chosen, ...]], None] = lambda _: None
+    ) -> None:
+        """`expose` is told of variants of experiments that somebody was answered by."""
         self._log = log
         self._shown = shown
+        self._expose = expose
 
     def note(self, made: Made) -> None:
         """A slate is answered for the first time."""
+        if made.tried:
+            self._expose(made.tried)
         self._log.note(made)
         self._shown.note(made.user, made.rows, made.made_at)
 

@@ -23,6 +23,7 @@ from shopkeeper.stores.audit import Actor
 from shopkeeper.stores.consents import ConsentStore
 from shopkeeper.stores.etags import later
 from shopkeeper.stores.events import EventLog
+from shopkeeper.stores.experiments import move_units
 from shopkeeper.stores.preferences import PreferenceStore, merged, stated_in
 from shopkeeper.stores.rows import RowGiver
 from shopkeeper.stores.sql import Database
@@ -211,6 +212,7 @@ class IdentityStore:
         moved.consent = self._consents.merge_in(connection, source, target, actor)
         self._join_preferences(connection, source, target, actor)
         _close_spans(connection, source, self._clock.now())
+        move_units(connection, source, target)
         self._users.redirect(source, target)
         return moved, count.rowcount
 

@@ -1,0 +1,90 @@
+"""More and more of the users: a wider part of the layer, other weights, a roll-out step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from msgspec.structs import replace
+from sqlalchemy import Connection
+
+from shopkeeper.core.clock import HOUR
+from shopkeeper.core.errors import Invalid
+from shopkeeper.core.experiments import Course, Rolling
+from shopkeeper.lifecycle.experiments.changing import Changing, variant_of
+from shopkeeper.lifecycle.experiments.checking import shares
+from shopkeeper.stores.experiments import Kept
+
+STEPS = (0.01, 0.1, 0.5, 1.0)
+
+
+class RollingOut(Changing):
+    """Of what runs."""
+
+    def widen(self, experiment_id: str, share: float, *, if_match: str | None = None, by: str = "") -> Kept:
+        """More or fewer of the layer's users take part from now on; those who did keep their variants. Raises NotFound,
+        Stale, Conflict."""
+
+        def widened(connection: Connection, kept: Kept) -> dict[str, Any]:
+            spans = self._room(connection, kept, share)
+            return {"course": replace(kept.course, share=share, spans=spans)}
+
+        return self._reshow(experiment_id, "widen", widened, by=by, if_match=if_match)
+
+    def reweigh(
+        self, experiment_id: str, weights: Mapping[str, float], *, if_match: str | None = None, by: str = ""
+    ) -> Kept:
+        """Other weights from now on, those that are not named are 0. Only whom it must is moved; the results begin a
+        new phase, as who was moved has seen two variants. Raises NotFound, Invalid, Stale, Conflict."""
+
+        def reweighed(_connection: Connection, kept: Kept) -> dict[str, Any]:
+            for name in weights:
+                variant_of(kept.plan, name)
+            fresh = shares([weights.get(one.name, 0.0) for one in kept.plan.variants])
+            return {"course": next_phase(kept, fresh, self._clock.now())}
+
+        return self._reshow(experiment_id, "reweigh", reweighed, by=by, if_match=if_match)
+
+    def roll(
+        self,
+        experiment_id: str,
+        variant: str,
+        *,
+        steps: Sequence[float] = STEPS,
+        step_hours: float = 24.0,
+        if_match: str | None = None,
+        by: str = "",
+    ) -> Kept:
+        """Gives a variant each of the shares in turn, for `step_hours`; after the last it is rolled out. A guard or a
+        stop takes it back. Raises NotFound, Invalid, Stale, Conflict."""
+        if not steps or list(steps) != sorted(set(steps)) or not 0 < steps[0] <= steps[-1] <= 1:
+            raise Invalid(
+                "steps must rise, above 0 and up to 1, like [0.01, 0.1, 0.5, 1]", code="bad_steps", field="steps"
+            )
+        rolling = Rolling(variant=variant, steps=list(steps), step_hours=step_hours)
+
+        def rolled(_connection: Connection, kept: Kept) -> dict[str, Any]:
+            variant_of(kept.plan, variant)
+            return {"course": self._stepped(kept, rolling)}
+
+        return self._reshow(experiment_id, "roll out", rolled, by=by, if_match=if_match)
+
+    def _stepped(self, kept: Kept, rolling: Rolling) -> Course:
+        """The variant gets its share of this step, the others the rest by what they had."""
+        now, share = self._clock.now(), rolling.steps[rolling.at]
+        names = [one.name for one in kept.plan.variants]
+        rest = [
+            0.0 if name == rolling.variant else one.weight for name, one in zip(names, kept.plan.variants, strict=True)
+        ]
+        total = sum(rest) or 1.0
+        weights = [
+            share if name == rolling.variant else (1 - share) * one / total
+            for name, one in zip(names, rest, strict=True)
+        ]
+        due = replace(rolling, next_at=now + int(rolling.step_hours * HOUR))
+        return replace(next_phase(kept, shares(weights), now), rolling=due)
+
+
+def next_phase(kept: Kept, weights: list[float], now: int) -> Course:
+    course = kept.course
+    return replace(course, phase=course.phase + 1, phase_at=now, weights=weights)
