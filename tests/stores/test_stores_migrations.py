@@ -81,6 +81,11 @@ CONTENTS["0008"] = (
     "INSERT INTO agents VALUES ('a', '{}', 'a.npz', 'x', '{}', 5, 'anna', 5)",
     "INSERT INTO agent_steps VALUES ('a', 1, '{}')",
 )
+CONTENTS["0009"] = (
+    *CONTENTS["0008"],
+    "INSERT INTO online_learners VALUES ('m', '{}', x'00', 1, '{}', 5, 'anna')",
+    "INSERT INTO online_learned VALUES ('m', 's', 0)",
+)
 
 
 def make_home(folder: Path, revision: str) -> str:

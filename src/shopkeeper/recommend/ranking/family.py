@@ -19,6 +19,7 @@ from shopkeeper.learning.tabular import Schema
 from shopkeeper.quality import classification, gate
 from shopkeeper.quality.ranking import grouped_ndcg
 from shopkeeper.recommend.ranking.asof import ranking_rows
+from shopkeeper.recommend.online.rows import snapshot_rows
 from shopkeeper.recommend.ranking.model import Ranker, TwoForms, schema_of
 from shopkeeper.recommend.ranking.params import RankingParams
 from shopkeeper.recommend.ranking.rows import Lists, RankRows
@@ -31,8 +32,8 @@ K = 10
 
 
 class RankingFamily:
-    """Source kinds: `shop` (the log, the default), `served` (what rankers saw when they served) and every kind of
-    table (`sources/tables`)."""
+    """Source kinds: `shop` (the log, the default), `served` (what rankers saw when they served), `online` (a snapshot of
+    the model's online learner) and every kind of table (`sources/tables`)."""
 
     name: ClassVar[str] = "ranking"
 
@@ -43,8 +44,11 @@ class RankingFamily:
         if context.source.get("kind") == "served":
             train, held = served_rows(context)
             seen = hashlib.sha256(train.values.tobytes() + train.label.tobytes()).hexdigest()
-            facts: dict[str, Any] = {"rows": len(train), "holdout_rows": len(held), "fingerprint": seen}
-            return TrainingData(train, held, {"rows": held.golden()}, facts)
+            counts: dict[str, Any] = {"rows": len(train), "holdout_rows": len(held), "fingerprint": seen}
+            return TrainingData(train, held, {"rows": held.golden()}, counts)
+        if context.source.get("kind") == "online":
+            learned, held, facts = snapshot_rows(context)
+            return TrainingData(learned, held, {"rows": held.golden()}, facts)
         train, held, facts = table_rows(context.source, context.zone, context.seed, wanted, report)
         return TrainingData(train, held, {"rows": held.golden()}, facts)
 

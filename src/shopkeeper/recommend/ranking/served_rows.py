@@ -86,10 +86,11 @@ def served_rows(context: TrainingContext, model: str | None = None) -> tuple[Ran
             "the newest fifth too; raise SHOPKEEPER_SERVED_SHARE, or learn from the shop's log (source kind shop)",
             code="no_data",
         )
-    return _joined(train, columns), _joined(held, columns)
+    return joined_rows(train, columns), joined_rows(held, columns)
 
 
-def _joined(slates: list[Labelled], columns: list[str]) -> RankRows:
+def joined_rows(slates: list[Labelled], columns: list[str]) -> RankRows:
+    """All items of slates that were seen by these columns, slate by slate."""
     values = np.concatenate([one.served.values for one in slates])
     label = np.concatenate([one.taken for one in slates]).astype(np.float32)
     sizes = [len(one.taken) for one in slates]
