@@ -24,10 +24,11 @@ from shopkeeper.recommend.explore.learning import ArmLearner
 Numbers = NDArray[np.float64]
 
 PEER, PACKAGES = "MABWiser", ["mabwiser==2.7.4"]
-FULL = {"Bernoulli": (100, 2000), "Gaussian": (20, 2000), "linear": (30, 1000)}
+FULL = {"Bernoulli": (240, 2000), "Gaussian": (20, 2000), "linear": (30, 1000)}
 QUICK = {"Bernoulli": (3, 500), "Gaussian": (3, 500), "linear": (3, 300)}
 POOL, SHOP, SIZE = 20, 4000, 16
 TIMED = 3000
+FEW = 40
 
 Settings = Mapping[str, Any]
 
@@ -35,13 +36,14 @@ Settings = Mapping[str, Any]
 @dataclass(frozen=True)
 class Entry:
     """`peer`: MABWiser has it too, with the same settings and those of `theirs`. `once_each`: it begins with every arm
-    once."""
+    once. `seeds`: at most so many, where regret differs little by seed."""
 
     policy: str
     settings: Settings
     peer: bool = False
     theirs: Settings = field(default_factory=dict)
     once_each: bool = True
+    seeds: int = 1000
 
     @property
     def told(self) -> str:
@@ -50,7 +52,7 @@ class Entry:
 
 EPSILON = {"epsilon": 0.1, "decay": 1.0, "least": 0.1}
 LINTS = Entry("lints", {"v": 0.5}, peer=True, theirs={"own_numbers": 1})
-BANDITS = (Entry("ucb1", {"c": 2.0}, peer=True), Entry("epsilon_greedy", EPSILON, peer=True))
+BANDITS = (Entry("ucb1", {"c": 2.0}, peer=True, seeds=FEW), Entry("epsilon_greedy", EPSILON, peer=True))
 
 
 def main() -> None:
@@ -61,8 +63,9 @@ def main() -> None:
     python = peer_python("mabwiser", PACKAGES)
     gamma = exp3_gamma(10, size["Bernoulli"][1])
     worlds = (
-        (bernoulli(*size["Bernoulli"]), (*BANDITS, Entry("epsilon_greedy", {}), Entry("thompson_beta", {}, peer=True),
-         Entry("thompson_gaussian", {}), Entry("exp3", {"gamma": gamma, "pool": 10}, once_each=False))),
+        (bernoulli(*size["Bernoulli"]), (*BANDITS, Entry("epsilon_greedy", {}, seeds=FEW),
+         Entry("thompson_beta", {}, peer=True), Entry("thompson_gaussian", {}, seeds=FEW),
+         Entry("exp3", {"gamma": gamma, "pool": 10}, once_each=False, seeds=FEW))),
         (gaussian(*size["Gaussian"]), (*BANDITS, Entry("thompson_gaussian", {"noise": 0.1}),
          Entry("thompson_beta", {}))),
         (linear(*size["linear"]), (Entry("linucb", {"alpha": 1.0}, peer=True), LINTS,
@@ -75,17 +78,18 @@ def main() -> None:
 def _table(world: World, entries: tuple[Entry, ...], python: Path) -> dict[str, Any]:
     seeds, rounds, arms = world.rewards.shape
     every = world.gaps.mean(axis=2).sum(axis=1)
-    rows = [["random arms", "", _around(every), "", "", ""]]
+    rows: list[list[Any]] = [["random arms", "", seeds, _around(every), "", "", ""]]
     for entry in entries:
-        lost = np.stack([_played(world, entry, seed) for seed in range(seeds)])
+        many = min(seeds, entry.seeds)
+        lost = np.stack([_played(world, entry, seed) for seed in range(many)])
         own = lost[:, -1]
-        row = [entry.policy, entry.told, _around(own), "", "", f"{_lower(world, lost)}{_upper(world, entry)}"]
+        row = [entry.policy, entry.told, many, _around(own), "", "", f"{_lower(world, lost)}{_upper(world, entry)}"]
         if entry.peer:
-            theirs = _peer(world, entry, python)
-            row[3], row[4] = _around(theirs), _ratio(own, theirs)
+            theirs = _peer(world, entry, many, python)
+            row[4], row[5] = _around(theirs), _ratio(own, theirs)
         rows.append(row)
         print(world.name, *row, sep=" | ", flush=True)
-    title = f"{world.name}, {arms} arms: regret after {rounds:,} rounds, {seeds} seeds"
+    title = f"{world.name}, {arms} arms: regret after {rounds:,} rounds"
     return {"title": title, "columns": _COLUMNS, "rows": rows}
 
 
@@ -112,13 +116,15 @@ def _begun(trainer: Any, settings: Settings, dimension: int) -> Any:
     return trainer(trainer.Params(**settings), 0).begin(dimension)
 
 
-def _peer(world: World, entry: Entry, python: Path) -> Numbers:
+def _peer(world: World, entry: Entry, seeds: int, python: Path) -> Numbers:
     """(seeds,): what MABWiser lost on the same rewards."""
-    arms = _asked(python, entry, world.rewards, world.contexts if entry.policy.startswith("lin") else None)["arms"]
-    return np.asarray(np.take_along_axis(world.gaps, arms[..., None].astype(np.int64), axis=2).sum(axis=(1, 2)))
+    contexts = world.contexts[:seeds] if world.contexts is not None and entry.policy.startswith("lin") else None
+    arms = _asked(python, entry, world.rewards[:seeds], contexts)
+    return np.asarray(np.take_along_axis(world.gaps[:seeds], arms[..., None].astype(np.int64), axis=2).sum(axis=(1, 2)))
 
 
-def _asked(python: Path, entry: Entry, rewards: Numbers, contexts: Numbers | None) -> dict[str, Any]:
+def _asked(python: Path, entry: Entry, rewards: Numbers, contexts: Numbers | None) -> NDArray[np.int32]:
+    """(seeds, rounds): the arms that it chose."""
     with tempfile.TemporaryDirectory() as folder:
         given, made = Path(folder) / "given.npz", Path(folder) / "made.npz"
         more = {} if contexts is None else {"contexts": contexts}
@@ -126,7 +132,7 @@ def _asked(python: Path, entry: Entry, rewards: Numbers, contexts: Numbers | Non
         program = Path(__file__).with_name("peers") / "mab.py"
         subprocess.run([str(python), str(program), str(given), str(made)], check=True, env=_ALONE)
         with np.load(made) as found:
-            return dict(found)
+            return np.asarray(found["arms"])
 
 
 def _around(values: Numbers) -> str:
@@ -145,8 +151,8 @@ def _lower(world: World, lost: Numbers) -> str:
     """How fast regret grows with ln(rounds) over the last three quarters, and how fast it must in the end."""
     if world.constant is None:
         return ""
-    slope = (lost[:, -1] - lost[:, lost.shape[1] // 4 - 1]).mean() / np.log(4)
-    return f"grows by {slope:.1f} ln t, at least {world.constant:.1f} in the end"
+    slope = (lost[:, -1] - lost[:, lost.shape[1] // 4 - 1]) / np.log(4)
+    return f"grows by {_around(slope)} ln t, at least {world.constant:.1f} in the end"
 
 
 def _upper(world: World, entry: Entry) -> str:
@@ -194,7 +200,7 @@ def _chosen(policy: Any, pools: list[NDArray[np.int32]], contexts: Numbers) -> l
 
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _ALONE = {**os.environ, **dict.fromkeys(_ONE_THREAD, "1")}
-_COLUMNS = ["policy", "settings", "regret", f"{PEER}'s", "ratio", "theory"]
+_COLUMNS = ["policy", "settings", "seeds", "regret", f"{PEER}'s", "ratio", "theory"]
 _TIME_COLUMNS = ["policy", "choice µs P50", "P99", "first time µs P50", "learning µs", "snapshot ms", "state MiB"]
 _PROTOCOL = (
     "What each arm would bring in each round is drawn once for each seed, and both sides play on these tables, "

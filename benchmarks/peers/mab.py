@@ -4,7 +4,6 @@ Knows nothing of Shopkeeper. Runs in an environment of its own: python mab.py GI
 """
 
 import sys
-import time
 
 import numpy as np
 from mabwiser.mab import MAB, LearningPolicy
@@ -27,13 +26,13 @@ def policy(name, settings):
 
 
 def play(made, rewards, contexts, seed, own_numbers):
-    """Each arm once, as both sides begin; then it chooses. Arms (rounds,), and seconds of choosing and of learning.
+    """Each arm once, as both sides begin; then it chooses. Arms (rounds,).
 
     `own_numbers`: linear arms draw by generators of their own. As it comes, all of them have a copy of one generator,
     and so draw the same numbers in a round.
     """
     rounds, arms = rewards.shape
-    chosen, choosing, learning = np.empty(rounds, dtype=np.int32), [], []
+    chosen = np.empty(rounds, dtype=np.int32)
     first = np.arange(arms)
     seen = None if contexts is None else contexts[:arms]
     made.fit(first, rewards[first, first], seen)
@@ -43,14 +42,10 @@ def play(made, rewards, contexts, seed, own_numbers):
             model.rng = create_rng(seed * arms + arm)
     for at in range(arms, rounds):
         context = None if contexts is None else contexts[at : at + 1]
-        began = time.perf_counter()
         arm = made.predict(context)
-        middle = time.perf_counter()
         made.partial_fit(np.array([arm]), rewards[at, arm : arm + 1], context)
-        choosing.append(middle - began)
-        learning.append(time.perf_counter() - middle)
         chosen[at] = arm
-    return chosen, float(np.median(choosing)), float(np.median(learning))
+    return chosen
 
 
 def main():
@@ -69,8 +64,7 @@ def main():
         )
         for seed in range(len(rewards))
     ]
-    arms, choosing, learning = zip(*played, strict=True)
-    np.savez(into, arms=np.stack(arms), choosing=np.median(choosing), learning=np.median(learning))
+    np.savez(into, arms=np.stack(played))
 
 
 if __name__ == "__main__":
