@@ -1,5 +1,6 @@
 """The chance to be the largest, integrated, beside drawings and adaptive integration."""
 
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from scipy import stats
 from scipy.integrate import quad
 
+from shopkeeper.recommend.explore import beta_curves
 from shopkeeper.recommend.explore.best import even_among_best
 from shopkeeper.recommend.explore.beta_curves import largest_beta
 from shopkeeper.recommend.explore.quadrature import largest_normal
@@ -115,6 +117,32 @@ def test_two_that_turn_round_a_point_are_mirrored():
     a, b = np.array([3.0, 7.0, 2.0]), np.array([5.0, 1.5, 2.0])
     smallest_of_mirrored = 1 - largest_beta(a[:2], b[:2])
     np.testing.assert_allclose(largest_beta(b[:2], a[:2]), smallest_of_mirrored, atol=1e-6)
+
+
+def test_tables_are_kept_and_the_oldest_make_room(monkeypatch):
+    """Answers do not depend on what was asked before."""
+    random = np.random.default_rng(6)
+    a, b = 1 + random.random((12, 5)) * 9, 1 + random.random((12, 5)) * 9
+    beta_curves._made.clear()
+    before = [largest_beta(*pair) for pair in zip(a, b, strict=True)]
+    assert len(beta_curves._made) == 60
+    monkeypatch.setattr(beta_curves, "_KEPT", 16)
+    for _ in range(2):
+        for pair, expected in zip(zip(a, b, strict=True), before, strict=True):
+            np.testing.assert_allclose(largest_beta(*pair), expected, rtol=0, atol=1e-12)
+    largest_beta(1 + random.random(30), np.ones(30))
+    assert len(beta_curves._made) <= 16
+
+
+def test_threads_that_make_room_for_each_other_answer_right(monkeypatch):
+    monkeypatch.setattr(beta_curves, "_KEPT", 12)
+    random = np.random.default_rng(7)
+    pools = [(1 + random.random(6) * 9, 1 + random.random(6) * 9) for _ in range(60)]
+    alone = [largest_beta(*pool) for pool in pools]
+    with ThreadPoolExecutor(8) as threads:
+        together = list(threads.map(lambda pool: largest_beta(*pool), pools * 5))
+    for said, expected in zip(together, alone * 5, strict=True):
+        np.testing.assert_allclose(said, expected, rtol=0, atol=1e-12)
 
 
 def test_ties_are_shared():

@@ -8,8 +8,7 @@ the process.
 
 from __future__ import annotations
 
-from functools import lru_cache
-from math import asin, pi, sqrt
+from typing import TypeAlias
 
 import numpy as np
 from scipy.special import betainc, betaincinv, betaln
@@ -20,7 +19,10 @@ from shopkeeper.recommend.explore.quadrature import Places, largest
 _STEPS = 32
 _TAIL = 1e-10
 _KEPT = 8192
-"""Tables, 1.6 kB each."""
+"""Tables, 1.6 kB each; the oldest half goes when there are more."""
+
+Table: TypeAlias = tuple[float, float, Numbers]
+_made: dict[tuple[float, float], Table] = {}
 
 _LAST = _STEPS - 1e-9
 _FLOOR = 1e-12
@@ -30,7 +32,7 @@ def largest_beta(a: Numbers, b: Numbers) -> Numbers:
     """Chances (k,) that the drawing of each Beta(a, b), both (k,) and at least 1, is the largest."""
     if len(a) < 2:
         return np.ones(len(a))
-    tables = [_table(*pair) for pair in zip(a.tolist(), b.tolist(), strict=True)]
+    tables = _tables(list(zip(a.tolist(), b.tolist(), strict=True)))
     low = np.array([table[0] for table in tables])
     step = np.array([table[1] for table in tables])
 
@@ -58,32 +60,45 @@ def largest_beta(a: Numbers, b: Numbers) -> Numbers:
     return largest(low, low + _STEPS * step, curves)
 
 
-@lru_cache(maxsize=_KEPT)
-def _table(a: float, b: float) -> tuple[float, float, Numbers]:
-    """Where it begins, the width of a step, and the polynomial of each step (6, steps), in steps."""
-    first = 2 * asin(sqrt(betaincinv(a, b, _TAIL)))
-    last = pi - 2 * asin(sqrt(betaincinv(b, a, _TAIL)))
-    angle = np.linspace(first, last, _STEPS + 1)
+def _tables(pairs: list[tuple[float, float]]) -> list[Table]:
+    """From what was made before where it can be; threads may make the same table twice, and one of them stays."""
+    missing = [pair for pair in dict.fromkeys(pairs) if pair not in _made]
+    if not missing:
+        return [_made.get(pair) or _table(pair) for pair in pairs]
+    new = dict(zip(missing, _make(np.array(missing)), strict=True))
+    found = [new.get(pair) or _made.get(pair) or _table(pair) for pair in pairs]
+    _made.update(new)
+    if len(_made) > _KEPT:
+        for pair in list(_made)[: len(_made) - _KEPT // 2]:
+            _made.pop(pair, None)
+    return found
+
+
+def _table(pair: tuple[float, float]) -> Table:
+    """Where another thread has just made room."""
+    return _make(np.array([pair]))[0]
+
+
+def _make(pairs: Numbers) -> list[Table]:
+    """Of (n, 2) pairs: where each begins, the width of a step, and the polynomial of each step (6, steps), in steps."""
+    a, b = pairs[:, :1], pairs[:, 1:]
+    first = 2 * np.arcsin(np.sqrt(betaincinv(a, b, _TAIL)))
+    last = np.pi - 2 * np.arcsin(np.sqrt(betaincinv(b, a, _TAIL)))
     step = (last - first) / _STEPS
-    below = betainc(a, b, np.sin(angle / 2) ** 2)
-    sine, cosine = np.sin(angle / 2), np.cos(angle / 2)
+    half = (first + step * np.arange(_STEPS + 1)) / 2
+    sine, cosine = np.sin(half), np.cos(half)
+    below = betainc(a, b, sine**2)
     density = np.exp((2 * a - 1) * np.log(sine) + (2 * b - 1) * np.log(cosine) - betaln(a, b)) * step
     slope = density * ((a - 0.5) * cosine / sine - (b - 0.5) * sine / cosine) * step
-    return first, step, _joined(below, density, slope)
+    powers = _joined(below, density, slope)
+    return list(zip(first[:, 0].tolist(), step[:, 0].tolist(), powers, strict=True))
 
 
 def _joined(value: Numbers, slope: Numbers, bend: Numbers) -> Numbers:
-    """Polynomials (6, n - 1) over steps of 1 that meet value, slope and bend (n,) at both ends."""
-    rise = value[1:] - value[:-1] - slope[:-1] - bend[:-1] / 2
-    turn = slope[1:] - slope[:-1] - bend[:-1]
-    curl = bend[1:] - bend[:-1]
-    return np.stack(
-        [
-            value[:-1],
-            slope[:-1],
-            bend[:-1] / 2,
-            10 * rise - 4 * turn + curl / 2,
-            -15 * rise + 7 * turn - curl,
-            6 * rise - 3 * turn + curl / 2,
-        ]
-    )
+    """Polynomials (n, 6, m - 1) over steps of 1 that meet value, slope and bend (n, m) at both ends."""
+    here, there = value[:, :-1], value[:, 1:]
+    rise = there - here - slope[:, :-1] - bend[:, :-1] / 2
+    turn = slope[:, 1:] - slope[:, :-1] - bend[:, :-1]
+    curl = bend[:, 1:] - bend[:, :-1]
+    quick = 10 * rise - 4 * turn + curl / 2, -15 * rise + 7 * turn - curl, 6 * rise - 3 * turn + curl / 2
+    return np.stack([here, slope[:, :-1], bend[:, :-1] / 2, *quick], axis=1)
