@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from benchmarks.processes import alive, ask, running, sample_shop, until
 from benchmarks.suggest_quality import written
 from benchmarks.tower_sets import LastWatch, last_watch
 from shopkeeper import plugins
-from shopkeeper.lifecycle.views import View, seen
+from shopkeeper.lifecycle.views import Seen, View, seen
 
 _SECONDS = 3.0
 _ROUNDS = 3
@@ -184,14 +185,22 @@ def _inside(home: Path, doors: list[Door]) -> dict[str, Any]:
     for door in doors:
         folder = next((home / "artifacts" / door.model).glob("all/v*"))
         asked = seen(plugins.algorithm(door.model).model.load(folder), door.view, door.model)
-        kept = TTLCache[bytes, Any](10 * len(door.bodies), 600)
+        kept: TTLCache[bytes, Any] = TTLCache(10 * len(door.bodies), 600)
         for body in door.bodies:
             kept[_key(door, body)] = asked.score_rows([body])[0]
-        answered = _micros(door, lambda body, asked=asked: asked.score_rows([body]))
-        looked_up = _micros(door, lambda body, door=door, kept=kept: kept[_key(door, body)])
+        answered = _micros(door, partial(_answered, asked))
+        looked_up = _micros(door, partial(_looked_up, kept, door))
         rows.append([door.name, door.model, answered, looked_up, (answered - looked_up) / 1000])
     columns = ["what", "model", "answered anew, us", "from a cache, us", "a cache could save, ms"]
     return {"title": "Inside: the model, and a cache in front of it", "columns": columns, "rows": rows}
+
+
+def _answered(asked: Seen, body: dict[str, Any]) -> Any:
+    return asked.score_rows([body])
+
+
+def _looked_up(kept: TTLCache[bytes, Any], door: Door, body: dict[str, Any]) -> Any:
+    return kept[_key(door, body)]
 
 
 def _key(door: Door, body: dict[str, Any]) -> bytes:
