@@ -17,6 +17,8 @@ from shopkeeper import __version__
 from shopkeeper.api import (
     algorithms,
     archives,
+    bandit,
+    banditexperiments,
     batch,
     cache,
     calendar,
@@ -36,6 +38,7 @@ from shopkeeper.api import (
     items,
     jobs,
     kserve,
+    learning,
     models,
     modelservice,
     openapi,
@@ -103,6 +106,8 @@ NOUNS: tuple[Doors, ...] = (
     archives.doors,
     registry.doors,
     traffic.doors,
+    bandit.doors,
+    banditexperiments.doors,
     experiments.doors,
     predictions.doors,
     kserve.doors,
@@ -126,6 +131,7 @@ NOUNS: tuple[Doors, ...] = (
     fusion.doors,
     graph.doors,
     refresh.doors,
+    learning.doors,
     qlearning.doors,
 )
 

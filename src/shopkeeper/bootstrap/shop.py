@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -15,6 +16,7 @@ from shopkeeper.bootstrap.first_models import FIRST_MODELS, NIGHTLY, FirstModel
 from shopkeeper.bootstrap.forecasting import ForecastThreads
 from shopkeeper.bootstrap.furnishing import Stores, clock_of, furnished, pins_of, stream_of
 from shopkeeper.bootstrap.graphing import live_graph
+from shopkeeper.bootstrap.learning import online_learning, tuned_rewards
 from shopkeeper.bootstrap.panelling import keep_country, sales_panel
 from shopkeeper.bootstrap.shaping import shaped
 from shopkeeper.bootstrap.suggesting import suggesting
@@ -68,6 +70,7 @@ from shopkeeper.profiles.personal import Personal
 from shopkeeper.profiles.segments import Segments
 from shopkeeper.profiles.service import ProfileService
 from shopkeeper.profiles.telecom_defaults import TELECOM
+from shopkeeper.recommend.explore.evaluations import PolicyEvaluations
 from shopkeeper.recommend.qlearning.book import AgentBook
 from shopkeeper.settings import Settings
 from shopkeeper.sources.sample import write_sample
@@ -157,7 +160,18 @@ class Shop:
             connections=settings.connection,
         )
         self.releases = Releases(self.jobs, self.registry, sources=self.sources, publisher=self.publishing)
+        self.online = online_learning(
+            db,
+            clock,
+            stores,
+            registry=self.registry,
+            releases=self.releases,
+            gradual=self.gradual,
+            jobs=self.jobs,
+        )
+        self.tuned_rewards = partial(tuned_rewards, stores)
         self.evaluations = Evaluations(self.jobs, self.registry, self.sources)
+        self.policy_evaluations = PolicyEvaluations(self.jobs, self.registry, self.sources)
         self.stacks = Stacks(self.jobs, self.registry, self.traffic, self.sources)
         self.catalogue = Catalogue(self.registry, self.jobs)
         self.uploads = Uploads(self.registry, self.exchange)
@@ -398,6 +412,7 @@ class Shop:
             self.schedules.start()
             self.refit.start()
             self.messenger.start()
+            self.online.start()
             self.experimenting.keeper.start()
             self.suggesting.exploration.learn()
         if self.live is not None:
@@ -423,6 +438,7 @@ class Shop:
             await asyncio.wait(tasks)
         self.refit.stop()
         await self.operations.stop()
+        await self.online.stop()
         await asyncio.to_thread(self.schedules.stop)
         await asyncio.to_thread(self.jobs.stop)
         await asyncio.to_thread(self.agents.keeper.close)

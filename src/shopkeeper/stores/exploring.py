@@ -113,7 +113,8 @@ def add(connection: Connection, rows: Sequence[ExploredRow]) -> int:
     users = schema.users.c
     gone = set(connection.scalars(select(users.row).where(users.row.in_(asked), users.kind == "erased")))
     known = set(connection.scalars(select(_E.slate_id).where(_E.slate_id.in_([row.slate_id for row in rows]))))
-    new = [msgspec.structs.asdict(row) for row in rows if row.slate_id not in known and row.user_row not in gone]
+    once = {row.slate_id: row for row in rows if row.slate_id not in known and row.user_row not in gone}
+    new = [msgspec.structs.asdict(row) for row in once.values()]
     # Not the highest that is left: the newest may have been erased, and a learner was there already.
     last = connection.scalar(select(func.max(_E.seq))) or 0
     learned = connection.scalar(select(func.max(_X.position))) or 0
@@ -161,6 +162,25 @@ def count(connection: Connection, scenario: str) -> tuple[int, int]:
     query = select(func.count(), func.count(_E.rewards)).where(_E.scenario == scenario)
     found = connection.execute(query).one()
     return int(found[0]), int(found[1])
+
+
+def average(connection: Connection, scenario: str, newest: int = 10_000) -> float | None:
+    """What the slots of the newest learned slates earned; None: none is learned."""
+    query = select(_E.rewards).where(_E.scenario == scenario, _E.rewards.is_not(None)).order_by(_E.seq.desc())
+    earned = b"".join(connection.scalars(query.limit(newest)))
+    return round(float(np.frombuffer(earned, dtype=np.float64).mean()), 6) if earned else None
+
+
+def answer_of(
+    connection: Connection, scenario: str, user_row: int | None, user_id: str, item_row: int, newest: int = 20
+) -> str | None:
+    """The newest of somebody's slates in which an item was drawn; None: not in the newest."""
+    mine = _E.user_id == user_id if user_row is None else or_(_E.user_row == user_row, _E.user_id == user_id)
+    query = select(_E.slate_id, _E.drawn).where(_E.scenario == scenario, mine).order_by(_E.seq.desc()).limit(newest)
+    for slate_id, drawn in connection.execute(query):
+        if item_row in np.frombuffer(drawn, dtype=np.int32):
+            return str(slate_id)
+    return None
 
 
 def reward(connection: Connection, rewards: Mapping[int, bytes]) -> None:

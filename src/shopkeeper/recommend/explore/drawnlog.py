@@ -72,6 +72,19 @@ class DrawnLog(WrittenBehind):
         self._pending.append(self._row(made, drawn, row))
         self._noted.set()
 
+    async def answer_of(self, scenario: str, user_id: str, item_row: int) -> str | None:
+        """The newest of somebody's slates in which an item was drawn, written or not; None: there is none."""
+        row = self._users.row(user_id)
+        for one in (*reversed(self._pending), *reversed(self._writing)):
+            mine = one.user_id == user_id or (row is not None and one.user_row == row)
+            if mine and one.scenario == scenario and item_row in one.items:
+                return one.slate_id
+        return await asyncio.to_thread(self._written, scenario, row, user_id, item_row)
+
+    def _written(self, scenario: str, row: int | None, user_id: str, item_row: int) -> str | None:
+        with self._db.read() as connection:
+            return exploring.answer_of(connection, scenario, row, user_id, item_row)
+
     def hear(self, change: Change) -> None:
         """Who was a stranger may be known by now: what waits of theirs goes when they are erased."""
         if change.kind != "user":
