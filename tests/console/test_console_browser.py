@@ -134,14 +134,25 @@ def test_a_person_sees_how_the_shop_is_and_what_just_happened(shop: dict[str, An
 
 def test_a_person_finds_a_customer_and_their_slate(page: Any) -> None:
     go(page, "Customers")
-    box = page.get_by_label("Customer id")
+    box = page.get_by_role("textbox", name="Customer id")
     box.wait_for()
     box.fill("17850")
     box.press("Enter")
-    page.get_by_text("Profile · 17850").wait_for()
-    page.get_by_text("high_value").first.wait_for()
-    page.get_by_text("scenario home · ").wait_for()
+    page.get_by_text("big_spenders").first.wait_for()
     keep(page, "customer")
+    for side, seen in (
+        ("Why", "high_value"),
+        ("Timeline", "page 1"),
+        ("Graph", "user / order / product"),
+        ("Suggested now", "scenario home · "),
+        ("What if", "Nothing is stored."),
+    ):
+        page.get_by_role("radio", name=side, exact=True).click()
+        page.get_by_text(seen).first.wait_for()
+        keep(page, f"customer-{side.split()[0].lower()}")
+    page.get_by_role("button", name="See").click()
+    page.get_by_text("+ champions").wait_for()
+    keep(page, "customer-supposed")
 
     box.fill("nobody-of-this-name")
     box.press("Enter")

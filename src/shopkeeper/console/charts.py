@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import plotly.graph_objects as go
 
@@ -53,25 +54,121 @@ def loss_chart(train: Sequence[float | None], val: Sequence[float | None]) -> go
 
 def parts_chart(explanation: SalesExplanation, names: Mapping[str, str], ends: tuple[str, str]) -> go.Figure:
     """From what is usual to what is expected, a step a group that does anything; `ends` names first and last."""
-    groups = [name for name in explanation.names if abs(explanation.values[name]) >= 0.05]
-    steps = [explanation.base_value, *(explanation.values[name] for name in groups), explanation.total]
+    parts = {names.get(name, name): explanation.values[name] for name in explanation.names}
+    return _steps(explanation.base_value, parts, explanation.total, ends, least=0.05, digits=1, title=say("pieces"))
+
+
+def score_steps(base: float, values: Mapping[str, float], score: float, ends: tuple[str, str]) -> go.Figure:
+    """From the usual customer's score to this one's, the largest step first."""
+    ordered = dict(sorted(values.items(), key=lambda pair: -abs(pair[1])))
+    return _steps(base, ordered, score, ends, least=0.005, digits=2, title=say("score"))
+
+
+def _steps(
+    base: float,
+    parts: Mapping[str, float],
+    total: float,
+    ends: tuple[str, str],
+    *,
+    least: float,
+    digits: int,
+    title: str,
+) -> go.Figure:
+    """A waterfall: parts below `least` are left out of the picture, not of the sum."""
+    shown = {name: value for name, value in parts.items() if abs(value) >= least}
     figure = go.Figure(
         go.Waterfall(
-            x=[ends[0], *(names.get(name, name) for name in groups), ends[1]],
-            y=steps,
-            measure=["absolute", *("relative" for _ in groups), "total"],
-            text=[
-                f"{step:,.1f}" if place in (0, len(steps) - 1) else f"{step:+,.1f}" for place, step in enumerate(steps)
-            ],
+            orientation="h",
+            y=[ends[0], *shown, ends[1]],
+            x=[base, *shown.values(), total],
+            measure=["absolute", *("relative" for _ in shown), "total"],
+            text=[f"{base:,.{digits}f}", *(f"{step:+,.{digits}f}" for step in shown.values()), f"{total:,.{digits}f}"],
             increasing={"marker": {"color": TEAL}},
             decreasing={"marker": {"color": AMBER}},
             totals={"marker": {"color": INK}},
-            connector={"line": {"color": "#cbd5e1", "width": 1}},
+            connector={"line": {"color": "#94a3b8", "width": 1}},
+            textposition="outside",
             cliponaxis=False,
         )
     )
-    figure.update_layout(height=300)
-    return _framed(figure, say("pieces"), legend=False)
+    figure.update_layout(height=90 + 32 * (len(shown) + 2))
+    _framed(figure, "", legend=False)
+    figure.update_xaxes(title=title)
+    figure.update_yaxes(autorange="reversed")
+    return figure
+
+
+class Neighbour(NamedTuple):
+    """A node around the one that a picture is of, at a place from -1 to 1."""
+
+    label: str
+    kind: str
+    relation: str
+    x: float
+    y: float
+
+
+def network(centre: str, around: Sequence[Neighbour]) -> go.Figure:
+    """Nodes joined to the one in the middle, a colour a kind of relation."""
+    figure = go.Figure()
+    for place, relation in enumerate(dict.fromkeys(one.relation for one in around)):
+        own = [one for one in around if one.relation == relation]
+        colour = COLOURS[place % len(COLOURS)]
+        ends = [end for one in own for end in ((0.0, 0.0), (one.x, one.y), (None, None))]
+        figure.add_scatter(
+            x=[x for x, _ in ends], y=[y for _, y in ends], mode="lines", line={"color": colour, "width": 1},
+            opacity=0.4, hoverinfo="skip", showlegend=False,
+        )  # fmt: skip
+        figure.add_scatter(
+            x=[one.x for one in own], y=[one.y for one in own], mode="markers+text",
+            text=[_shortened(one.label) for one in own], textposition=[_beside(one) for one in own],
+            textfont={"size": 11},
+            hovertext=[f"{one.label} ({one.kind})" for one in own], hoverinfo="text",
+            marker={"size": 11, "color": colour}, name=relation,
+        )  # fmt: skip
+    figure.add_scatter(
+        x=[0], y=[0], mode="markers+text", text=[centre], textposition="bottom center", showlegend=False,
+        marker={"size": 20, "color": INK}, hoverinfo="text",
+    )  # fmt: skip
+    figure.update_layout(height=620)
+    _framed(figure, "")
+    figure.update_layout(hovermode="closest")
+    figure.update_xaxes(visible=False, range=[-1.6, 1.6])
+    figure.update_yaxes(visible=False, range=[-1.15, 1.15], rangemode="normal")
+    return figure
+
+
+def _beside(one: Neighbour) -> str:
+    """Where the name of a node stands: away from the middle, so that names at the sides do not meet."""
+    if abs(one.x) < 0.2:
+        return "top center" if one.y > 0 else "bottom center"
+    return "middle right" if one.x > 0 else "middle left"
+
+
+def _shortened(text: str, most: int = 26) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def counts_by_day(counts: Mapping[tuple[str, str], int], kinds: Sequence[str]) -> go.Figure:
+    """How many events of which kind on which day, (day, kind) -> number; bars that stand on one another."""
+    figure = go.Figure()
+    for place, kind in enumerate(kinds):
+        days = sorted(day for day, of in counts if of == kind)
+        figure.add_bar(
+            x=days, y=[counts[day, kind] for day in days], name=kind, marker_color=COLOURS[place % len(COLOURS)]
+        )
+    figure.update_layout(height=240, barmode="stack")
+    return _framed(figure, say("events_short"))
+
+
+def bars(values: Mapping[str, float]) -> go.Figure:
+    """One bar a name, in the order given, from the top."""
+    names = list(values)[::-1]
+    figure = go.Figure(
+        go.Bar(x=[values[name] for name in names], y=names, orientation="h", marker_color=TEAL, texttemplate="%{x:.2f}")
+    )
+    figure.update_layout(height=60 + 34 * len(names))
+    return _framed(figure, "", legend=False)
 
 
 def lines_chart(
@@ -111,21 +208,6 @@ def curve(times: Sequence[object], lines: Mapping[str, Sequence[float | None]]) 
     if not most:  # else an axis around 0 would reach below it
         figure.update_yaxes(range=[0, 1])
     return figure
-
-
-def contributions(values: dict[str, float]) -> go.Figure:
-    """One bar a name: what raised a score and what lowered it, largest on top."""
-    ordered = sorted(values.items(), key=lambda pair: abs(pair[1]))
-    figure = go.Figure(
-        go.Bar(
-            x=[value for _, value in ordered],
-            y=[name for name, _ in ordered],
-            orientation="h",
-            marker_color=[TEAL if value >= 0 else AMBER for _, value in ordered],
-        )
-    )
-    figure.update_layout(height=80 + 34 * len(ordered))
-    return _framed(figure, "", legend=False)
 
 
 def _bands(figure: go.Figure, points: Sequence[ForecastPoint]) -> None:

@@ -10,6 +10,7 @@ from shopkeeper.client import ShopkeeperClient
 from shopkeeper.console import charts, history, watching
 from shopkeeper.console.connection import address, client, told
 from shopkeeper.console.frame import clock
+from shopkeeper.console.names import item_names
 from shopkeeper.console.words import say
 from shopkeeper.core.records import StoredEvent
 
@@ -82,7 +83,7 @@ def _last_events() -> None:
     st.subheader(say("last_events"))
     with told():
         events = client().events(limit=_LAST).items
-        names = _names(events)
+        names = item_names(client(), [_target(event) for event in events if event.target_kind != "user"])
         st.dataframe([_row(event, names) for event in events], hide_index=True, width="stretch", height=460)
 
 
@@ -124,18 +125,8 @@ def _begin(shop: ShopkeeperClient, mode: str, ratio: float, epochs: int, rate: f
     st.session_state[_JOB] = shop.refresh(mode, **sampled, **learned).job_id
 
 
-def _names(events: list[StoredEvent]) -> dict[str, str]:
-    """Names of the products on the list, looked up once a session each."""
-    known: dict[str, str] = st.session_state.setdefault("item_names", {})
-    for event in events:
-        target = event.target_id or event.item_id
-        if target and event.target_kind != "user" and target not in known:
-            known[target] = client().item(target).name
-    return known
-
-
 def _row(event: StoredEvent, names: dict[str, str]) -> dict[str, Any]:
-    target = event.target_id or event.item_id or ""
+    target = _target(event)
     return {
         say("time"): event.time.strftime("%Y-%m-%d %H:%M:%S") if event.time else "",
         say("what"): event.event_type,
@@ -144,3 +135,7 @@ def _row(event: StoredEvent, names: dict[str, str]) -> dict[str, Any]:
         say("pieces"): event.quantity,
         say("amount"): event.value,
     }
+
+
+def _target(event: StoredEvent) -> str:
+    return event.target_id or event.item_id or ""
