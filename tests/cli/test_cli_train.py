@@ -71,6 +71,25 @@ def test_vectors_are_written_as_json(
     assert {len(vector) for vector in vectors.values()} == {8}
 
 
+@pytest.mark.slow
+def test_edges_give_the_same_vectors_to_the_last_bit_with_any_number_of_workers(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    edges = tmp_path / "edges.csv"
+    pairs = [(f"u{user}", f"i{user % 3 * 6 + (5 * user + step) % 6}") for user in range(60) for step in range(4)]
+    edges.write_text("from_id,to_id\n" + "".join(f"{user},{item}\n" for user, item in pairs))
+    options = "--dim 8 --num-walks 5 --walk-length 10 --epochs 3 --seed 7"
+    told = []
+    for workers in ("2", "4"):
+        out = tmp_path / f"{workers}.json"
+        main(["train", "node2vec", "--edges", str(edges), *options.split(), "--workers", workers, "--out", str(out),
+              "--home", str(home), "--json"])  # fmt: skip
+        assert json.loads(capsys.readouterr().out)["status"] == "done"
+        told.append(out.read_bytes())
+    assert told[0] == told[1]
+    assert set(json.loads(told[0])) == {one for pair in pairs for one in pair}
+
+
 def test_what_cannot_be_written(home: Path, sequences: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["train", "item2vec", "--data", str(sequences), "--out", "x.json", "--detach", "--home", str(home)])
