@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from datetime import datetime
@@ -39,8 +40,8 @@ class PolicyEvaluations:
         if order.policy.model is not None:
             order.policy.version = self._present(order.policy).version
         plain = msgspec.to_builtins(order)
-        said = json.dumps(plain, sort_keys=True)
-        return self._jobs.submit(KIND, plain, requested_by=by, work_key=f"{KIND}:{said}"[:250])
+        said = hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+        return self._jobs.submit(KIND, plain, requested_by=by, work_key=f"{KIND}:{said}")
 
     def _present(self, policy: Named) -> Version:
         found = self._registry.version(str(policy.model), policy.version, policy.scope)
