@@ -10,11 +10,13 @@ from typing import Any
 import msgspec
 
 from shopkeeper.client.archives import ArchiveDoors
+from shopkeeper.client.bandit import BanditDoors
 from shopkeeper.client.calendar import CalendarDoors
 from shopkeeper.client.experiments import ExperimentDoors
 from shopkeeper.client.features import FeatureDoors
 from shopkeeper.client.forecasts import ForecastDoors
 from shopkeeper.client.identities import IdentityDoors
+from shopkeeper.client.learning import LearningDoors
 from shopkeeper.client.models import ModelDoors
 from shopkeeper.client.operations import OperationDoors
 from shopkeeper.client.privacy import PrivacyDoors
@@ -67,6 +69,7 @@ class ShopkeeperClient(
     StockDoors,
     CalendarDoors,
     AgentDoors,
+    LearningDoors,
 ):
     """A shop, seen through its HTTP doors. Safe to share between threads; close it, or use it in a `with`."""
 
