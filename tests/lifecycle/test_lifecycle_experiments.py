@@ -1,0 +1,295 @@
+"""Who gets which variant, what a look at the results decides, and what is left when a process is killed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from shopkeeper.core.clock import DAY, StoppedClock
+from shopkeeper.core.errors import Conflict, Invalid
+from shopkeeper.core.experiments import Course, Guard, Plan, Target, Variant
+from shopkeeper.core.records import Event
+from shopkeeper.lifecycle.experiments.assigning import BUCKETS, Assignments, Draw, free_spans, size
+from shopkeeper.lifecycle.experiments.checking import room_in
+from shopkeeper.lifecycle.experiments.judging import guard_result, judge
+from shopkeeper.lifecycle.experiments.metrics import read_metric
+from shopkeeper.lifecycle.experiments.reckoning import BUSY_A_DAY, Reckoning
+from shopkeeper.quality.experiments import sample, share
+from shopkeeper.stores import experiments as table
+from shopkeeper.stores.events import EventLog
+from shopkeeper.stores.experiments import Kept, Unit
+from shopkeeper.stores.sql import Database, open_database, sqlite_url
+from shopkeeper.stores.vocabulary import Vocabularies
+
+IDS = [f"customer-{number}" for number in range(4000)]
+
+
+def plan(**more: Any) -> Plan:
+    given: dict[str, Any] = {
+        "name": "a try",
+        "target": Target(scenario="home"),
+        "variants": [Variant(name="a"), Variant(name="b")],
+        "metric": "orders",
+        "min_sample": 100,
+    }
+    return Plan(**{**given, **more})
+
+
+def kept(
+    id: str, plan: Plan, *, weights: list[float] | None = None, spans: Any = ((0, BUCKETS),), phase: int = 1
+) -> Kept:
+    course = Course(phase=phase, weights=weights or [0.5, 0.5], spans=list(spans))
+    return Kept(id, "running", 1, plan, course, 0, "", 0, "")
+
+
+def told(one: Assignments, subject: str = "scenario:home") -> list[tuple[str, ...]]:
+    return [
+        tuple(f"{each.draw.experiment_id}:{each.name}" for each in one.of(subject, id, row))
+        for row, id in enumerate(IDS)
+    ]
+
+
+def shown(*draws: Draw) -> Assignments:
+    one = Assignments()
+    one.show(draws)
+    return one
+
+
+# -- assignment
+
+
+def test_shares_follow_the_weights() -> None:
+    counts = Counter(told(shown(Draw(kept("e", plan(), weights=[0.3, 0.7])))))
+    assert stats.binomtest(counts[("e:b",)], len(IDS), 0.7).pvalue > 0.001
+
+
+def test_a_changed_weight_moves_only_whom_it_must() -> None:
+    before, after = (told(shown(Draw(kept("e", plan(), weights=weights)))) for weights in ([0.8, 0.2], [0.6, 0.4]))
+    moved = Counter((old, new) for old, new in zip(before, after, strict=True) if old != new)
+    assert set(moved) == {(("e:a",), ("e:b",))}
+    assert stats.binomtest(sum(moved.values()), len(IDS), 0.2).pvalue > 0.001
+
+
+def test_another_experiment_draws_anew_and_a_layer_gives_each_user_one() -> None:
+    first, second = Draw(kept("e", plan(), spans=[(0, 4000)])), Draw(kept("f", plan(), spans=[(4000, 10000)]))
+    both = told(shown(first, second))
+    assert {len(one) for one in both} == {1}
+    alone = told(shown(first))
+    assert [one for one in both if one[0].startswith("e")] == [one for one in alone if one]
+    third = Draw(kept("g", plan(layer="other")))
+    pairs = Counter(told(shown(Draw(kept("e", plan())), third)))
+    assert stats.chisquare(list(pairs.values())).pvalue > 0.001
+    assert len(pairs) == 4
+
+
+def test_more_of_a_layer_keeps_those_who_are_in() -> None:
+    small = told(shown(Draw(kept("e", plan(), spans=[(0, 1000)]))))
+    large = told(shown(Draw(kept("e", plan(), spans=[(0, 1000), (5000, 9000)]))))
+    assert all(new == old for old, new in zip(small, large, strict=True) if old)
+    assert sum(map(bool, large)) > 3 * sum(map(bool, small))
+
+
+def test_a_thousand_experiments_at_once_do_not_touch_each_other() -> None:
+    """A thousand on one scenario share a layer; each user is in one of them, and most have some."""
+    part = BUCKETS // 1000
+    many = shown(*(Draw(kept(f"e{n}", plan(), spans=[(n * part, (n + 1) * part)])) for n in range(1000)))
+    found = told(many)
+    assert {len(one) for one in found} == {1}
+    assert len({one[0].partition(":")[0] for one in found}) > 900
+    many.drop("e7")
+    rest = told(many)
+    assert all(new == old for old, new in zip(found, rest, strict=True) if not old[0].startswith("e7:"))
+    assert sum(not one for one in rest) == sum(one[0].startswith("e7:") for one in found)
+    assert many.of("scenario:elsewhere", "u", 0) == ()
+
+
+def test_a_merged_user_keeps_what_was_shown_to_either() -> None:
+    draw = Draw(kept("e", plan()))
+    one = shown(draw)
+    rows = {name: [row for row, each in enumerate(told(one)) if each == (f"e:{name}",)] for name in "ab"}
+    source, target = rows["a"][0], rows["b"][0]
+    draw.mark(source, 0)
+    one.merged(source, target)
+    assert one.of("scenario:home", IDS[target], target)[0].name == "a"
+    unit = Unit("e", 1, target, 0, 5, 1, moved=True)
+    again = shown(Draw(kept("e", plan(), phase=2), [unit]))
+    assert again.of("scenario:home", IDS[target], target)[0].name == "a", "over a change of weights too"
+    exposed, other = rows["a"][1], rows["b"][1]
+    draw.mark(exposed, 0)
+    draw.mark(other, 1)
+    one.merged(exposed, other)
+    assert one.of("scenario:home", IDS[other], other)[0].name == "b"
+    one.forget(target)
+    assert not draw.seen[target]
+
+
+def test_buckets_are_given_once() -> None:
+    assert free_spans([(0, 3000), (5000, 6000)], 4000) == [(3000, 5000), (6000, 8000)]
+    assert free_spans([(0, BUCKETS)], 1) is None
+    others = [kept("f", plan(name="the other"), spans=[(0, 7000)])]
+    own = room_in("default", 0.2, others)
+    assert own == [(7000, 9000)]
+    assert room_in("default", 0.3, others, own) == [(7000, 9000), (9000, 10000)]
+    assert room_in("default", 0.1, others, own) == [(7000, 8000)]
+    assert size(room_in("default", 0.00001, others)) == 1
+    with pytest.raises(Conflict, match="of the users left"):
+        room_in("default", 0.31, others)
+
+
+# -- metrics and verdicts
+
+
+@pytest.mark.parametrize("text", ["clicks", "count:", "ratio:view", "count:a/b", "sum:Large", "told:x y", ""])
+def test_metrics_that_there_are_not(text: str) -> None:
+    with pytest.raises(Invalid):
+        read_metric(text, {})
+
+
+def drawn(means: list[float], n: int = 2000) -> list[Any]:
+    random = np.random.default_rng(2)
+    return [sample(random.exponential(1.0, n) - 1.0 + mean) for mean in means]
+
+
+@pytest.mark.parametrize(
+    ("means", "more", "verdict", "winner"),
+    [
+        ([5.0, 5.4], {}, "winner", "b"),
+        ([5.0, 4.6], {}, "winner", "a"),
+        ([5.0, 4.6], {"better": "down"}, "winner", "b"),
+        ([5.0, 5.0], {}, "running", None),
+        ([5.0, 5.4], {"min_sample": 5000}, "running", None),
+        ([5.0, 5.4], {"decide": "fixed"}, "running", None),
+    ],
+)
+def test_what_a_look_decides(means: list[float], more: dict[str, Any], verdict: str, winner: str | None) -> None:
+    said = judge(plan(**more), drawn(means), ended=False, uneven=False, guarded=False)
+    assert (said.verdict, said.winner) == (verdict, winner)
+
+
+def test_the_last_look_and_what_goes_before_a_winner() -> None:
+    better, same = drawn([5.0, 5.4]), drawn([5.0, 5.0])
+    fixed = plan(decide="fixed")
+    assert judge(fixed, better, ended=True, uneven=False, guarded=False).winner == "b"
+    assert judge(plan(), same, ended=True, uneven=False, guarded=False).verdict == "no difference"
+    assert judge(plan(), better, ended=True, uneven=True, guarded=False).verdict == "uneven groups"
+    assert judge(plan(), better, ended=True, uneven=False, guarded=True).verdict == "stopped by guard"
+    three = plan(variants=[Variant(name=name) for name in "abc"])
+    said = judge(three, drawn([5.0, 5.4, 5.6]), ended=False, uneven=False, guarded=False)
+    assert said.winner == "c"
+    assert said.power is not None
+    assert said.variants[1].detectable is not None
+    shares = [share(100, 2000), share(160, 2000)]
+    assert judge(plan(), shares, ended=False, uneven=False, guarded=False).winner == "b"
+
+
+def test_a_guard_acts_on_what_is_surely_worse_only() -> None:
+    one = plan()
+    for means, tolerance, ok in (
+        ([5.0, 4.6], 0.0, False), ([5.0, 4.6], 0.2, True), ([5.0, 4.99], 0.0, True), ([5.0, 6.0], 0.0, True),
+    ):  # fmt: skip
+        told = guard_result(one, Guard(metric="revenue", tolerance=tolerance), drawn(means), guards=1)
+        assert told.ok is ok, (means, tolerance)
+        assert told.worst == "b"
+    assert not guard_result(one, Guard(metric="returns", better="down"), drawn([5.0, 5.5]), guards=1).ok
+    assert guard_result(one, Guard(metric="revenue"), drawn([5.0, 1.0], 50), guards=1).ok, "too few to say"
+
+
+# -- in SQL
+
+
+@pytest.fixture
+def db(tmp_path: Path) -> Iterator[Database]:
+    database = open_database(sqlite_url(tmp_path))
+    yield database
+    database.close()
+
+
+def test_sums_are_those_of_the_events_since_the_exposure(db: Database) -> None:
+    clock = StoppedClock(20_000 * DAY)
+    vocabularies = Vocabularies.load(db)
+    log = EventLog(db, vocabularies, clock)
+
+    def happens(*events: tuple[str, str, float]) -> None:
+        told = [Event(event_type=kind, user_id=id, item_id="i", value=value) for id, kind, value in events]
+        assert not log.append(told).result().rejected
+
+    happens(("u1", "order", 100.0), ("u2", "view", 1.0), ("u3", "view", 1.0), ("robot", "view", 1.0))
+    made = db.writer.run(lambda c: table.add(c, "e", plan(metric="revenue"), now=1, by=""))
+    course = Course(phase=1, phase_at=clock.now(), weights=[0.5, 0.5], since=clock.now())
+    running = db.writer.run(lambda c: table.put(c, made, now=2, by="", status="running", course=course))
+    rows = {id: vocabularies.users.row(id) for id in ("u1", "u2", "u3", "robot")}
+    units = [
+        Unit("e", 1, int(rows[id] or 0), variant, clock.now(), log.last_seq)
+        for id, variant in (("u1", 0), ("u2", 1), ("u3", 1), ("robot", 0))
+    ]
+    assert db.writer.run(lambda c: table.add_units(c, units)) == 4
+    assert db.writer.run(lambda c: table.add_units(c, units[:2])) == 0
+    clock.advance(-3 * 60_000_000)  # a clock that is set back takes nothing away
+    happens(
+        ("u1", "order", 7.0), ("u1", "return", -2.0), ("u2", "order", 4.0), ("u2", "click", 0.1), ("u3", "click", 0.1)
+    )
+    happens(*(("robot", "view", 1.0) for _ in range(BUSY_A_DAY + 1)))
+    rewards = {"click": 0.1, "order": 1.0, "rating": None}
+    reckoning = Reckoning(db, vocabularies.event_types, clock, rewards)
+    said = reckoning.of(running)
+    assert [(one.n, one.mean) for one in said.variants] == [(1, 5.0), (2, 2.0)]
+    assert said.left_out == 1
+    for metric, means in {
+        "orders": [1.0, 0.5], "conversion": [1.0, 0.5], "reward": [1.0, 0.6], "count:click": [0.0, 1.0],
+        "share:click": [0.0, 1.0], "sum:return": [-2.0, 0.0], "told:calls": [None, 0.0], "count:nothing": [0.0, 0.0],
+    }.items():  # fmt: skip
+        kept = db.writer.run(lambda c, m=metric: table.put(c, table.get(c, "e"), now=3, by="", plan=plan(metric=m)))
+        found = [one.mean for one in reckoning.of(kept).variants]
+        assert found[1] == pytest.approx(means[1]), metric
+        if means[0] is not None:
+            assert found[0] == pytest.approx(means[0]), metric
+
+
+def test_an_exposure_that_a_killed_process_did_not_write_is_written_by_the_next_answer(db: Database) -> None:
+    from shopkeeper.lifecycle.experiments.assigning import Chosen
+    from shopkeeper.operations.exposures import ExposureLog
+
+    clock = StoppedClock(20_000 * DAY)
+    vocabularies = Vocabularies.load(db)
+    log = EventLog(db, vocabularies, clock)
+    log.append([Event(event_type="view", user_id=id, item_id="i") for id in ("u1", "u2")]).result()
+
+    def exposures(most: int = 10) -> ExposureLog:
+        return ExposureLog(db, vocabularies.users, clock, last_seq=lambda: log.last_seq, most=most)
+
+    def written() -> list[Unit]:
+        with db.read() as connection:
+            return table.units(connection, "e", 1)
+
+    async def run() -> None:
+        draw = Draw(kept("e", plan()))
+        killed = exposures()
+        killed.note((Chosen(draw, 1, 0),))
+        assert killed.waiting == 1
+        assert written() == [], "its process ends here: nothing was written"
+        fresh = Draw(kept("e", plan()), written())
+        full = exposures(most=1)
+        full.note((Chosen(fresh, 1, 0),))
+        full.note((Chosen(fresh, 0, 1),))
+        full.note((Chosen(fresh, 1, 0),))
+        assert full.waiting == 1, "no more may wait, and nobody is noted twice"
+        await full.stop()
+        full.note((Chosen(fresh, 0, 1),))
+        full.note((Chosen(fresh, 0, 1, counted=False),))
+        await full.stop()
+        assert [(one.user_row, one.variant, one.exposed_seq) for one in written()] == [(0, 1, 2), (1, 0, 2)]
+        gone = exposures()
+        gone.note((Chosen(Draw(kept("f", plan())), 0, 0),))
+        gone.forget(0)
+        await gone.stop()
+        with db.read() as connection:
+            assert table.units(connection, "f", 1) == []
+
+    asyncio.run(run())
