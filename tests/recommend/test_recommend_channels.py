@@ -13,12 +13,13 @@ from shopkeeper.core.errors import Invalid, Unavailable
 from shopkeeper.core.records import RecRequest
 from shopkeeper.features.copurchase import CoPurchases
 from shopkeeper.features.item_facts import ItemFacts
-from shopkeeper.recommend.asking import Channels, Question, channel_names, check_channel
+from shopkeeper.recommend.asking import Channels, Question, Told, channel_names, check_channel
 from shopkeeper.recommend.bound import Binder, BoundRanker
 from shopkeeper.recommend.candidates import COLUMNS, FUSED, TOLD, Quota, fuse
 from shopkeeper.recommend.channels import BASKET, SIMILAR
+from shopkeeper.recommend.content import ContentIndex
 from shopkeeper.recommend.due import Due
-from shopkeeper.recommend.history import given_items, history_of
+from shopkeeper.recommend.history import History, given_items, history_of
 from shopkeeper.recommend.newcomers import NEW_DAYS, New
 from shopkeeper.recommend.recall.factors import Factors
 from shopkeeper.recommend.together import LEAST, SHRINK, Together
@@ -339,3 +340,39 @@ def test_columns_of_channels_that_were_not_asked_are_zero() -> None:
     assert columns["recall_ease"].tolist() == [1.0] * 5
     assert not columns["recall_due"].any()
     assert found.columns(["recall_ease", "recall_due"]).tolist() == [[1.0, 0.0]] * 5
+
+
+def test_a_model_that_reads_what_is_said_of_a_user_is_told_it() -> None:
+    """`two_tower` in place of a network: who is `mild` gets the even items."""
+
+    class Reading:
+        item_ids = tuple(World().shelf.ids)
+        half_life_days = None
+
+        def scores(self, items: np.ndarray, _weights: np.ndarray) -> np.ndarray:
+            return np.full(N, float(len(items) > 0), dtype=np.float32)
+
+        def scores_for(self, features: dict[str, object], items: np.ndarray, weights: np.ndarray) -> np.ndarray:
+            if not isinstance(features["taste"], str):
+                raise Invalid("taste is no text")
+            return self.scores(items, weights) + (np.arange(N) % 2 == 0)
+
+        def because(self, _items: np.ndarray, _weights: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+            return np.full(len(wanted), -1, dtype=np.int32)
+
+    world = World(models=Hand({"two_tower": Reading(), "ease": recall_models()["ease"]}))
+    records: dict[int, dict[str, object]] = {0: {"taste": "mild", "odd": {}}, 1: {"taste": 7}, 2: {}}
+    told = Told(ContentIndex(world.shelf), users=lambda row: records[row])
+    asking = Channels(world.state, Binder(world.models, world.shelf.ids), told=told)
+
+    def scores(user: int, *, anchored: bool = False, name: str = "two_tower") -> list[float]:
+        asked = asking.find(name, Question(user, NOW, anchored))
+        assert asked is not None
+        nothing = History(items(), np.zeros(0), items())
+        return asked.channel.scores(given_items(items(1)) if anchored else nothing, NOW, N).tolist()
+
+    assert scores(0) == [float(at % 2 == 0) for at in range(N)]
+    for user in (1, 2, -1):  # what cannot be read counts as not said
+        assert scores(user) == [0.0] * N
+    assert scores(0, anchored=True) == [1.0] * N, "a page is nobody"
+    assert scores(0, name="ease") == scores(2, name="ease")

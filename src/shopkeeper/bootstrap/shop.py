@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from shopkeeper.bootstrap.describing import UserRecords
 from shopkeeper.bootstrap.experimenting import experimenting, trying
 from shopkeeper.bootstrap.featuring import feature_versions
 from shopkeeper.bootstrap.first_models import FIRST_MODELS, NIGHTLY, FirstModel
@@ -276,6 +277,8 @@ class Shop:
             erasure=self.erasure,
         )
         self.experiments = self.experimenting.book
+        records = UserRecords(self.profiles.people)
+        self.users.subscribe(records.touch)
         self.suggesting = suggesting(
             settings,
             db,
@@ -291,6 +294,7 @@ class Shop:
             space=self.graph.space,
             erasure=self.erasure,
             tries=tries,
+            records=records,
         )
         made = self.suggesting
         self.recommend, self.slates, self.ahead, self.slatelog = made.recommend, made.slates, made.ahead, made.slatelog

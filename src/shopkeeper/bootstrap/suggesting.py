@@ -6,7 +6,7 @@ import asyncio
 import logging
 from dataclasses import dataclass
 
-from shopkeeper.bootstrap.describing import told_of_items
+from shopkeeper.bootstrap.describing import UserRecords, told_of_records
 from shopkeeper.bootstrap.experimenting import Trying
 from shopkeeper.bootstrap.exploring import Exploration, exploration
 from shopkeeper.bootstrap.featuring import shared_features
@@ -104,6 +104,7 @@ def suggesting(
     space: VectorSpace | None,
     erasure: Erasure,
     tries: Trying,
+    records: UserRecords,
 ) -> Suggesting:
     """Raises Unavailable, Invalid when the Redis that is set cannot be one."""
     users, catalog, shared = stores.vocab.users, stores.catalog, shared_level(settings, meta, clock)
@@ -119,7 +120,7 @@ def suggesting(
         on_hand=stores.stock.on_hand,
         allows=lambda row: consents.allows(row, "personalization"),
         space=space,
-        told=told_of_items(catalog, clock),
+        told=told_of_records(catalog, clock, records),
         scenarios=shaped.book,
         shaping=shaped.shaping,
         variants=tries.scenarios,

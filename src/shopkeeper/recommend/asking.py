@@ -69,10 +69,12 @@ class Asked:
 
 @dataclass(frozen=True)
 class Told:
-    """What the records of items say: an `index` of their words, and when they were `made`, us by row int64 (n,)."""
+    """What records say. Those of items: an `index` of their words, and when they were `made`, us by row int64 (n,).
+    `users`: the attributes of a user's record, by row, as they are now."""
 
     index: ContentIndex
     made: Callable[[], NDArray[np.int64]] | None = None
+    users: Callable[[int], Mapping[str, Any]] | None = None
 
 
 class Channels:
@@ -90,6 +92,7 @@ class Channels:
         self._binder = binder
         self._spaces = spaces or {}
         self._index = None if told is None else told.index
+        self._said_of = None if told is None else told.users
         self._always: dict[str, Asked] = {
             "again": Asked(Again()),
             "trending": Asked(Trending(state)),
@@ -122,7 +125,10 @@ class Channels:
             if name in OPTIONAL:
                 return None
             raise Unavailable("no model serves")
-        return Asked(bound[0], {name: bound[1].version})
+        channel = bound[0]
+        if self._said_of is not None and question.user >= 0 and not question.anchored:
+            channel = channel.of(self._said_of(question.user))
+        return Asked(channel, {name: bound[1].version})
 
     def _meaning(self, question: Question) -> Asked | None:
         """Only for a text that is looked for, and in a shop that has learned what texts mean."""

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from copy import copy
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from shopkeeper.core.errors import Invalid
 from shopkeeper.features.item_windows import SALES_TILE, ItemWindows
 from shopkeeper.features.state import FeatureState
 from shopkeeper.recommend.history import History
 from shopkeeper.recommend.orders import freshness
-from shopkeeper.recommend.recall.model import RecallModel, ordered
+from shopkeeper.recommend.recall.model import ReadsTraits, RecallModel, ordered
+from shopkeeper.recommend.recall.traits import readable
 
 AGAIN_HALF_LIFE_DAYS = 120.0
 TRENDING_DAYS = 7
@@ -98,6 +101,16 @@ class Recalled:
         self._kept = Kept() if getattr(model, "for_everybody", False) else None
         self._plain = getattr(model, "plain", model.scores)
         """Some models add what counts for beginners; a page or a basket is none."""
+        self._traits = model if isinstance(model, ReadsTraits) else None
+        self._features: Mapping[str, Any] = {}
+
+    def of(self, features: Mapping[str, Any]) -> Recalled:
+        """The same for somebody of whom these attributes are known; a model that reads none stays as it is."""
+        if self._traits is None or not features:
+            return self
+        other = copy(self)
+        other._features = readable({0: features}).get(0, {})
+        return other
 
     def scores(self, history: History, _now: int, n_items: int) -> NDArray[np.float32]:
         if self._kept is not None:
@@ -111,7 +124,7 @@ class Recalled:
     def _scores(self, history: History, n_items: int) -> NDArray[np.float32]:
         _, items, weights = self._translated(history)
         result = np.zeros(n_items, dtype=np.float32)
-        found = self._plain(items, weights) if history.given else self._model.scores(items, weights)
+        found = self._plain(items, weights) if history.given else self._found(items, weights)
         if self._whole and len(found) <= n_items:
             result[: len(found)] = found
             return result
@@ -123,6 +136,14 @@ class Recalled:
             inside = self._rows < n_items
             result[self._rows[inside]] = found[inside]
         return result
+
+    def _found(self, items: NDArray[np.int32], weights: NDArray[np.float32]) -> NDArray[np.float32]:
+        if self._traits is not None and self._features:
+            try:
+                return self._traits.scores_for(self._features, items, weights)
+            except Invalid:  # a record may hold what the training never saw there: a text for a number
+                pass
+        return self._model.scores(items, weights)
 
     def because(self, history: History, wanted: NDArray[np.int32]) -> NDArray[np.int32]:
         places, items, weights = self._translated(history)
