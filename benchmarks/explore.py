@@ -24,7 +24,7 @@ from shopkeeper.recommend.recall.ease import Ease
 from shopkeeper.recommend.recall.training import RecallData
 from shopkeeper.sources.simulator.audience import Answer, Audience
 from shopkeeper.sources.simulator.responses import ResponseModel
-from shopkeeper.sources.simulator.yardstick import PEOPLE, PLACES, ROUNDS, clicks_of, yardstick
+from shopkeeper.sources.simulator.yardstick import PEOPLE, ROUNDS, clicks_of, yardstick
 
 SEEDS = (1, 2, 3)
 Ints = NDArray[np.int64]
@@ -137,10 +137,8 @@ def main() -> None:
             clicks, us = _tried(model, entry, bases[entry.base], history, seed, rounds, people)
             told[entry.name] = clicks
             cost[entry.name] = min(us, cost.get(entry.name, np.inf))
-            print(
-                f"seed {seed} {entry.name}: {clicks:.3f} {clicks / ends.random - 1:+.1%} {ends.share(clicks):.1%} {us:.0f} us",
-                flush=True,
-            )
+            more, share = clicks / ends.random - 1, ends.share(clicks)
+            print(f"seed {seed} {entry.name}: {clicks:.3f} {more:+.1%} {share:.1%} {us:.0f} us", flush=True)
         for name, clicks in told.items():
             per_seed.setdefault(name, []).append((clicks, clicks / ends.random - 1, ends.share(clicks)))
     for name, found in per_seed.items():
@@ -239,18 +237,18 @@ _NOTHING: Mapping[str, Any] = {}
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _ALONE = {**os.environ, **dict.fromkeys(_ONE_THREAD, "1")}
 _PROTOCOL = (
-    "Response model v1 (docs/simulator.md): 200 of 1,000 people every seven hours, 60 times, slates of 10 out of 300 items; "
-    "expected clicks a slate, three trials with other people, draws and clicks. A policy begins with nothing, draws every "
-    "slot through the shop's stage (pool, floor, draw by the slate's id) and learns after each round of 200 slates what was "
-    "drawn and clicked, reward 1, nothing else. Contexts: what the log of the 90 days before says of a person, by category "
-    "(18 numbers). `ease on the history` learned orders, clicks and uses of these days. The time is processor time of the "
-    "whole stage, on one thread; the gap is that from random to an oracle that knows every chance."
+    "Response model v1 (docs/simulator.md): 200 of 1,000 people every seven hours, 60 times, slates of 10 out of 300 "
+    "items; expected clicks a slate, three trials with other people, draws and clicks. A policy begins with nothing, "
+    "draws every slot through the shop's stage (pool, floor, draw by the slate's id) and learns after each round of "
+    "200 slates what was drawn and clicked, reward 1, nothing else. Contexts: what the log of the 90 days before says "
+    "of a person, by category (18 numbers). `ease on the history` learned orders, clicks and uses of these days. Time "
+    "is processor time of the whole stage, on one thread; the gap is that from random to an oracle that knows all."
 )
 _NOTES = [
     "People tire of what they are shown again, and no policy here knows what a person saw: whoever shows everybody the "
     "same few best items pays for it. The oracle knows it.",
-    "Asked was 30 % over random. Parameters other than the defaults stand in benchmarks/explore.py; they were chosen on a "
-    "trial (seed 9) that is not reported.",
+    "Asked was 30 % over random. Parameters other than the defaults stand in benchmarks/explore.py; the trial by which "
+    "they were looked at (seed 9) is not reported.",
 ]
 
 if __name__ == "__main__":

@@ -70,6 +70,7 @@ class ShopkeeperClient(
     CalendarDoors,
     AgentDoors,
     LearningDoors,
+    BanditDoors,
 ):
     """A shop, seen through its HTTP doors. Safe to share between threads; close it, or use it in a `with`."""
 
