@@ -182,12 +182,11 @@ def _gymnasium(what: str, name: str, folder: Path, *settings: str) -> Any:
 # -- visits
 
 _VISIT = {"epsilon": 1.0, "epsilon_decay": 0.999, "epsilon_min": 0.1}
+_VISIT_NET = {**_VISIT, "learning_rate": 3e-4, "batch_size": 128, "target_every": 500, "hidden": [32, 32]}
 LEARNERS: Mapping[str, Mapping[str, Any]] = {
-    "double, gamma 0: the clicks of this slate alone": {"agent_type": "double", "gamma": 0.0, **_VISIT},
-    "dqn": {"agent_type": "dqn", **_VISIT},
-    "double": {"agent_type": "double", **_VISIT},
-    "dueling": {"agent_type": "dueling", **_VISIT},
-    "double, prioritised": {"agent_type": "double", "prioritized": True, **_VISIT},
+    "double, gamma 0: the clicks of this slate alone": {"agent_type": "double", "gamma": 0.0, **_VISIT_NET},
+    "double": {"agent_type": "double", **_VISIT_NET},
+    "dueling": {"agent_type": "dueling", **_VISIT_NET},
     "table, 2 bins": {"agent_type": "tabular", "bins": 2, **_VISIT},
 }
 

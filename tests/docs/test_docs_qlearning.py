@@ -11,7 +11,7 @@ import msgspec
 
 from shopkeeper.api.app import NOUNS
 from shopkeeper.client import ShopkeeperClient
-from shopkeeper.recommend.qlearning.config import MOST_CELLS, MOST_STATES, AgentConfig
+from shopkeeper.recommend.qlearning.config import MOST_CELLS, MOST_NUMBERS, MOST_PARAMETERS, MOST_STATES, AgentConfig
 from shopkeeper.recommend.qlearning.sessions import AIMS, MOST_SLATES, PLACES, STATE
 from shopkeeper.stores.agents import MOST_AGENTS
 
@@ -33,6 +33,7 @@ def test_settings_and_their_defaults_are_those_of_the_code() -> None:
 
 def test_limits_and_aims_are_those_of_the_code() -> None:
     assert f"room for {MOST_AGENTS} agents; a table for {MOST_STATES:,} states and {MOST_CELLS:,} values" in PAGE
+    assert f"{MOST_PARAMETERS:,}\nparameters at most, a buffer {MOST_NUMBERS:,} numbers" in PAGE
     assert tuple(re.findall(r"^\| \d \| `(\w+)` \|", PAGE, re.M)) == AIMS
     assert f"after {MOST_SLATES} slates" in PAGE
     assert f"The state, {STATE} numbers" in PAGE

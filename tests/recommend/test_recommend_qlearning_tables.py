@@ -171,6 +171,7 @@ def test_an_agent_is_no_pickle(tmp_path) -> None:
         ({"agent_type": "dqn", "replays": 3}, "replays"),
         ({"batch_size": 100, "buffer_size": 50}, "batch_size"),
         ({"state_size": 4096, "buffer_size": 100_000}, "buffer_size"),
+        ({"agent_type": "double", "hidden": [512, 512, 512]}, "hidden"),
     ],
 )
 def test_what_does_not_go_together_is_refused(wrong: dict[str, object], field: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Annotated, Final, Literal, TypeAlias
 
 from msgspec import Meta, Struct, field
@@ -14,10 +15,12 @@ NET_RATE: Final = 0.001
 """A net moves all its values with every step: the rate of a table would throw it about."""
 MOST_STATES: Final = 100_000
 """Rows of a table: what a table meets beyond them it values as `initial_value` and does not learn."""
-MOST_NUMBERS: Final = 8_000_000
+MOST_NUMBERS: Final = 2_000_000
 """Of the replay buffer: steps x numbers of two states."""
 MOST_CELLS: Final = 2_000_000
 """Values of a table, all rows and actions."""
+MOST_PARAMETERS: Final = 500_000
+"""Of a net; four numbers are kept for each."""
 
 
 class AgentConfig(Struct, kw_only=True, forbid_unknown_fields=True, frozen=True):
@@ -96,4 +99,15 @@ def check(config: AgentConfig) -> AgentConfig:
             "make buffer_size or state_size smaller",
             field="buffer_size",
         )
+    if not config.tabular and (size := _parameters(config)) > MOST_PARAMETERS:
+        raise Invalid(
+            f"a net of {size} parameters is larger than {MOST_PARAMETERS}; make hidden or state_size smaller",
+            field="hidden",
+        )
     return config
+
+
+def _parameters(config: AgentConfig) -> int:
+    """About how many a net would have."""
+    sizes = [config.state_size, *config.hidden, config.action_size]
+    return sum((rows + 1) * columns for rows, columns in pairwise(sizes))

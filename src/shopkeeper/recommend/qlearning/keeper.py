@@ -29,7 +29,7 @@ from shopkeeper.stores.agents import MOST_AGENTS, AgentRow
 from shopkeeper.stores.artifacts import write_durably
 from shopkeeper.stores.sql import Database
 
-MOST_HELD: Final = 32
+MOST_HELD: Final = 16
 """Agents in memory; another one that is asked takes the place of the one not asked for longest."""
 SAVE_EVERY: Final = 500
 """Steps that stand in SQL before they go into the file."""
