@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from benchmarks import record
 from benchmarks.forecast_sets import peer_python
-from shopkeeper.core.experiments import Course, Plan, Target, Variant
+from shopkeeper.core.experiments import Course, Plan, Target, VariantPlan
 from shopkeeper.lifecycle.experiments.assigning import BUCKETS, Assignments, Draw
 from shopkeeper.quality import power
 from shopkeeper.quality.experiments import Sample, welch
@@ -145,7 +145,7 @@ def running(number: int, *, own: bool) -> list[Draw]:
     for at in range(number):
         scenario = f"place-{at}" if own and at else "home"
         span = (0, BUCKETS) if own else (at * part, (at + 1) * part)
-        variants = [Variant(name="a"), Variant(name="b", config={"diversity": 0.5})]
+        variants = [VariantPlan(name="a"), VariantPlan(name="b", config={"diversity": 0.5})]
         target = Target(scenario=scenario)
         plan = Plan(name=f"e{at}", target=target, variants=variants, metric="orders", layer=f"l{at}" if own else "one")
         course = Course(phase=1, weights=[0.5, 0.5], spans=[span])

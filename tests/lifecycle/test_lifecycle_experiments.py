@@ -14,7 +14,7 @@ from scipy import stats
 
 from shopkeeper.core.clock import DAY, StoppedClock
 from shopkeeper.core.errors import Conflict, Invalid
-from shopkeeper.core.experiments import Course, Guard, Plan, Target, Variant
+from shopkeeper.core.experiments import Course, Guard, Plan, Target, VariantPlan
 from shopkeeper.core.records import Event
 from shopkeeper.lifecycle.experiments.assigning import BUCKETS, Assignments, Draw, free_spans, size
 from shopkeeper.lifecycle.experiments.checking import room_in
@@ -35,7 +35,7 @@ def plan(**more: Any) -> Plan:
     given: dict[str, Any] = {
         "name": "a try",
         "target": Target(scenario="home"),
-        "variants": [Variant(name="a"), Variant(name="b")],
+        "variants": [VariantPlan(name="a"), VariantPlan(name="b")],
         "metric": "orders",
         "min_sample": 100,
     }
@@ -180,7 +180,7 @@ def test_the_last_look_and_what_goes_before_a_winner() -> None:
     assert judge(plan(), same, ended=True, uneven=False, guarded=False).verdict == "no difference"
     assert judge(plan(), better, ended=True, uneven=True, guarded=False).verdict == "uneven groups"
     assert judge(plan(), better, ended=True, uneven=False, guarded=True).verdict == "stopped by guard"
-    three = plan(variants=[Variant(name=name) for name in "abc"])
+    three = plan(variants=[VariantPlan(name=name) for name in "abc"])
     said = judge(three, drawn([5.0, 5.4, 5.6]), ended=False, uneven=False, guarded=False)
     assert said.winner == "c"
     assert said.power is not None

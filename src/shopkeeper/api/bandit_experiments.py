@@ -14,7 +14,7 @@ from shopkeeper.api.bandit import PATH, asked_now
 from shopkeeper.api.body import read
 from shopkeeper.api.door import CallerDep, Doors, Id, ShopDep, reply
 from shopkeeper.core.errors import Conflict, Invalid
-from shopkeeper.core.experiments import Experiment, Plan, Results, Target, Variant
+from shopkeeper.core.experiments import Experiment, Plan, Results, Target, VariantPlan
 from shopkeeper.recommend.explore.asked import Exploring
 from shopkeeper.recommend.explore.bandit import NAME, explored_by
 from shopkeeper.stores.experiments import told
@@ -113,7 +113,7 @@ def plan_of(form: BanditExperimentForm, asked: Exploring) -> Plan:
     for name, config in form.algorithms.items():
         rest = {key: value for key, value in config.items() if key != "algorithm"}
         explore = explored_by(str(config.get("algorithm", name)), rest, pool=asked.pool, floor=asked.floor)
-        variants.append(Variant(name=name, config={"explore": explore}, weight=split[name]))
+        variants.append(VariantPlan(name=name, config={"explore": explore}, weight=split[name]))
     return Plan(
         name=form.experiment_name,
         target=Target(scenario=NAME),

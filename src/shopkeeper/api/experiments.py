@@ -73,7 +73,7 @@ class SizeForm(Record, kw_only=True):
     variants: Annotated[int, Meta(ge=2, le=10)] = 2
 
 
-class Size(Record, kw_only=True):
+class SampleSize(Record, kw_only=True):
     """People in each variant, and in all of them."""
 
     per_variant: int
@@ -99,7 +99,7 @@ async def create_experiment(request: Request, shop: ShopDep, caller: CallerDep) 
     return _told(made, 201, {"location": f"{_PATH}/{made.experiment_id}"})
 
 
-@doors.add("POST", f"{_PATH}/sample-size", scope="r", body=SizeForm, answer=Size)
+@doors.add("POST", f"{_PATH}/sample-size", scope="r", body=SizeForm, answer=SampleSize)
 async def sample_size(request: Request) -> Response:
     """How many people a variant needs"""
     form = await read(request, SizeForm)
@@ -109,7 +109,7 @@ async def sample_size(request: Request) -> Response:
         n = size_for_shares(form.baseline, form.baseline * (1 + form.effect), alpha, form.power)
     else:
         n = size_for_means(form.baseline * form.effect, form.deviation, alpha, form.power)
-    return reply(Size(per_variant=n, total=n * form.variants))
+    return reply(SampleSize(per_variant=n, total=n * form.variants))
 
 
 @doors.add("GET", f"{_PATH}/{{experiment_id}}", scope="r", answer=Experiment, errors=(404,))

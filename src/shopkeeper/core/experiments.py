@@ -34,7 +34,7 @@ class Target(Record, kw_only=True):
         return f"scenario:{self.scenario}" if self.scenario is not None else f"model:{self.model}:{self.scope}"
 
 
-class Variant(Record, kw_only=True):
+class VariantPlan(Record, kw_only=True):
     """`config` of a scenario: the fields that are other in it, none: as it is. Of a model: `{"version": 3}`."""
 
     name: Label
@@ -62,7 +62,7 @@ class Plan(Record, kw_only=True):
 
     name: Annotated[str, Meta(min_length=1, max_length=128)]
     target: Target
-    variants: Annotated[list[Variant], Meta(min_length=2, max_length=MOST_VARIANTS)]
+    variants: Annotated[list[VariantPlan], Meta(min_length=2, max_length=MOST_VARIANTS)]
     metric: Metric
     better: Direction = "up"
     guards: Annotated[list[Metric | Guard], Meta(max_length=10)] = field(default_factory=list)

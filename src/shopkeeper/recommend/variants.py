@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from shopkeeper.core.errors import Conflict, Invalid, NotFound
-from shopkeeper.core.experiments import Plan, Target, Variant
+from shopkeeper.core.experiments import Plan, Target, VariantPlan
 from shopkeeper.lifecycle.experiments.assigning import Assignments, Chosen
 from shopkeeper.lifecycle.experiments.people import People
 from shopkeeper.recommend.scenariobook import ScenarioBook, body_of, scenario_of
@@ -61,7 +61,7 @@ class ScenarioTarget:
         self._known = known
         self._tell = tell
 
-    def check(self, target: Target, variants: list[Variant]) -> None:
+    def check(self, target: Target, variants: list[VariantPlan]) -> None:
         scenario = self._book.find(str(target.scenario))
         fields = frozenset(body_of(scenario))
         for at, one in enumerate(variants):
@@ -94,7 +94,7 @@ class ScenarioTarget:
         name = str(kept.plan.target.scenario)
         return None if self._book.has(name) else f"scenario {name!r} is gone"
 
-    def roll_out(self, kept: Kept, variant: Variant, by: str) -> dict[str, Any]:
+    def roll_out(self, kept: Kept, variant: VariantPlan, by: str) -> dict[str, Any]:
         if not variant.config:
             return {}
         name = str(kept.plan.target.scenario)

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from shopkeeper.core.clock import Clock
 from shopkeeper.core.errors import Conflict, Invalid, ShopkeeperError
-from shopkeeper.core.experiments import Plan, Variant
+from shopkeeper.core.experiments import Plan, VariantPlan
 from shopkeeper.lifecycle.experiments.assigning import Assignments, Draw
 from shopkeeper.lifecycle.experiments.checking import check_plan, room_in
 from shopkeeper.lifecycle.experiments.people import People
@@ -155,7 +155,7 @@ def _units(connection: Connection, kept: Kept) -> list[Unit]:
     return table.units(connection, kept.experiment_id, kept.course.phase)
 
 
-def variant_of(plan: Plan, name: str) -> Variant:
+def variant_of(plan: Plan, name: str) -> VariantPlan:
     for one in plan.variants:
         if one.name == name:
             return one

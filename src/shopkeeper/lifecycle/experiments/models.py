@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from shopkeeper.core.errors import Conflict, Invalid, NotFound
-from shopkeeper.core.experiments import Plan, Target, Variant
+from shopkeeper.core.experiments import Plan, Target, VariantPlan
 from shopkeeper.lifecycle import splits
 from shopkeeper.lifecycle.addresses import CHAMPION
 from shopkeeper.lifecycle.registry import REMOVED, Registry
@@ -22,7 +22,7 @@ class ModelTarget:
         self._registry = registry
         self._traffic = traffic
 
-    def check(self, target: Target, variants: list[Variant]) -> None:
+    def check(self, target: Target, variants: list[VariantPlan]) -> None:
         model = str(target.model)
         self._registry.model(model, target.scope)
         for at, one in enumerate(variants):
@@ -94,7 +94,7 @@ class ModelTarget:
             return None
         return f"{model} v{lost[0]} is in no split any more: the guard took it out, or somebody changed the traffic"
 
-    def roll_out(self, kept: Kept, variant: Variant, by: str) -> dict[str, Any]:
+    def roll_out(self, kept: Kept, variant: VariantPlan, by: str) -> dict[str, Any]:
         """Through the gate. Raises Conflict when it says no."""
         target, model = kept.plan.target, str(kept.plan.target.model)
         champion = self._registry.model(model, target.scope).aliases.get(CHAMPION)

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from shopkeeper.core.errors import Invalid
-from shopkeeper.core.experiments import Plan, Target, Variant
+from shopkeeper.core.experiments import Plan, Target, VariantPlan
 from shopkeeper.stores.experiments import Kept
 
 
 class TriedTarget(Protocol):
     """Called on threads that may wait, never on the loop."""
 
-    def check(self, target: Target, variants: list[Variant]) -> None:
+    def check(self, target: Target, variants: list[VariantPlan]) -> None:
         """Raises Invalid with the field, NotFound."""
         ...
 
@@ -37,7 +37,7 @@ class TriedTarget(Protocol):
         """Why a running one cannot go on."""
         ...
 
-    def roll_out(self, kept: Kept, variant: Variant, by: str) -> dict[str, Any]:
+    def roll_out(self, kept: Kept, variant: VariantPlan, by: str) -> dict[str, Any]:
         """The variant becomes what everybody gets. What it takes to undo that, {}: nothing had to be done."""
         ...
 
