@@ -23,7 +23,7 @@ WINDOW_S = 600.0
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     home = tmp_path_factory.mktemp("bandit")
     with serving(
-        home, clock=StoppedClock(SystemClock().now()), explore_window_s=WINDOW_S, recommend_deadline_ms=60_000
+        home, clock=StoppedClock(SystemClock().now()), explore_window_s=WINDOW_S, recommend_deadline_ms=5000
     ) as one:
         yield one
 

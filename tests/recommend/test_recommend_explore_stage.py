@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from own_loop import on_a_loop
 from recommend_world import Hand, PriceRanker, World, recall_models
+from slate_world import Slates, shown, slate
 
 from shopkeeper.core.errors import Invalid
 from shopkeeper.core.records import RecRequest
@@ -161,6 +162,19 @@ def test_with_a_share_of_nothing_the_slate_is_the_same(given: dict[str, Any]) ->
     assert drawn.seen is not None
     assert plain.seen is not None
     assert (drawn.seen.vectors == plain.seen.vectors).all()
+
+
+@on_a_loop
+async def test_a_kept_answer_shows_the_draw_that_it_was_made_with() -> None:
+    slates = Slates(world({"policy": "ucb1", "share": 1.0}))
+    first, again, other = await slates.ask("U0"), await slates.ask("U0"), await slates.ask("U0", use_cache=False)
+    assert again["cache_hit"]
+    assert again["recommendations"] == first["recommendations"]
+    assert slate(again) == slate(first) != slate(other)
+    assert shown(other) != shown(first)
+    assert [made.slate_id for made in slates.log.noted] == [slate(first), slate(other)]
+    slates.front.tell_log()
+    assert slates.log.times == {slate(first): 1}
 
 
 def test_debug_tells_what_was_drawn_and_the_value_of_each_item_that_is_shown() -> None:
