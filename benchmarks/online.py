@@ -1,4 +1,4 @@
-"""Online learning when tastes change at once, beside retraining every night and beside river; and robots in feedback."""
+"""Online learning when tastes change at once, beside training each night and beside river; robots in feedback."""
 
 from __future__ import annotations
 
