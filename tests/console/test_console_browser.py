@@ -159,6 +159,69 @@ def test_a_person_finds_a_customer_and_their_slate(page: Any) -> None:
     page.get_by_text("No customer nobody-of-this-name in this shop.").wait_for()
 
 
+def test_a_person_writes_a_rule_loses_a_race_and_takes_it_back(shop: dict[str, Any], page: Any) -> None:
+    from playwright.sync_api import expect
+
+    go(page, "Rules and segments")
+    with ShopkeeperClient(shop["url"]) as client:
+        # a new one, wrong at first
+        _pick(page, "Edit", "+ a new rule")
+        expect(page.get_by_role("textbox", name="Name", exact=True)).to_have_count(1)
+        page.get_by_role("textbox", name="Name", exact=True).fill("keen 🛍 <b>")
+        condition = page.get_by_role("textbox", name="Condition", exact=True)
+        expect(condition).to_have_count(1)  # the one of the rule before is gone
+        _say(condition, "ordrs > 3")
+        page.get_by_text("did you mean 'orders'?").wait_for()
+        assert page.get_by_role("button", name="Save").is_disabled()
+        keep(page, "rule-wrong")
+        _say(condition, "orders > 3")
+        page.get_by_text("Holds for").wait_for()
+        page.get_by_role("button", name="Save").click()
+        page.get_by_text("is saved as version 1").wait_for()
+        assert client.rule("keen 🛍 <b>").condition == "orders > 3"
+
+        # somebody else changes it while it is looked at
+        expect(page.get_by_role("textbox", name="Name", exact=True)).to_have_count(0)
+        expect(condition).to_have_count(1)
+        expect(condition).to_have_value("orders > 3")
+        client.update_rule("keen 🛍 <b>", condition="orders > 4")
+        _say(condition, "orders > 5")
+        page.get_by_role("button", name="Save").click()
+        page.get_by_text("Somebody else has changed it meanwhile.").first.wait_for()
+        expect(condition).to_have_value("orders > 5")  # nobody loses what they typed
+        keep(page, "rule-race")
+        assert client.rule("keen 🛍 <b>").condition == "orders > 4"
+
+        # back to what it said, then gone
+        page.get_by_role("button", name="Load again").first.click()
+        expect(condition).to_have_value("orders > 4")
+        page.get_by_role("button", name="Bring back").click()
+        page.get_by_text("is saved as version 3").wait_for()
+        assert client.rule("keen 🛍 <b>").condition == "orders > 3"
+        page.get_by_role("button", name="Delete").click()
+        page.get_by_role("button", name="Yes").click()
+        page.get_by_text("is deleted.").wait_for()
+        assert "keen 🛍 <b>" not in {rule.name for rule in client.rules()}
+
+        page.get_by_role("radio", name="Segments", exact=True).click()
+        page.get_by_text("Size over time").wait_for()
+        keep(page, "segments")
+        page.get_by_role("button", name="Export as CSV").click()
+        with page.expect_download() as got:
+            page.get_by_role("button", name="Download", exact=True).click()
+        assert got.value.suggested_filename == "at_risk.csv"
+
+
+def _pick(page: Any, label: str, option: str) -> None:
+    page.get_by_role("combobox", name=label).last.click()
+    page.get_by_role("option", name=option, exact=True).click()
+
+
+def _say(box: Any, text: str) -> None:
+    box.fill(text)
+    box.press("Control+Enter")
+
+
 def test_a_person_trains_a_model_watches_it_and_asks_why(shop: dict[str, Any], page: Any) -> None:
     learned = "tcn" if find_spec("torch") else "lightgbm"
     small = {"epochs": 4, "steps": 20, "width": 8} if learned == "tcn" else {"rounds": 10}

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import msgspec
 
-from shopkeeper.client.wire import Page, Wire, escaped
+from shopkeeper.client.wire import Page, Wire, decoded, escaped, tag_at
 from shopkeeper.core.records import Rule
 
 _RULES = "/api/v1/rules"
@@ -42,17 +43,20 @@ class RuleDoors(Wire):
         }
         return _rule(self.call("POST", _RULES, dict[str, Any], body))
 
-    def update_rule(self, name: str, **changes: Any) -> Rule:
-        """`changes`: condition, weight, description, action; what is not named stays."""
-        return _rule(self.call("PUT", f"{_RULES}/{escaped(name)}", dict[str, Any], changes))
+    def update_rule(self, name: str, *, read_at: datetime | None = None, **changes: Any) -> Rule:
+        """`changes`: condition, weight, description, action; what is not named stays. `read_at`: the `updated_at` of
+        what was read; Stale when somebody has changed it since."""
+        answer = self.send_request("PUT", f"{_RULES}/{escaped(name)}", changes, if_match=tag_at(read_at))
+        return _rule(decoded(answer, dict[str, Any]))
 
     def revert_rule(self, name: str, version: int) -> Rule:
         """Adds a version that says what an earlier one said."""
         body = {"version": version}
         return _rule(self.call("POST", f"{_RULES}/{escaped(name)}/revert", dict[str, Any], body))
 
-    def delete_rule(self, name: str) -> None:
-        self.send_request("DELETE", f"{_RULES}/{escaped(name)}")
+    def delete_rule(self, name: str, *, read_at: datetime | None = None) -> None:
+        """`read_at` as in `update_rule`."""
+        self.send_request("DELETE", f"{_RULES}/{escaped(name)}", if_match=tag_at(read_at))
 
     def preview_rule(self, condition: str, *, weight: float = 1.0, name: str | None = None) -> dict[str, Any]:
         """`{matches, total, sample, score_shift}`; `name` is the rule that it would replace."""

@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from shopkeeper.client.wire import Page, Wire, escaped
+from shopkeeper.client.wire import Page, Wire, decoded, escaped, tag_at
 from shopkeeper.core.records import Segment
 
 _SEGMENTS = "/api/v1/segments"
@@ -28,12 +28,15 @@ class SegmentDoors(Wire):
         body = {"name": name, "condition": condition, "description": description}
         return self.call("POST", _SEGMENTS, Segment, body)
 
-    def update_segment(self, name: str, **changes: Any) -> Segment:
-        """`changes`: condition, description; what is not named stays."""
-        return self.call("PUT", f"{_SEGMENTS}/{escaped(name)}", Segment, changes)
+    def update_segment(self, name: str, *, read_at: datetime | None = None, **changes: Any) -> Segment:
+        """`changes`: condition, description; what is not named stays. `read_at`: the `updated_at` of what was read;
+        Stale when somebody has changed it since."""
+        answer = self.send_request("PUT", f"{_SEGMENTS}/{escaped(name)}", changes, if_match=tag_at(read_at))
+        return decoded(answer, Segment)
 
-    def delete_segment(self, name: str) -> None:
-        self.send_request("DELETE", f"{_SEGMENTS}/{escaped(name)}")
+    def delete_segment(self, name: str, *, read_at: datetime | None = None) -> None:
+        """`read_at` as in `update_segment`."""
+        self.send_request("DELETE", f"{_SEGMENTS}/{escaped(name)}", if_match=tag_at(read_at))
 
     def segment_users(
         self, name: str, *, at: datetime | None = None, limit: int = 50, cursor: str | None = None

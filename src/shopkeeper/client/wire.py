@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
@@ -13,6 +14,7 @@ from urllib.parse import quote
 import httpx
 import msgspec
 
+from shopkeeper.core.clock import micros
 from shopkeeper.core.errors import (
     Busy,
     Conflict,
@@ -226,6 +228,11 @@ def error_from(body: bytes, status: int = 0) -> ShopkeeperError:
     branch = Stale if status == 412 else _BRANCHES.get(wrong.type, ShopkeeperError)
     field = wrong.errors[0].get("field") if wrong.errors else None
     return branch(wrong.detail, code=wrong.code, field=field)
+
+
+def tag_at(updated_at: datetime | None) -> str | None:
+    """The ETag of a record that was last changed at a moment; None: any state will do."""
+    return None if updated_at is None else f'"{micros(updated_at):x}"'
 
 
 def decoded(answer: httpx.Response, kind: type[T]) -> T:

@@ -7,7 +7,7 @@ from importlib import import_module
 import streamlit as st
 
 from shopkeeper.console import frame
-from shopkeeper.console.views import customers, forecasts, overview
+from shopkeeper.console.views import customers, forecasts, overview, rules
 from shopkeeper.console.words import say
 
 # Plotly and Streamlit look for pandas from several threads; half of it must never be found.
@@ -23,6 +23,7 @@ PAGES = {
     ],
     say("know"): [
         st.Page(customers.page, title=say("customers"), icon=":material/person:", url_path="customers"),
+        st.Page(rules.page, title=say("rules_and_segments"), icon=":material/rule:", url_path="rules"),
     ],
     say("stock"): [
         st.Page(forecasts.page, title=say("forecasts"), icon=":material/trending_up:", url_path="forecasts"),

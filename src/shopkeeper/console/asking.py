@@ -1,0 +1,42 @@
+"""Asking before what cannot be taken back, and saying what was done after the page was made anew."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from shopkeeper.console.words import say
+from shopkeeper.core.errors import ShopkeeperError
+
+
+def confirm(question: str, do: Callable[[], None]) -> None:
+    """A dialog; only its button does it. An error is said in it."""
+
+    @st.dialog(say("sure"))
+    def ask() -> None:
+        st.write(question)
+        yes, no = st.columns(2)
+        if yes.button(say("yes"), type="primary", width="stretch"):
+            try:
+                do()
+            except ShopkeeperError as error:
+                st.error(say("lost_race") if error.code == "stale" else error.message)
+            else:
+                st.rerun()
+        if no.button(say("no"), width="stretch"):
+            st.rerun()
+
+    ask()
+
+
+def tell(about: str, message: str) -> None:
+    """To be said by `notice` when the page is made again."""
+    st.session_state[f"{about}_notice"] = message
+
+
+def notice(about: str) -> None:
+    """Says once what was done."""
+    message = st.session_state.pop(f"{about}_notice", None)
+    if message:
+        st.success(message)
