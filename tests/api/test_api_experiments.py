@@ -60,7 +60,8 @@ def variant_of(shop: ShopkeeperClient, experiment: Experiment, user_id: str) -> 
     answer = shop.recommend(user_id, n=3, scenario="home")
     told = {item.metadata.get("experiments", {}).get(experiment.experiment_id) for item in answer.recommendations}
     assert len(told) == 1
-    return told.pop()
+    variant: str | None = told.pop()
+    return variant
 
 
 def exposed(running: Running, shop: ShopkeeperClient, experiment: Experiment, wanted: int) -> list[int]:

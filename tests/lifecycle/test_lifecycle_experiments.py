@@ -241,12 +241,14 @@ def test_sums_are_those_of_the_events_since_the_exposure(db: Database) -> None:
     said = reckoning.of(running)
     assert [(one.n, one.mean) for one in said.variants] == [(1, 5.0), (2, 2.0)]
     assert said.left_out == 1
-    for metric, means in {
+    expected: dict[str, list[float | None]] = {
         "orders": [1.0, 0.5], "conversion": [1.0, 0.5], "reward": [1.0, 0.6], "count:click": [0.0, 1.0],
         "share:click": [0.0, 1.0], "sum:return": [-2.0, 0.0], "told:calls": [None, 0.0], "count:nothing": [0.0, 0.0],
-    }.items():  # fmt: skip
-        kept = db.writer.run(lambda c, m=metric: table.put(c, table.get(c, "e"), now=3, by="", plan=plan(metric=m)))
-        found = [one.mean for one in reckoning.of(kept).variants]
+    }  # fmt: skip
+    for metric, means in expected.items():
+        fresh = plan(metric=metric)
+        changed = db.writer.run(lambda c, p=fresh: table.put(c, table.get(c, "e"), now=3, by="", plan=p))  # type: ignore[misc]
+        found = [one.mean for one in reckoning.of(changed).variants]
         assert found[1] == pytest.approx(means[1]), metric
         if means[0] is not None:
             assert found[0] == pytest.approx(means[0]), metric

@@ -73,8 +73,8 @@ def test_what_was_known_before_takes_variance_away_and_leaves_the_difference() -
     before = [random.gamma(2.0, 3.0, 2000), random.gamma(2.0, 3.0, 1800)]
     values = [0.8 * known + random.normal(add, 1.0, len(known)) for known, add in zip(before, (0, 0.5), strict=True)]
     adjusted = tests.cuped(values, before)
-    plain = tests.welch(*(tests.sample(one) for one in values))
-    sharp = tests.welch(*(tests.sample(one) for one in adjusted))
+    plain = tests.welch(tests.sample(values[0]), tests.sample(values[1]))
+    sharp = tests.welch(tests.sample(adjusted[0]), tests.sample(adjusted[1]))
     correlation = np.corrcoef(np.concatenate(values), np.concatenate(before))[0, 1]
     assert sharp.high - sharp.low == pytest.approx((plain.high - plain.low) * np.sqrt(1 - correlation**2), rel=0.03)
     assert sharp.low < 0.5 < sharp.high
