@@ -29,7 +29,7 @@ _User = Annotated[str, Meta(min_length=1, max_length=128)]
 _NOT_YET = (429, 503)
 
 
-class BeginForm(Struct):
+class BanditBeginForm(Struct):
     """`n_items` are drawn from, at most 100. The first of `algorithm_configs` is the policy, with its parameters and
     the names of its `context`; none: Thompson sampling. `enable_cold_start`: new items are among those that are drawn
     from; `enable_evaluation`: each of them has a chance, so that other policies can be judged."""
@@ -40,7 +40,7 @@ class BeginForm(Struct):
     algorithm_configs: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
-class Begun(Struct):
+class BanditBegun(Struct):
     """`config`: what the scenario explores."""
 
     status: str
@@ -48,7 +48,7 @@ class Begun(Struct):
     config: dict[str, Any]
 
 
-class AskForm(Struct):
+class BanditAskForm(Struct):
     """`experiment_id`: refused when there is none; who is in which variant is said by the experiment."""
 
     user_id: _User
@@ -79,7 +79,7 @@ class DrawnItems(Struct):
     experiments: dict[str, Any] | None = None
 
 
-class ToldForm(Struct):
+class BanditToldForm(Struct):
     """`context.request_id` names the answer; without it the user's newest that held the item is meant."""
 
     user_id: _User
@@ -89,7 +89,7 @@ class ToldForm(Struct):
     context: dict[str, Any] = field(default_factory=dict)
 
 
-class Told(Struct):
+class BanditTold(Struct):
     """`request_id`: the answer that it counts for, null: none that is known."""
 
     status: str
@@ -99,13 +99,13 @@ class Told(Struct):
     request_id: str | None = None
 
 
-class Facts(Struct):
+class BanditFacts(Struct):
     status: str
     statistics: Statistics
     timestamp: datetime
 
 
-class Kept(Struct):
+class BanditKept(Struct):
     status: str
     message: str
     timestamp: datetime
@@ -118,7 +118,7 @@ class PolicyInfo(Struct):
     params_schema: dict[str, Any]
 
 
-class Health(Struct):
+class BanditHealth(Struct):
     status: str
     initialized: bool
     algorithm: str
@@ -127,10 +127,10 @@ class Health(Struct):
     timestamp: datetime
 
 
-@doors.add("POST", f"{PATH}/initialize", scope="o", body=BeginForm, answer=Begun, errors=(429,))
+@doors.add("POST", f"{PATH}/initialize", scope="o", body=BanditBeginForm, answer=BanditBegun, errors=(429,))
 async def initialize(request: Request, shop: ShopDep, caller: CallerDep) -> Response:
     """Lets a policy draw from now on; repeated, it goes on with what was learned under the same configuration"""
-    form = await read(request, BeginForm)
+    form = await read(request, BanditBeginForm)
     made = bandit(
         form.n_items, form.algorithm_configs, cold_start=form.enable_cold_start, evaluation=form.enable_evaluation
     )
@@ -139,13 +139,13 @@ async def initialize(request: Request, shop: ShopDep, caller: CallerDep) -> Resp
     asked = asked_now(shop)
     shop.suggesting.exploration.snapshots.want(NAME, asked)
     await asyncio.to_thread(shop.suggesting.exploration.learning.refresh)
-    return reply(Begun("success", f"{asked.policy} draws from {asked.pool} items", dict(made.explore)))
+    return reply(BanditBegun("success", f"{asked.policy} draws from {asked.pool} items", dict(made.explore)))
 
 
-@doors.add("POST", f"{PATH}/recommend", scope="p", body=AskForm, answer=DrawnItems, errors=(404, *_NOT_YET))
+@doors.add("POST", f"{PATH}/recommend", scope="p", body=BanditAskForm, answer=DrawnItems, errors=(404, *_NOT_YET))
 async def recommend(request: Request, shop: ShopDep) -> Response:
     """Items that a policy draws for a user, with the chance of each"""
-    form = await read(request, AskForm)
+    form = await read(request, BanditAskForm)
     asked = asked_now(shop)
     if form.experiment_id is not None:
         await asyncio.to_thread(shop.experiments.get, form.experiment_id)
@@ -175,10 +175,10 @@ async def recommend(request: Request, shop: ShopDep) -> Response:
     return reply(told)
 
 
-@doors.add("POST", f"{PATH}/feedback", scope="p", body=ToldForm, answer=Told, errors=_NOT_YET)
+@doors.add("POST", f"{PATH}/feedback", scope="p", body=BanditToldForm, answer=BanditTold, errors=_NOT_YET)
 async def feedback(request: Request, shop: ShopDep) -> Response:
     """What a user did with an item that was drawn; durable before the answer, learned when its time is over"""
-    form = await read(request, ToldForm)
+    form = await read(request, BanditToldForm)
     asked_now(shop)
     answer = form.context.get("request_id")
     if answer is not None and not isinstance(answer, str):
@@ -200,15 +200,15 @@ async def feedback(request: Request, shop: ShopDep) -> Response:
     done = await asyncio.wrap_future(shop.log.append([event]))
     if done.rejected:
         raise Invalid(done.rejected[0].reason, code="bad_feedback")
-    return reply(Told("success", "feedback is stored", event.event_id, _now(shop), answer))
+    return reply(BanditTold("success", "feedback is stored", event.event_id, _now(shop), answer))
 
 
-@doors.add("GET", f"{PATH}/statistics", scope="r", answer=Facts, errors=(503,))
+@doors.add("GET", f"{PATH}/statistics", scope="r", answer=BanditFacts, errors=(503,))
 async def told_statistics(shop: ShopDep) -> Response:
     """How much was drawn and learned, and which items are expected to bring most"""
     asked = asked_now(shop)
     bound = shop.suggesting.exploration.snapshots.of(NAME, asked)
-    return reply(Facts("success", await asyncio.to_thread(statistics, shop.db, asked, bound), _now(shop)))
+    return reply(BanditFacts("success", await asyncio.to_thread(statistics, shop.db, asked, bound), _now(shop)))
 
 
 @doors.add("GET", f"{PATH}/algorithms", scope="r", answer=list[PolicyInfo])
@@ -222,12 +222,12 @@ async def algorithms() -> Response:
     return reply(told)
 
 
-@doors.add("GET", f"{PATH}/health", scope="r", answer=Health, errors=(503,))
+@doors.add("GET", f"{PATH}/health", scope="r", answer=BanditHealth, errors=(503,))
 async def health(shop: ShopDep) -> Response:
     """Does it draw, and by which snapshot"""
     asked, parts = asked_now(shop), shop.suggesting.exploration
     bound = parts.snapshots.of(NAME, asked)
-    return reply(Health("healthy", True, asked.policy, bound.number, parts.log.waiting, _now(shop)))
+    return reply(BanditHealth("healthy", True, asked.policy, bound.number, parts.log.waiting, _now(shop)))
 
 
 @doors.add("POST", f"{PATH}/evaluate", scope="o", status=202, body=PolicyOrder, answer=Queued, errors=(404, 409, 429))
@@ -240,7 +240,12 @@ async def evaluate(request: Request, shop: ShopDep, caller: CallerDep) -> Respon
 
 
 @doors.add(
-    "PUT", f"{PATH}/user/{{user_id}}/context", scope="o", body=dict[str, Any], answer=Kept, errors=(404, *_NOT_YET)
+    "PUT",
+    f"{PATH}/user/{{user_id}}/context",
+    scope="o",
+    body=dict[str, Any],
+    answer=BanditKept,
+    errors=(404, *_NOT_YET),
 )
 async def put_user_context(request: Request, shop: ShopDep, user_id: Id) -> Response:
     """Numbers of a user that policies may read as `context.NAME`; they are attributes of the user's record"""
@@ -251,11 +256,16 @@ async def put_user_context(request: Request, shop: ShopDep, user_id: Id) -> Resp
     except NotFound:
         before = {}
     await asyncio.wrap_future(shop.users.put(User(user_id=user_id, attributes={**before, **given})))
-    return reply(Kept("success", f"{len(given)} attributes of user {user_id} are stored", _now(shop)))
+    return reply(BanditKept("success", f"{len(given)} attributes of user {user_id} are stored", _now(shop)))
 
 
 @doors.add(
-    "PUT", f"{PATH}/item/{{item_id}}/features", scope="o", body=dict[str, Any], answer=Kept, errors=(404, *_NOT_YET)
+    "PUT",
+    f"{PATH}/item/{{item_id}}/features",
+    scope="o",
+    body=dict[str, Any],
+    answer=BanditKept,
+    errors=(404, *_NOT_YET),
 )
 async def put_item_features(request: Request, shop: ShopDep, item_id: Id) -> Response:
     """What is known of an item, for filters and boosts; they are attributes of the item's record"""
@@ -264,7 +274,7 @@ async def put_item_features(request: Request, shop: ShopDep, item_id: Id) -> Res
     item: Item = await asyncio.to_thread(shop.items.get, item_id)
     changed = msgspec.structs.replace(item, attributes={**item.attributes, **given})
     await asyncio.wrap_future(shop.items.put(changed))
-    return reply(Kept("success", f"{len(given)} attributes of item {item_id} are stored", _now(shop)))
+    return reply(BanditKept("success", f"{len(given)} attributes of item {item_id} are stored", _now(shop)))
 
 
 def asked_now(shop: Shop) -> Exploring:
@@ -276,7 +286,7 @@ def asked_now(shop: Shop) -> Exploring:
     return asked
 
 
-async def _context(shop: Shop, form: AskForm, asked: Exploring) -> dict[str, Any]:
+async def _context(shop: Shop, form: BanditAskForm, asked: Exploring) -> dict[str, Any]:
     """What the request says, and what is stored of a user who agrees to be known."""
     row = shop.vocab.users.row(form.user_id)
     if not asked.context or row is None or not shop.consents.allows(row, "personalization"):

@@ -5,7 +5,7 @@ One reader a process; whoever learned, or saw in SQL that another did, hands the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -73,11 +73,6 @@ class Snapshots:
         known = rows >= 0
         arms[rows[known]] = np.flatnonzero(known)
         self._present[key] = Bound(policy, learned.number, arms)
-
-    def keep_only(self, wanted: Container[tuple[str, str]]) -> None:
-        """What draws no more is forgotten here."""
-        for key in [key for key in list(self._present) if key not in wanted]:
-            self._present.pop(key, None)
 
 
 def policies() -> dict[str, Any]:
