@@ -1,108 +1,14 @@
-"""The console of the real bundled shop in a real browser, opened and closed as a person does."""
+"""The console of the real bundled shop in a real browser: its frame, customers, rules, forecasts."""
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
-import psutil
-import pytest
+from console_world import fill, go, keep, pick
 
 from shopkeeper.client import ShopkeeperClient
 from shopkeeper.core.records import Event
-
-SCREENSHOTS = Path(__file__).resolve().parents[2] / "build" / "screenshots"
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-if CHROMIUM is None and not os.environ.get("SHOPKEEPER_REQUIRE_ALL"):
-    pytest.skip("needs a browser: apt-get install chromium", allow_module_level=True)
-
-
-@pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
-    """`shopkeeper up` on a new home; its `server.json`."""
-    home = tmp_path_factory.mktemp("home")
-    command = [
-        str(Path(sys.executable).with_name("shopkeeper")),
-        "up",
-        "--no-train",
-        "--port",
-        "0",
-        "--console-port",
-        "0",
-    ]
-    process = subprocess.Popen(command, env={**os.environ, "SHOPKEEPER_HOME": str(home)}, stdout=subprocess.DEVNULL)
-    try:
-        served = _served(home, process)
-        children = psutil.Process(process.pid).children(recursive=True)
-        yield served
-        process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 0
-        assert not [child for child in children if child.is_running()], "a child outlived the shop"
-    finally:
-        process.kill()
-
-
-def _served(home: Path, process: subprocess.Popen[bytes]) -> dict[str, Any]:
-    until = time.monotonic() + 240
-    while time.monotonic() < until:
-        assert process.poll() is None, "the shop did not open"
-        if (home / "server.json").exists():
-            told: dict[str, Any] = json.loads((home / "server.json").read_text())
-            if told["console"]:
-                return told
-        time.sleep(0.2)
-    raise AssertionError("the shop did not open in time")
-
-
-@pytest.fixture(scope="module")
-def page(shop: dict[str, Any]) -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-             "--disable-component-update", "--disable-sync"]  # fmt: skip
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
-        opened = browser.new_page(viewport={"width": 1400, "height": 1500})
-        opened.set_default_timeout(60_000)
-        _open(opened, shop["console"])
-        yield opened
-        browser.close()
-
-
-def _open(page: Any, url: str) -> None:
-    """The console listens a few seconds after its process was started."""
-    from playwright.sync_api import Error
-
-    for _ in range(60):
-        try:
-            page.goto(url)
-        except Error:
-            time.sleep(0.5)
-        else:
-            return
-    raise AssertionError(f"no console at {url}")
-
-
-def keep(page: Any, name: str) -> None:
-    """No page may show a stack trace; a picture of it is kept for people to look at."""
-    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=SCREENSHOTS / f"{name}.png", timeout=120_000)
-    assert page.get_by_test_id("stException").all_inner_texts() == []
-
-
-def go(page: Any, name: str) -> None:
-    """By the page's name in the navigation, until its title stands there."""
-    page.get_by_test_id("stSidebarNav").get_by_role("link", name=name, exact=True).click()
-    page.get_by_role("heading", name=name, exact=True, level=1).wait_for()
 
 
 def test_a_person_sees_how_the_shop_is_and_what_just_happened(shop: dict[str, Any], page: Any) -> None:
@@ -165,16 +71,16 @@ def test_a_person_writes_a_rule_loses_a_race_and_takes_it_back(shop: dict[str, A
     go(page, "Rules and segments")
     with ShopkeeperClient(shop["url"]) as client:
         # a new one, wrong at first
-        _pick(page, "Edit", "+ a new rule")
+        pick(page, "Edit", "+ a new rule")
         expect(page.get_by_role("textbox", name="Name", exact=True)).to_have_count(1)
         page.get_by_role("textbox", name="Name", exact=True).fill("keen 🛍 <b>")
         condition = page.get_by_role("textbox", name="Condition", exact=True)
         expect(condition).to_have_count(1)  # the one of the rule before is gone
-        _say(condition, "ordrs > 3")
+        fill(condition, "ordrs > 3")
         page.get_by_text("did you mean 'orders'?").wait_for()
         assert page.get_by_role("button", name="Save").is_disabled()
         keep(page, "rule-wrong")
-        _say(condition, "orders > 3")
+        fill(condition, "orders > 3")
         page.get_by_text("Holds for").wait_for()
         page.get_by_role("button", name="Save").click()
         page.get_by_text("is saved as version 1").wait_for()
@@ -185,7 +91,7 @@ def test_a_person_writes_a_rule_loses_a_race_and_takes_it_back(shop: dict[str, A
         expect(condition).to_have_count(1)
         expect(condition).to_have_value("orders > 3")
         client.update_rule("keen 🛍 <b>", condition="orders > 4")
-        _say(condition, "orders > 5")
+        fill(condition, "orders > 5")
         page.get_by_role("button", name="Save").click()
         page.get_by_text("Somebody else has changed it meanwhile.").first.wait_for()
         expect(condition).to_have_value("orders > 5")  # nobody loses what they typed
@@ -210,16 +116,6 @@ def test_a_person_writes_a_rule_loses_a_race_and_takes_it_back(shop: dict[str, A
         with page.expect_download() as got:
             page.get_by_role("button", name="Download", exact=True).click()
         assert got.value.suggested_filename == "at_risk.csv"
-
-
-def _pick(page: Any, label: str, option: str) -> None:
-    page.get_by_role("combobox", name=label).last.click()
-    page.get_by_role("option", name=option, exact=True).click()
-
-
-def _say(box: Any, text: str) -> None:
-    box.fill(text)
-    box.press("Control+Enter")
 
 
 def test_a_person_trains_a_model_watches_it_and_asks_why(shop: dict[str, Any], page: Any) -> None:

@@ -1,0 +1,87 @@
+"""The bundled shop, opened and closed as a person does, and a real browser on its console."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    """`shopkeeper up` on a new home; its `server.json`."""
+    if CHROMIUM is None and not os.environ.get("SHOPKEEPER_REQUIRE_ALL"):
+        pytest.skip("needs a browser: apt-get install chromium")
+    home = tmp_path_factory.mktemp("home")
+    command = [
+        str(Path(sys.executable).with_name("shopkeeper")),
+        "up",
+        "--no-train",
+        "--port",
+        "0",
+        "--console-port",
+        "0",
+    ]
+    process = subprocess.Popen(command, env={**os.environ, "SHOPKEEPER_HOME": str(home)}, stdout=subprocess.DEVNULL)
+    try:
+        served = _served(home, process)
+        children = psutil.Process(process.pid).children(recursive=True)
+        yield served
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
+        assert not [child for child in children if child.is_running()], "a child outlived the shop"
+    finally:
+        process.kill()
+
+
+def _served(home: Path, process: subprocess.Popen[bytes]) -> dict[str, Any]:
+    until = time.monotonic() + 240
+    while time.monotonic() < until:
+        assert process.poll() is None, "the shop did not open"
+        if (home / "server.json").exists():
+            told: dict[str, Any] = json.loads((home / "server.json").read_text())
+            if told["console"]:
+                return told
+        time.sleep(0.2)
+    raise AssertionError("the shop did not open in time")
+
+
+@pytest.fixture(scope="module")
+def page(shop: dict[str, Any]) -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+             "--disable-component-update", "--disable-sync"]  # fmt: skip
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
+        opened = browser.new_page(viewport={"width": 1400, "height": 1500})
+        opened.set_default_timeout(60_000)
+        _open(opened, shop["console"])
+        yield opened
+        browser.close()
+
+
+def _open(page: Any, url: str) -> None:
+    """The console listens a few seconds after its process was started."""
+    from playwright.sync_api import Error
+
+    for _ in range(60):
+        try:
+            page.goto(url)
+        except Error:
+            time.sleep(0.5)
+        else:
+            return
+    raise AssertionError(f"no console at {url}")

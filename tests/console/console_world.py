@@ -1,0 +1,31 @@
+"""What tests of the console share: pictures of pages, the way between them, and filling in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+SCREENSHOTS = Path(__file__).resolve().parents[2] / "build" / "screenshots"
+
+
+def keep(page: Any, name: str) -> None:
+    """No page may show a stack trace; a picture of it is kept for people to look at."""
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=SCREENSHOTS / f"{name}.png", timeout=120_000)
+    assert page.get_by_test_id("stException").all_inner_texts() == []
+
+
+def go(page: Any, name: str) -> None:
+    """By the page's name in the navigation, until its title stands there."""
+    page.get_by_test_id("stSidebarNav").get_by_role("link", name=name, exact=True).click()
+    page.get_by_role("heading", name=name, exact=True, level=1).wait_for()
+
+
+def pick(page: Any, label: str, option: str) -> None:
+    page.get_by_role("combobox", name=label).last.click()
+    page.get_by_role("option", name=option, exact=True).click()
+
+
+def fill(box: Any, text: str) -> None:
+    box.fill(text)
+    box.press("Control+Enter")
