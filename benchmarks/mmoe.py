@@ -31,7 +31,7 @@ SEEDS = (1, 2, 3)
 _FILES = ("census_income_train.parquet", "census_income_test.parquet")
 _CODES = ("det_ind_code", "det_occ_code", "own_or_self", "vet_benefits", "year")
 _HALVES = 20261127
-_SETTINGS: dict[str, Any] = {"batch_size": 1024, "learning_rate": 2e-3, "epochs": 10, "patience": 2}
+_SETTINGS: dict[str, Any] = {"batch_size": 1024, "learning_rate": 2e-3, "epochs": 10, "patience": 3, "dropout": 0.0}
 _BOTTOM: dict[str, Any] = {"experts": 1, "expert_layers": (256, 48)}
 """One expert has about as many weights as the four together."""
 
@@ -94,13 +94,19 @@ _PROTOCOL = (
     f"the product with its default layers (4 experts 64/32, towers 32/16) and {_SETTINGS}, stopped on 15 % of the "
     "training rows. The shared bottom is one expert with about as many weights as the four; one model a task is the "
     "whole mixture for that task alone. Mean (standard deviation) over seeds 1, 2, 3; xgb and lgbm with their "
-    "defaults, one model a task; one thread each. Second table: three tasks as a shop has them, from the same rows: "
-    "never married (a chance), weeks worked in the year (an amount, 0 to 52) and dividends (money, nine in ten rows "
-    "0), seed 1 alone; RMSE in their own units beside that of the mean, and bias, what was said in sum over what came "
-    "in sum, less 1. Third: the graph that serves, and the same with weights in bytes; microseconds of one "
-    "row, best of 9 rounds."
+    "defaults, one model a task, seed 1; one thread each. Second table: three tasks as a shop has them, from the same "
+    "rows: never married (a chance), weeks worked in the year (an amount, 0 to 52) and dividends (money, nine in ten "
+    "rows 0), seed 1 alone; RMSE in their own units beside that of the mean, and bias, what was said in sum over what "
+    "came in sum, less 1. Third: the graph that serves, and the same with weights in bytes; microseconds of "
+    "one row, best of 9 rounds."
 )
 _NOTES = [
+    "Tried on the half for choosing, seed 1, income / never married: as recorded, the mixture .9532 / .9948, shared "
+    "bottom .9535 / .9947, one model a task .9535 / .9947. Dropout 0.1 (the default) .9527 / .9948, .9530 / .9947 and "
+    ".9532 / .9946; 0.3 .9505 / .9945 (mixture), .9507 / .9947 (one a task). Of the mixture alone half the rate and "
+    "half the batch, dropout 0.05, .9532 / .9948, twice the rate .9529 / .9948, a hard pull of the weights .9529 / "
+    ".9948, equal weights of the tasks with dropout 0.1 .9526 / .9947. Nothing tried there put both above one model a "
+    "task.",
     "Published figures on these tasks rest on other encodings and tunings: a table of 2024 (IJANMC) has MMoE 0.9152 / "
     "0.9756 and one model a task 0.9198 / 0.9748 on income / marital status, the mixture losing on income.",
 ]
@@ -121,9 +127,15 @@ class Census:
         if quick:
             self.train, self.test = self.train[::10], self.test[::5]
         self.quick = quick
+        self._made = dict[tuple[tuple[str, ...], tuple[str, ...]], tuple[TaskRows, TaskRows]]()
 
     def rows(self, specs: tuple[str, ...], left_out: tuple[str, ...]) -> tuple[TaskRows, TaskRows]:
         """(to learn from, to measure on): `left_out` are the columns that are no features."""
+        if (specs, left_out) not in self._made:
+            self._made[specs, left_out] = self._read(specs, left_out)
+        return self._made[specs, left_out]
+
+    def _read(self, specs: tuple[str, ...], left_out: tuple[str, ...]) -> tuple[TaskRows, TaskRows]:
         names = [name for name in self.train.columns if name not in left_out]
         texts = {name for name in names if is_text(self.train[name])}
         nothing = np.zeros(self.train.height, dtype=np.float32)
@@ -190,7 +202,7 @@ def _quality(world: Census, seeds: tuple[int, ...]) -> tuple[list[list[Any]], li
             first = [runs[0].model]
         table.append([variant.name, *(_spread([run.metrics[name] for run in runs]) for name in names), _mean(runs)])
     for name in ("xgb", "lgbm"):
-        table.append([f"{name}, one model a task", *_trees(world, name, seeds)])
+        table.append([f"{name}, one model a task", *_trees(world, name, seeds[:1])])
     held = world.rows(BOTH, BOTH)[1]
     rates = [_spread([logloss(label, np.full(len(label), label.mean()))]) for label in held.labels.T]
     table.append(["base rate", "0.5000", "0.5000", *rates, ""])
