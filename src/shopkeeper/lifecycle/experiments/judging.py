@@ -72,14 +72,14 @@ def guard_result(
         if min(control.n, one.n) >= minimum and bad < -guard.tolerance * abs(control.mean):
             ok = False
     result = GuardResult(metric=guard.metric, better=guard.better, tolerance=guard.tolerance, ok=ok)
-    if worst is not None and control.mean:
+    if worst is not None:
         _, result.worst, test = worst
-        mean = abs(control.mean)
-        result.change, result.low, result.high = (
-            _finite(test.difference / mean),
-            _finite(test.low / mean),
-            _finite(test.high / mean),
-        )
+        if mean := abs(control.mean):  # of a control that never does it nothing is a part
+            result.change, result.low, result.high = (
+                _finite(test.difference / mean),
+                _finite(test.low / mean),
+                _finite(test.high / mean),
+            )
     return result
 
 
