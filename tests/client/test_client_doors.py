@@ -76,6 +76,7 @@ def test_an_import_is_uploaded_watched_and_read(shop: ShopkeeperClient, tmp_path
     file.write_text(f"order date,customer,sku,qty,price\n{rows}2026-01-10,c-7,imported,many,1\n")
     brought = shop.upload(file, "orders")
     assert shop.preview_import(brought["import_id"])["missing"] == []
+    assert shop.preview_import(brought["import_id"], {"item_id": None})["missing"] == ["item_id"]
     job = shop.job(shop.start_import(brought["import_id"])["job_id"])
     steps = [event.type for event in shop.job_events(job.job_id)]
     assert steps[-1] == "done"
@@ -83,6 +84,10 @@ def test_an_import_is_uploaded_watched_and_read(shop: ShopkeeperClient, tmp_path
     assert shop.get_import(brought["import_id"])["accepted"] == 9
     assert "imported" in shop.import_rejects(brought["import_id"])
     assert shop.jobs(kind="import")[0].job_id == job.job_id
+    assert shop.imports(limit=1).items[0]["import_id"] == brought["import_id"]
+    shop.delete_import(brought["import_id"])
+    with pytest.raises(NotFound):
+        shop.get_import(brought["import_id"])
     with pytest.raises(Conflict):
         shop.cancel_job(job.job_id)
 

@@ -75,3 +75,22 @@ def test_the_graph_is_looked_at(shop: ShopkeeperClient) -> None:
     with pytest.raises(Invalid):
         shop.graph_neighbors("planet", "user-1")
     assert shop.embeddings() == []
+
+
+def test_a_form_is_as_the_server_describes_it(shop: ShopkeeperClient) -> None:
+    form = shop.form("/api/v1/operations/training/hgt")
+    assert (form["metis_num_parts"]["minimum"], form["metis_num_parts"]["maximum"]) == (2, 100)
+    with pytest.raises(NotFound, match="no form for POST /api/v1/nowhere"):
+        shop.form("/api/v1/nowhere")
+
+
+def test_the_fused_score_is_tuned_by_a_job_that_the_list_of_jobs_shows_page_by_page(shop: ShopkeeperClient) -> None:
+    with pytest.raises(Invalid) as refused:
+        shop.train_fusion(batch_size=4)
+    assert refused.value.field == "batch_size"
+    job = shop.train_fusion(sample_size=64, epochs=1)
+    assert (job.params["model"], job.params["params"]["sample_size"]) == ("fusion", 64)
+    shop.wait(job.job_id)
+    first = shop.jobs_page(limit=1)
+    assert first.items[0].job_id == job.job_id
+    assert job.job_id not in {one.job_id for one in shop.jobs_page(limit=50, cursor=first.next_cursor).items}

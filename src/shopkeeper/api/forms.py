@@ -164,9 +164,9 @@ class ComputeForm(Struct):
 
 
 class MappingForm(Struct):
-    """`mapping`: our field -> the file's column. Nothing given: what was guessed."""
+    """`mapping`: our field -> the file's column, null for none. Nothing given: what was guessed."""
 
-    mapping: dict[str, str] | None = None
+    mapping: dict[str, str | None] | None = None
     kind: str | None = None
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -15,7 +14,9 @@ from shopkeeper.client.calendar import CalendarDoors
 from shopkeeper.client.experiments import ExperimentDoors
 from shopkeeper.client.features import FeatureDoors
 from shopkeeper.client.forecasts import ForecastDoors
+from shopkeeper.client.forms import FormDoors
 from shopkeeper.client.identities import IdentityDoors
+from shopkeeper.client.imports import ImportDoors
 from shopkeeper.client.learning import LearningDoors
 from shopkeeper.client.models import ModelDoors
 from shopkeeper.client.operations import OperationDoors
@@ -63,6 +64,8 @@ class ShopkeeperClient(
     IdentityDoors,
     PrivacyDoors,
     OperationDoors,
+    FormDoors,
+    ImportDoors,
     SimulationDoors,
     SuggestionDoors,
     ForecastDoors,
@@ -213,31 +216,3 @@ class ShopkeeperClient(
 
     def feedback(self, feedback: Feedback) -> None:
         self.send_request("POST", f"{_V1}/personalization/feedback", feedback)
-
-    # -- imports
-
-    def upload(self, path: Path, kind: str | None = None, mapping: Mapping[str, str] | None = None) -> dict[str, Any]:
-        """Hands a file over; the answer shows what was guessed about it. `start_import` then begins."""
-        fields = {"kind": kind} if kind else {}
-        if mapping:
-            fields["mapping"] = msgspec.json.encode(mapping).decode()
-        return self.send_file(f"{_V1}/data/imports", path, dict[str, Any], fields)
-
-    def preview_import(
-        self, import_id: str, mapping: Mapping[str, str] | None = None, kind: str | None = None
-    ) -> dict[str, Any]:
-        body = {"mapping": mapping, "kind": kind}
-        return self.call("POST", f"{_V1}/data/imports/{escaped(import_id)}/preview", dict[str, Any], body)
-
-    def start_import(
-        self, import_id: str, mapping: Mapping[str, str] | None = None, kind: str | None = None
-    ) -> dict[str, Any]:
-        body = {"mapping": mapping, "kind": kind}
-        return self.call("POST", f"{_V1}/data/imports/{escaped(import_id)}/start", dict[str, Any], body)
-
-    def get_import(self, import_id: str) -> dict[str, Any]:
-        return self.get(f"{_V1}/data/imports/{escaped(import_id)}", dict[str, Any])
-
-    def import_rejects(self, import_id: str) -> str:
-        """CSV: row, reason, raw columns."""
-        return self.send_request("GET", f"{_V1}/data/imports/{escaped(import_id)}/rejects", repeat=True).text

@@ -16,7 +16,14 @@ _V1 = "/api/v1"
 
 class JobDoors(Wire):
     def jobs(self, *, kind: str | None = None, status: str | None = None, limit: int = 50) -> list[Job]:
-        return self.get(f"{_V1}/jobs", Page[Job], {"kind": kind, "status": status, "limit": limit}).items
+        return self.jobs_page(kind=kind, status=status, limit=limit).items
+
+    def jobs_page(
+        self, *, kind: str | None = None, status: str | None = None, limit: int = 50, cursor: str | None = None
+    ) -> Page[Job]:
+        """Newest first."""
+        query = {"kind": kind, "status": status, "limit": limit, "cursor": cursor}
+        return self.get(f"{_V1}/jobs", Page[Job], query)
 
     def job(self, job_id: str) -> Job:
         return self.get(f"{_V1}/jobs/{escaped(job_id)}", Job)

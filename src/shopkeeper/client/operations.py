@@ -59,6 +59,10 @@ class OperationDoors(Wire):
         """Begins a training of the graph's model; `form` as the door `operations/training/hgt` shows it."""
         return self._begun("operations/training/hgt", form)
 
+    def train_fusion(self, **form: Any) -> Job:
+        """Begins to tune the fused score. `form`: sample_size, epochs, lr, batch_size. Raises Busy, Conflict."""
+        return self._begun("operations/fusion/train", form)
+
     def _begun(self, door: str, form: Mapping[str, Any]) -> Job:
         queued = self.call("POST", f"{_V1}/{door}", dict[str, str], form)
         return self.get(f"{_V1}/jobs/{escaped(queued['job_id'])}", Job)
