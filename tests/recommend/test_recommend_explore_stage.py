@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -232,6 +233,27 @@ def test_a_policy_that_fails_leaves_the_best(policy: Any, told: str) -> None:
     assert told in (made.explanation or "")
     assert made.explored is None
     assert ids(made) == ids(ask(world({})))
+
+
+class Slow(Broken):
+    """Takes longer for its first pool than the stage has."""
+
+    def chances(self, arms: np.ndarray, _context: object) -> np.ndarray:
+        time.sleep(0.06)
+        return np.full(len(arms), 1 / len(arms))
+
+
+def test_a_slate_whose_time_ends_between_two_draws_says_so() -> None:
+    shop = world({"policy": "ucb1", "share": 1.0})
+    shop.service.book._present["home"] = replace(shop.service.book.get("home"), deadlines={"explore": 50})
+    asked = exploring({"policy": "ucb1"})
+    assert asked is not None
+    shop.snapshots.take(learned(asked), Slow())
+    made = ask(shop)
+    assert made.degraded
+    assert "explore: no time left" in (made.explanation or "")
+    assert made.explored is None or made.explored.slots == (0,)
+    assert len(made.items) == 10
 
 
 def test_a_policy_that_is_gone_leaves_the_best() -> None:

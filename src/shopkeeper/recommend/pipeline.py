@@ -211,10 +211,15 @@ class Pipeline:
     ) -> tuple[Ranked, Explored | None]:
         """Of more than are wanted those that are shown, some of them drawn; a policy that fails leaves the best."""
         stage, drawn = self._stage, None
-        with run.stage("explore"):
-            if run.late():
+
+        def late() -> bool:
+            """Also told when the time ends between two slots: those below it show the best."""
+            if over := run.late():
                 run.fell("explore", "no time left")
-            elif stage is not None:
+            return over
+
+        with run.stage("explore"):
+            if not late() and stage is not None:
                 drawn = run.attempt(
                     "explore",
                     lambda: stage.explore(
@@ -227,7 +232,7 @@ class Pipeline:
                         now=wish.now,
                         context=wish.context,
                         personal=not wish.anchored,
-                        late=run.late,
+                        late=late,
                     ),
                 )
         order, explored = (list(range(min(wish.n, len(ranked.places)))), None) if drawn is None else drawn
