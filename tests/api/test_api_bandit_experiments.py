@@ -38,6 +38,12 @@ def test_policies_are_tried_on_users(live: Running) -> None:
     answer = http.post(f"{PATH}/recommend", json={"user_id": "looker", "num_recommendations": 2, "experiment_id": id})
     assert answer.status_code == 200, answer.text
     assert answer.json()["experiments"][id] in ("careful", "thompson_beta")
+    drawn = set()
+    for user in (f"looker-{number}" for number in range(12)):
+        http.post("/api/v1/events", json={**seen, "user_id": user})
+        one = http.post(f"{PATH}/recommend", json={"user_id": user, "num_recommendations": 2}).json()
+        drawn.add((one["experiments"][id], one["algorithm"]))
+    assert drawn == {("careful", "epsilon_greedy"), ("thompson_beta", "thompson_beta")}
     assert http.post(f"{PATH}/experiments", json=FORM).status_code == 409, "the layer is taken"
     found = http.get(f"{PATH}/experiments").json()
     assert (found["count"], found["experiments"][0]["experiment_id"]) == (1, id)

@@ -156,6 +156,7 @@ async def recommend(request: Request, shop: ShopDep) -> Response:
         scenario=NAME,
         filters=RecFilters(exclude_items=form.exclude_items) if form.exclude_items else None,
         use_cache=False,
+        debug=True,
     )
     check_request(wanted)
     found = msgspec.json.decode(await shop.slates.answer(wanted), type=RecResponse)
@@ -169,8 +170,8 @@ async def recommend(request: Request, shop: ShopDep) -> Response:
         for one in found.recommendations
     ]
     told = DrawnItems(
-        "success", found.request_id, found.user_id, items, asked.policy, found.degraded, found.timestamp,
-        _tried(found),
+        "success", found.request_id, found.user_id, items, _drawn_by(found) or asked.policy, found.degraded,
+        found.timestamp, _tried(found),
     )  # fmt: skip
     return reply(told)
 
@@ -296,6 +297,12 @@ async def _context(shop: Shop, form: BanditAskForm, asked: Exploring) -> dict[st
     except NotFound:
         return form.context
     return {**told_context(asked.context, stored), **form.context}
+
+
+def _drawn_by(found: RecResponse) -> str | None:
+    """The policy, which in an experiment may be another than the scenario's."""
+    drawn = (found.debug_info or {}).get("explored")
+    return drawn["policy"] if drawn else None
 
 
 def _tried(found: RecResponse) -> dict[str, Any] | None:
