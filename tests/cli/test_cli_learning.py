@@ -83,7 +83,7 @@ def test_rewards_are_shown_and_tuned_by_the_log(live: Running, capsys: pytest.Ca
     assert read(home, capsys, "rewards")["purchase"] == 1.0
     code, said = refused(home, capsys, "rewards", "tune")
     assert (code, "too short to tell" in said.replace("\n", " ")) == (4, True), said
-    # 240 pairs of user and item that begin with a view; a save comes before every order, and half of the saves have one.
+    # 240 pairs of user and item that begin with a view; two of three have a save, of which half have an order.
     begin = moment(live.shop.clock.now()) - timedelta(days=20)
     events = []
     for number in range(240):
