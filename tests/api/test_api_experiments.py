@@ -255,6 +255,9 @@ def test_an_unknown_scenario_or_experiment_is_not_found(shop: ShopkeeperClient) 
 def test_a_winner_is_rolled_out_and_taken_back(shop: ShopkeeperClient) -> None:
     before = shop.scenario("home")
     begun = started(shop)
+    with pytest.raises(Invalid, match="there are: as it is, novel") as refused:
+        shop.stop_experiment(begun.experiment_id, winner="nobody")
+    assert refused.value.field == "winner"
     done = shop.stop_experiment(begun.experiment_id, winner="novel", roll_out=True)
     assert done.rolled_out
     now = shop.scenario("home")

@@ -25,8 +25,8 @@ class Draw:
     user. `seen`: one byte a row of users, the variant that was logged and 1, 0: none."""
 
     __slots__ = (
-        "configs", "deny", "experiment_id", "forced", "key", "layer", "moved", "name", "names", "only", "phase", "seen", "spans",
-        "subject", "weights",
+        "configs", "deny", "experiment_id", "forced", "key", "layer", "moved", "name", "names", "only", "phase", "seen",
+        "spans", "subject", "weights",
     )  # fmt: skip
 
     def __init__(self, kept: Kept, units: Iterable[Unit] = ()) -> None:

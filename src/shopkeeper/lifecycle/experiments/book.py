@@ -148,7 +148,7 @@ class ExperimentBook(RollingOut):
             demand(kept, HELD, "stop")
             said = self._reckoning.of(kept, last=True)
             chosen = winner or (said.winner if stopped_by != "guard" else None)
-            variant = None if chosen is None else variant_of(kept.plan, chosen)
+            variant = None if chosen is None else variant_of(kept.plan, chosen, "winner")
             if roll_out and variant is None:
                 raise Conflict("there is no winner to roll out; name one", code="no_winner")
             before: dict[str, Any] | None = None

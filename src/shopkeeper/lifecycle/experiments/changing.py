@@ -155,12 +155,13 @@ def _units(connection: Connection, kept: Kept) -> list[Unit]:
     return table.units(connection, kept.experiment_id, kept.course.phase)
 
 
-def variant_of(plan: Plan, name: str) -> VariantPlan:
+def variant_of(plan: Plan, name: str, field: str = "variant") -> VariantPlan:
+    """`field`: where it was named. Raises Invalid."""
     for one in plan.variants:
         if one.name == name:
             return one
     names = ", ".join(one.name for one in plan.variants)
-    raise Invalid(f"there is no variant {name[:64]!r}; there are: {names}", code="unknown_variant", field="variant")
+    raise Invalid(f"there is no variant {name[:64]!r}; there are: {names}", code="unknown_variant", field=field)
 
 
 def demand(kept: Kept, allowed: Sequence[str], verb: str) -> None:

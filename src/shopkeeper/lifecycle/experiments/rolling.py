@@ -39,7 +39,7 @@ class RollingOut(Changing):
 
         def reweighed(_connection: Connection, kept: Kept) -> dict[str, Any]:
             for name in weights:
-                variant_of(kept.plan, name)
+                variant_of(kept.plan, name, "weights")
             fresh = shares([weights.get(one.name, 0.0) for one in kept.plan.variants])
             return {"course": next_phase(kept, fresh, self._clock.now())}
 
