@@ -7,7 +7,7 @@ from importlib import import_module
 import streamlit as st
 
 from shopkeeper.console import frame
-from shopkeeper.console.views import customers, forecasts, overview, rules
+from shopkeeper.console.views import customers, data, forecasts, operations, overview, rules
 from shopkeeper.console.words import say
 
 # Plotly and Streamlit look for pandas from several threads; half of it must never be found.
@@ -27,6 +27,10 @@ PAGES = {
     ],
     say("stock"): [
         st.Page(forecasts.page, title=say("forecasts"), icon=":material/trending_up:", url_path="forecasts"),
+    ],
+    say("run"): [
+        st.Page(operations.page, title=say("operations"), icon=":material/settings:", url_path="operations"),
+        st.Page(data.page, title=say("data"), icon=":material/database:", url_path="data"),
     ],
 }
 chosen = st.navigation(PAGES)
