@@ -127,3 +127,26 @@ def test_the_map_of_rewards_and_what_a_short_log_says_of_it(client: ShopkeeperCl
     assert (rewards["purchase"], rewards["report"], rewards["rating"]) == (1.0, -1.0, None)
     with pytest.raises(Invalid, match="too short"):
         client.tuned_rewards()
+
+
+def test_a_version_that_comes_by_itself_is_released_step_by_step(shop: Running, client: ShopkeeperClient) -> None:
+    settings = OnlineSettings(window_s=1, every=20, held_out=0.4, trust=False, snapshot_every=5, rolling="gradual")
+    champion = shop.shop.registry.version(MODEL, "champion").version
+    client.learn_online(MODEL, settings)
+    served(shop, 120)
+    deadline = time.monotonic() + 90
+    while not (releases := client.jobs(kind="release")) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    (release,) = releases
+    made = client.version(MODEL, release.params["version"])
+    assert (made.algorithm, release.requested_by) == ("ftrl", "online learning")
+    assert made.gate is not None
+    assert made.gate.verdict == "PROMOTE", made.gate
+    while (active := shop.shop.traffic.active(MODEL)) is None and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert active is not None
+    shares = {one.version: one.weight for one in active.split.variants}
+    assert shares == {champion: pytest.approx(0.9), made.version: pytest.approx(0.1)}
+    assert shop.shop.registry.version(MODEL, "champion").version == champion
+    client.stop_learning(MODEL)
+    client.cancel_job(release.job_id)
