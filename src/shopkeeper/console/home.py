@@ -7,7 +7,7 @@ from importlib import import_module
 import streamlit as st
 
 from shopkeeper.console import frame
-from shopkeeper.console.views import customers, data, forecasts, operations, overview, rules
+from shopkeeper.console.views import customers, data, forecasts, models, operations, overview, rules, train
 from shopkeeper.console.words import say
 
 # Plotly and Streamlit look for pandas from several threads; half of it must never be found.
@@ -29,6 +29,8 @@ PAGES = {
         st.Page(forecasts.page, title=say("forecasts"), icon=":material/trending_up:", url_path="forecasts"),
     ],
     say("run"): [
+        st.Page(train.page, title=say("train_page"), icon=":material/school:", url_path="train"),
+        st.Page(models.page, title=say("models_page"), icon=":material/deployed_code:", url_path="models"),
         st.Page(operations.page, title=say("operations"), icon=":material/settings:", url_path="operations"),
         st.Page(data.page, title=say("data"), icon=":material/database:", url_path="data"),
     ],

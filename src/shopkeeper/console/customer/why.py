@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
-
 import streamlit as st
 
 from shopkeeper.client import ShopkeeperClient
 from shopkeeper.console import charts
+from shopkeeper.console.plain import plain
 from shopkeeper.console.words import language, say
 from shopkeeper.core.records import Explanation, RuleTrace
 
@@ -36,8 +35,3 @@ def _rule(rule: RuleTrace) -> None:
     mark = ":green[✓]" if rule.matched else ":gray[–]"
     change = f"  \n:gray[{say('change', how=plain(rule.what_would_change))}]" if rule.what_would_change else ""
     st.markdown(f"{mark} **{plain(rule.name)}** ({rule.weight:+g}): {plain(rule.why)}{change}")
-
-
-def plain(text: str) -> str:
-    """A condition or a name as text, not as Markdown."""
-    return re.sub(r"([\\*_~`$\[\]<>:])", r"\\\1", text)

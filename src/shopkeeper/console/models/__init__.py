@@ -1,0 +1,1 @@
+"""Models: versions, who answers, files, and the past."""
