@@ -40,6 +40,12 @@ def show(shop: ShopkeeperClient) -> None:
         watching.watch(_JOB, curve=_curve, ended=_ended)
 
 
+def refresh(shop: ShopkeeperClient) -> None:
+    """The form with its job below it, for other pages."""
+    refresh_form(shop)
+    watching.watch(_JOB, curve=_curve, ended=_ended)
+
+
 def refresh_form(shop: ShopkeeperClient) -> None:
     """All vectors anew; what only a sample or a new model reads is asked for there alone."""
     rules = described(shop, _REFRESH)

@@ -7,6 +7,7 @@ import streamlit as st
 from shopkeeper.client import ShopkeeperClient
 from shopkeeper.console.connection import client, told
 from shopkeeper.console.customer import neighbours, profile, slate, supposing, timeline, why
+from shopkeeper.console.operations import learning
 from shopkeeper.console.words import say
 from shopkeeper.core.errors import NotFound
 
@@ -74,6 +75,8 @@ def _show(shop: ShopkeeperClient, side: str, known: dict[str, object]) -> None:
         slate.show(shop, user_id)
     elif known["scores"] is None or side == "profile":
         profile.show(shop, known)
+        with st.expander(say("refresh"), icon=":material/refresh:"), told():
+            learning.refresh(shop)
     elif side == "why":
         why.show(shop, user_id)
     else:
