@@ -7,7 +7,17 @@ from importlib import import_module
 import streamlit as st
 
 from shopkeeper.console import frame
-from shopkeeper.console.views import customers, data, forecasts, models, operations, overview, rules, train
+from shopkeeper.console.views import (
+    customers,
+    data,
+    forecasts,
+    models,
+    operations,
+    overview,
+    recommendations,
+    rules,
+    train,
+)
 from shopkeeper.console.words import say
 
 # Plotly and Streamlit look for pandas from several threads; half of it must never be found.
@@ -24,6 +34,11 @@ PAGES = {
     say("know"): [
         st.Page(customers.page, title=say("customers"), icon=":material/person:", url_path="customers"),
         st.Page(rules.page, title=say("rules_and_segments"), icon=":material/rule:", url_path="rules"),
+    ],
+    say("suggest"): [
+        st.Page(
+            recommendations.page, title=say("recommendations"), icon=":material/recommend:", url_path="recommendations"
+        ),
     ],
     say("stock"): [
         st.Page(forecasts.page, title=say("forecasts"), icon=":material/trending_up:", url_path="forecasts"),

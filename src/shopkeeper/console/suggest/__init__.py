@@ -1,0 +1,1 @@
+"""Parts of the page of recommendations; each shows one side and asks only for that."""

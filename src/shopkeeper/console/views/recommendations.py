@@ -1,0 +1,31 @@
+"""Recommendations: tried beside one another, what makes them, what is tried on people, explored and kept."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from shopkeeper.console.connection import client, told
+from shopkeeper.console.suggest import arms, caches, experiments, playground, scenarios
+from shopkeeper.console.words import say
+
+
+def page() -> None:
+    sides = {
+        "playground": say("try_out"),
+        "scenarios": say("scenarios"),
+        "experiments": say("experiments"),
+        "arms": say("arms"),
+        "caches": say("kept_slates"),
+    }
+    side = st.segmented_control(
+        say("look_at"), list(sides), default="playground", format_func=sides.__getitem__, key="recommendations_side",
+        label_visibility="collapsed",
+    )  # fmt: skip
+    parts = {
+        "scenarios": scenarios.show,
+        "experiments": experiments.show,
+        "arms": arms.show,
+        "caches": caches.show,
+    }
+    with told():
+        parts.get(side or "", playground.show)(client())

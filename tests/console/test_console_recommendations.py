@@ -1,0 +1,111 @@
+"""The page of recommendations in a real browser: variants, scenarios, experiments, exploring, caches."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from console_world import fill, go, keep, pick
+
+from shopkeeper.client import ShopkeeperClient
+
+
+def side(page: Any, name: str) -> None:
+    page.get_by_role("radio", name=name, exact=True).click()
+
+
+def test_a_person_compares_two_variants(page: Any) -> None:
+    go(page, "Recommendations")
+    fill(page.get_by_role("textbox", name="Customer", exact=True), "17850")
+    page.get_by_text("Two variants side by side").click()
+    page.get_by_role("combobox", name="Ranker").nth(1).wait_for()
+    pick(page, "Scenario", "mail")
+    page.get_by_text("For a message that is read later").wait_for()
+    page.get_by_role("button", name="Suggest", exact=True).click()
+    page.get_by_text("stand in both").wait_for()
+    page.get_by_text("candidates, by the channel").nth(1).wait_for()
+    page.get_by_text("Milliseconds by stage").nth(1).wait_for()
+    keep(page, "recommendations-two")
+
+
+def test_a_person_changes_a_scenario_loses_a_race_and_takes_it_back(shop: dict[str, Any], page: Any) -> None:
+    from playwright.sync_api import expect
+
+    side(page, "Scenarios")
+    filters = page.get_by_role("textbox", name="Filters, one a line")
+    expect(filters).to_have_count(1)
+    with ShopkeeperClient(shop["url"]) as client:
+        first = client.scenario("home")["version"]
+        fill(filters, "sellable\nprise < 50")
+        page.get_by_role("button", name="Save").click()
+        page.get_by_text("filters[1]").first.wait_for()  # the field that is wrong
+        keep(page, "scenario-wrong")
+        fill(filters, "sellable\nprice < 50")
+        page.get_by_role("button", name="Save").click()
+        page.get_by_text(f"is saved as version {first + 1}").wait_for()
+        assert client.scenario("home")["filters"] == ["sellable", "price < 50"]
+
+        # somebody else changes it meanwhile
+        expect(filters).to_have_value("sellable\nprice < 50", timeout=60_000)
+        now = client.scenario("home")
+        client.put_scenario("home", {**_sent(now), "ttl_s": 60.0})
+        fill(filters, "sellable\nprice < 40")
+        page.get_by_role("button", name="Save").click()
+        page.get_by_text("Somebody else has changed it meanwhile.").first.wait_for()
+        expect(filters).to_have_value("sellable\nprice < 40")  # nobody loses what they typed
+        assert client.scenario("home")["ttl_s"] == 60.0
+        page.get_by_role("button", name="Load again").first.click()
+        expect(filters).to_have_value("sellable\nprice < 50", timeout=60_000)
+        page.get_by_role("button", name="Take the change back").click()
+        page.get_by_role("button", name="Yes").click()
+        page.get_by_text("home is taken back.").wait_for()
+        keep(page, "scenario-taken-back")
+        assert client.scenario("home")["built_in"]
+
+
+def test_a_person_forgets_what_is_kept_for_a_customer(shop: dict[str, Any], page: Any) -> None:
+    side(page, "Caches")
+    with ShopkeeperClient(shop["url"]) as client:
+        client.recommend("17850", 5, scenario="home")
+    fill(page.get_by_role("textbox", name="Customer", exact=True), "17850")
+    page.get_by_role("button", name="Forget", exact=True).click()
+    page.get_by_text("of 17850 are forgotten.").wait_for()
+    page.get_by_role("button", name="Put caches in order").click()
+    page.get_by_text("Done:").wait_for()
+    keep(page, "caches")
+
+
+def test_a_person_plans_an_experiment_and_runs_it(shop: dict[str, Any], page: Any) -> None:
+    side(page, "Experiments")
+    page.get_by_text("People in each variant").wait_for()
+    fill(page.get_by_role("textbox", name="Name", exact=True), "novel <b>")
+    fill(page.get_by_role("textbox", name="Fields that are other in it").nth(1), '{"diversity": 7}')
+    page.get_by_role("button", name="Make a draft").click()
+    page.get_by_text("diversity").first.wait_for()
+    page.get_by_test_id("stAlert").first.wait_for()
+    keep(page, "experiment-wrong")
+    fill(page.get_by_role("textbox", name="Fields that are other in it").nth(1), '{"diversity": 0.7}')
+    page.get_by_role("button", name="Make a draft").click()
+    page.get_by_text("nobody takes part before it is started").wait_for()
+    page.get_by_role("button", name="Start", exact=True).click()
+    page.get_by_test_id("stAlert").filter(has_text="Nothing is proven yet").wait_for()
+    keep(page, "experiment-running")
+    with ShopkeeperClient(shop["url"]) as client:
+        assert [one.status for one in client.experiments()] == ["running"]
+        page.get_by_role("button", name="Pause").click()
+        page.get_by_role("button", name="Resume").wait_for()
+        assert [one.status for one in client.experiments()] == ["paused"]
+
+
+def test_a_person_begins_the_bandit(shop: dict[str, Any], page: Any) -> None:
+    side(page, "Exploring")
+    page.get_by_text("It was not begun yet.").wait_for()
+    page.get_by_text("Begin, or begin anew with another policy").click()
+    page.get_by_role("button", name="Begin", exact=True).click()
+    page.get_by_text("Rounds learned").wait_for()
+    keep(page, "exploring")
+    with ShopkeeperClient(shop["url"]) as client:
+        assert client.bandit_statistics()["policy"] == "thompson_beta"
+
+
+def _sent(scenario: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in scenario.items() if name not in ("built_in", "problems")}
