@@ -29,7 +29,9 @@ def test_an_unknown_kind_is_refused_with_the_known_ones() -> None:
     assert caught.value.code == "unknown_feedback_type"
 
 
-@pytest.mark.parametrize(("kind", "value"), [("rating", 6), ("rating", -1), ("dwell", -3), ("dwell", float("nan")), ("scroll", 40)])
+@pytest.mark.parametrize(
+    ("kind", "value"), [("rating", 6), ("rating", -1), ("dwell", -3), ("dwell", float("nan")), ("scroll", 40)]
+)
 def test_a_value_outside_of_its_scale_is_refused(kind: str, value: float) -> None:
     with pytest.raises(Invalid, match="feedback_value"):
         reward(kind, value)

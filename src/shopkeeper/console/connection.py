@@ -10,7 +10,7 @@ import streamlit as st
 
 from shopkeeper.client import ShopkeeperClient
 from shopkeeper.console.words import say
-from shopkeeper.core.errors import NotFound, Refused, ShopkeeperError
+from shopkeeper.core.errors import NotFound, Refused, ShopkeeperError, Unavailable
 
 DEFAULT_URL = "http://127.0.0.1:8080"
 
@@ -40,5 +40,7 @@ def told() -> Iterator[None]:
         st.info(error.message)
     except Refused as error:
         st.warning(f"{say('key_needed')} {error.message}")
-    except ShopkeeperError as error:
+    except Unavailable as error:
         st.error(say("unreachable", url=address(), reason=error.message))
+    except ShopkeeperError as error:
+        st.error(error.message)

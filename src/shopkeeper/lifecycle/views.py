@@ -103,7 +103,7 @@ VIEWS: Mapping[str, type[Seen]] = {"user": Users, "item": Items, "query": Querie
 def seen(model: Any, view: View, name: str) -> Seen:
     """Raises Invalid (`wrong_model`) when the model called `name` cannot be asked so."""
     kind = VIEWS[view]
-    if not _able(type(model), view):
+    if not _able(model, view):
         what = "recalls nothing for users" if kind.output == "list" else f"gives no vector of a {view}"
         raise Invalid(f"model {name!r} {what}", code="wrong_model", field="model")
     return kind(model)
@@ -112,7 +112,7 @@ def seen(model: Any, view: View, name: str) -> Seen:
 def meant(held: Iterable[Loaded], view: View, names: Iterable[str]) -> Loaded | None:
     """Who is asked in a view under one of `names`, the first one first: a model that is called so, else the first one
     by name whose algorithm is."""
-    there = sorted((one for one in held if _able(type(one.model), view)), key=lambda one: one.version.model)
+    there = sorted((one for one in held if _able(one.model, view)), key=lambda one: one.version.model)
     for name in names:
         for named in ("model", "algorithm"):
             found = next((one for one in there if getattr(one.version, named) == name), None)
@@ -121,9 +121,14 @@ def meant(held: Iterable[Loaded], view: View, names: Iterable[str]) -> Loaded | 
     return None
 
 
+def _able(model: object, view: View) -> bool:
+    """Whether it can be asked so."""
+    return _class_able(type(model), view)
+
+
 @lru_cache(1024)
-def _able(kind: type, view: View) -> bool:
-    """Whether models of this class can be asked so. Looking at a protocol takes longer than a vector does."""
+def _class_able(kind: type, view: View) -> bool:
+    """Looking at a protocol takes longer than a vector does."""
     return issubclass(kind, VIEWS[view].needs)
 
 

@@ -519,8 +519,8 @@ online_learned = Table(
     Column("held", Boolean, nullable=False),
 )
 
-# Agents that learn from rewards: `file` in HOME/agents holds what was learned, `facts` what to tell of it without reading
-# it. `agent_steps` are those that the file does not hold yet, in the order in which they came.
+# Agents that learn from rewards: `file` in HOME/agents holds what was learned, `facts` what to tell of it without
+# reading it. `agent_steps` are those that the file does not hold yet, in the order in which they came.
 agents = Table(
     "agents",
     metadata,

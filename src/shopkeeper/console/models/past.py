@@ -38,7 +38,7 @@ def _live(shop: ShopkeeperClient, model: ModelInfo) -> None:
     day, time = st.columns(2)
     date = day.date_input(say("day"), now.date(), key="live_day")
     hour = time.time_input(say("time_utc"), now.time().replace(second=0, microsecond=0), step=60, key="live_time")
-    if isinstance(date, day_of) and hour is not None:
+    if isinstance(date, day_of):
         asked = datetime.combine(date, hour, now.tzinfo)
         minute = now.replace(second=0, microsecond=0)
         found = shop.live(model.name, now if asked == minute else asked, scope=model.scope)

@@ -24,7 +24,8 @@ def show(shop: ShopkeeperClient) -> None:
             asking.tell("caches", say("dropped", n=shop.drop_slates(user_id), id=user_id))
             st.rerun()
     with all_of_it, told():
-        st.markdown(f"**{say('optimize')}**")
+        title = say("put_in_order")
+        st.markdown(f"**{title}**")
         st.caption(say("optimize_note"))
         if st.button(say("optimize")):
             asking.tell("caches", say("optimized", what="; ".join(shop.optimize())))

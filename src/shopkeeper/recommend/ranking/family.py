@@ -18,8 +18,8 @@ from shopkeeper.features.versions import active_names
 from shopkeeper.learning.tabular import Schema
 from shopkeeper.quality import classification, gate
 from shopkeeper.quality.ranking import grouped_ndcg
-from shopkeeper.recommend.ranking.asof import ranking_rows
 from shopkeeper.recommend.online.rows import snapshot_rows
+from shopkeeper.recommend.ranking.asof import ranking_rows
 from shopkeeper.recommend.ranking.model import Ranker, TwoForms, schema_of
 from shopkeeper.recommend.ranking.params import RankingParams
 from shopkeeper.recommend.ranking.rows import Lists, RankRows
@@ -32,8 +32,8 @@ K = 10
 
 
 class RankingFamily:
-    """Source kinds: `shop` (the log, the default), `served` (what rankers saw when they served), `online` (a snapshot of
-    the model's online learner) and every kind of table (`sources/tables`)."""
+    """Source kinds: `shop` (the log, the default), `served` (what rankers saw when they served), `online` (a snapshot
+    of the model's online learner) and every kind of table (`sources/tables`)."""
 
     name: ClassVar[str] = "ranking"
 
