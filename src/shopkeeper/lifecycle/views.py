@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from shopkeeper.core.errors import Invalid
@@ -122,14 +121,14 @@ def meant(held: Iterable[Loaded], view: View, names: Iterable[str]) -> Loaded | 
 
 
 def _able(model: object, view: View) -> bool:
-    """Whether it can be asked so."""
-    return _class_able(type(model), view)
+    """Whether it can be asked so. Looking at a protocol takes longer than a vector does: once a class."""
+    key = (type(model), view)
+    if key not in _ABLE:
+        _ABLE[key] = isinstance(model, VIEWS[view].needs)
+    return _ABLE[key]
 
 
-@lru_cache(1024)
-def _class_able(kind: type, view: View) -> bool:
-    """Looking at a protocol takes longer than a vector does."""
-    return issubclass(kind, VIEWS[view].needs)
+_ABLE: dict[tuple[type, View], bool] = {}
 
 
 def ids_of(given: Any, field: str) -> list[str]:
