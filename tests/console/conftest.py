@@ -60,7 +60,9 @@ def _served(home: Path, process: subprocess.Popen[bytes]) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def page(shop: dict[str, Any]) -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
+
+    expect.set_options(timeout=60_000)
 
     flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
              "--disable-component-update", "--disable-sync"]  # fmt: skip

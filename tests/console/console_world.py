@@ -26,6 +26,22 @@ def pick(page: Any, label: str, option: str) -> None:
     page.get_by_role("option", name=option, exact=True).click()
 
 
+def choose(page: Any, label: str, option: str) -> None:
+    """The first option that begins with a text, once the list is the one that has it."""
+    from playwright.sync_api import TimeoutError as Late
+
+    wanted = page.get_by_role("option", name=option)
+    for _ in range(20):
+        page.get_by_role("combobox", name=label).last.click()
+        try:
+            wanted.first.click(timeout=3_000)
+        except Late:  # the list of before
+            page.keyboard.press("Escape")
+        else:
+            return
+    raise AssertionError(f"{label} has no {option}")
+
+
 def fill(box: Any, text: str) -> None:
     box.fill(text)
     box.press("Control+Enter")
