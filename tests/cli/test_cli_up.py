@@ -134,8 +134,12 @@ def test_the_console_comes_and_goes_with_the_shop(tmp_path: Path) -> None:
     pytest.importorskip("streamlit", reason="the console's packages are not installed")
     with up(tmp_path / "home") as (process, told):
         assert told["console"]
+        until = time.monotonic() + 60
         children = psutil.Process(process.pid).children(recursive=True)
-        assert any("streamlit" in " ".join(child.cmdline()) for child in children)
+        while not any("streamlit" in " ".join(child.cmdline()) for child in children):  # begun, not yet that program
+            assert time.monotonic() < until
+            time.sleep(0.1)
+            children = psutil.Process(process.pid).children(recursive=True)
         answer = httpx.get(f"{told['api']}/", headers={"accept": "text/html"})
         assert answer.headers["location"] == told["console"]
         process.send_signal(signal.SIGKILL)  # not even a kill leaves it behind
