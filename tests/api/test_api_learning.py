@@ -12,6 +12,7 @@ from api_server import Running, serving
 
 from shopkeeper.checks.ranking import NAMES, small_rows
 from shopkeeper.client import ShopkeeperClient
+from shopkeeper.core.clock import moment
 from shopkeeper.core.errors import Conflict, Invalid, NotFound
 from shopkeeper.core.ids import ulid
 from shopkeeper.core.learning import OnlineSettings
@@ -65,9 +66,11 @@ def served(shop: Running, slates: int) -> None:
         best = int(values[:, 0].argmax())
         if values[best, 0] > 0.3:
             context = {"request_id": slate_id}
-            events.append(Event(event_type="click", user_id=user, item_id=items[best], context=context))
-    shop.shop.db.writer.run(lambda connection: served_vectors.add(connection, rows))
+            at_once = moment(made + 1_000)
+            events.append(Event(event_type="click", user_id=user, item_id=items[best], time=at_once, context=context))
+    # The feedback first: however slow the machine is, it is there when the window of the slates is over.
     assert not shop.shop.log.append(events).result().rejected
+    shop.shop.db.writer.run(lambda connection: served_vectors.add(connection, rows))
 
 
 def test_a_learner_from_its_beginning_to_a_version(shop: Running, client: ShopkeeperClient) -> None:
