@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from shopkeeper.client.wire import Page, Wire, decoded, escaped
+from shopkeeper.client.wire import Page, Wire, decoded, escaped, tag_of
 from shopkeeper.core.experiments import Assignment, Experiment, Plan, Results
 
 _EXPERIMENTS = "/api/v1/experiments"
@@ -34,7 +34,7 @@ class ExperimentDoors(Wire):
 
     def delete_experiment(self, experiment_id: str, *, if_version: int | None = None) -> None:
         """Raises Conflict when it is no draft any more."""
-        self.send_request("DELETE", _path(experiment_id), if_match=_tag(if_version))
+        self.send_request("DELETE", _path(experiment_id), if_match=tag_of(if_version))
 
     def start_experiment(self, experiment_id: str, *, if_version: int | None = None) -> Experiment:
         """Raises Conflict: no draft, no room in its layer, or it stands against another."""
@@ -127,12 +127,8 @@ class ExperimentDoors(Wire):
         return int(self.call("POST", f"{_EXPERIMENTS}/sample-size", dict[str, Any], body)["per_variant"])
 
     def _done(self, method: str, path: str, body: Any, if_version: int | None) -> Experiment:
-        return decoded(self.send_request(method, path, body, if_match=_tag(if_version)), Experiment)
+        return decoded(self.send_request(method, path, body, if_match=tag_of(if_version)), Experiment)
 
 
 def _path(experiment_id: str) -> str:
     return f"{_EXPERIMENTS}/{escaped(experiment_id)}"
-
-
-def _tag(version: int | None) -> str | None:
-    return None if version is None else f'"{version}"'

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from shopkeeper.client.wire import Wire, decoded, escaped
+from shopkeeper.client.wire import Wire, decoded, escaped, tag_of
 
 _SCENARIOS = "/api/v1/personalization/scenarios"
 
@@ -30,17 +30,13 @@ class ScenarioDoors(Wire):
         another version than `if_version` counts.
         """
         path = f"{_SCENARIOS}/{escaped(name)}"
-        return decoded(self.send_request("PUT", path, dict(body), if_match=_tag(if_version)), dict[str, Any])
+        return decoded(self.send_request("PUT", path, dict(body), if_match=tag_of(if_version)), dict[str, Any])
 
     def delete_scenario(self, name: str, *, if_version: int | None = None) -> None:
         """What is built in under the name is there again. Raises NotFound; Conflict for what was never changed; Stale
         when another version than `if_version` counts."""
-        self.send_request("DELETE", f"{_SCENARIOS}/{escaped(name)}", if_match=_tag(if_version))
+        self.send_request("DELETE", f"{_SCENARIOS}/{escaped(name)}", if_match=tag_of(if_version))
 
     def item_fields(self) -> list[dict[str, Any]]:
         """What the rules of filters and boosts can read: `{name, type, unit, help}`."""
         return self.get("/api/v1/personalization/item-fields", list[dict[str, Any]])
-
-
-def _tag(version: int | None) -> str | None:
-    return None if version is None else f'"{version}"'

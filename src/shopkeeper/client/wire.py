@@ -235,6 +235,11 @@ def tag_at(updated_at: datetime | None) -> str | None:
     return None if updated_at is None else f'"{micros(updated_at):x}"'
 
 
+def tag_of(version: int | None) -> str | None:
+    """The ETag of a record that is told apart by its version; None: any will do."""
+    return None if version is None else f'"{version}"'
+
+
 def decoded(answer: httpx.Response, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(answer.content, type=kind)

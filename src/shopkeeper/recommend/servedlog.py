@@ -6,26 +6,21 @@ the same (skew, see ranking/skew.py). Noting never waits: while the bounded queu
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import zlib
-from functools import partial
+from collections.abc import Sequence
 
 import numpy as np
+from sqlalchemy import Connection
 
-from shopkeeper.core.errors import Overloaded, Unavailable
-from shopkeeper.recommend.behind import WrittenBehind
+from shopkeeper.recommend.behind import InBatches
 from shopkeeper.recommend.made import Made
 from shopkeeper.stores import served_vectors
 from shopkeeper.stores.served_vectors import ServedVectors
 from shopkeeper.stores.sql import Database
 from shopkeeper.telemetry import metrics
 
-_LOGGER = logging.getLogger(__name__)
-_BATCH = 200
 
-
-class ServedLog(WrittenBehind):
+class ServedLog(InBatches[ServedVectors]):
     """`note` on the loop. `share` of the slates is logged, by their ids: whether one is, never changes. `waiting` is
     how many may wait to be written."""
 
@@ -33,17 +28,9 @@ class ServedLog(WrittenBehind):
     gather_s = 1.0
 
     def __init__(self, db: Database, *, share: float = 0.05, waiting: int = 2_000) -> None:
-        super().__init__()
-        self._db = db
+        super().__init__(db)
         self._below = int(share * 2**32)
         self._bound = waiting
-        self._pending: list[ServedVectors] = []
-        self._writing: list[ServedVectors] = []
-
-    @property
-    def waiting(self) -> int:
-        """Slates that are not written yet."""
-        return len(self._pending) + len(self._writing)
 
     def note(self, made: Made) -> None:
         """A slate was computed. One that nothing ranked has nothing to log."""
@@ -67,31 +54,9 @@ class ServedLog(WrittenBehind):
         )
         self._noted.set()
 
-    def forget(self, row: int) -> None:
-        """Of an erased person nothing waits any more."""
-        self._pending = [one for one in self._pending if one.user_row != row]
-        self._writing = [one for one in self._writing if one.user_row != row]
+    def _add(self, connection: Connection, rows: Sequence[ServedVectors]) -> int:
+        return served_vectors.add(connection, rows)
 
-    def _anything(self) -> bool:
-        return self.waiting > 0
-
-    async def _try(self) -> bool:
-        try:
-            while self.waiting:
-                if not self._writing:
-                    self._writing, self._pending = self._pending[:_BATCH], self._pending[_BATCH:]
-                rows = self._writing
-                work = partial(served_vectors.add, rows=rows)
-                added = await asyncio.wrap_future(self._db.writer.submit(work))
-                self._writing = []
-                metrics.served_vectors_logged_total.inc(added)
-                if len(self._pending) < _BATCH and not self._ending.is_set():
-                    break  # what came meanwhile is gathered again
-        except (Unavailable, Overloaded) as error:
-            _LOGGER.warning("what rankers saw of %d slates waits to be logged: %s", self.waiting, error.message)
-            return False
-        except Exception:  # an edge: what cannot be written must not keep what comes after it from being written
-            _LOGGER.exception("what rankers saw of %d slates could not be logged", len(self._writing))
-            metrics.served_vectors_lost_total.inc(len(self._writing))
-            self._writing = []
-        return True
+    def _count(self, added: int, lost: int, /) -> None:
+        metrics.served_vectors_logged_total.inc(added)
+        metrics.served_vectors_lost_total.inc(lost)

@@ -6,17 +6,15 @@ Noting never waits: while the bounded queue is full, draws are lost and counted,
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from msgspec.structs import replace
+from sqlalchemy import Connection
 
 from shopkeeper.core.changes import Change
 from shopkeeper.core.clock import Clock
-from shopkeeper.core.errors import Overloaded, Unavailable
-from shopkeeper.recommend.behind import WrittenBehind
+from shopkeeper.recommend.behind import InBatches
 from shopkeeper.recommend.explore.explored import Explored
 from shopkeeper.recommend.made import Made
 from shopkeeper.stores import exploring
@@ -25,11 +23,8 @@ from shopkeeper.stores.sql import Database
 from shopkeeper.stores.vocabulary import UserVocabulary
 from shopkeeper.telemetry import metrics
 
-_LOGGER = logging.getLogger(__name__)
-_BATCH = 200
 
-
-class DrawnLog(WrittenBehind):
+class DrawnLog(InBatches[ExploredRow]):
     """`note` on the loop. `strangers`: are people whom nobody knows learned of? `last_seq` is the number of the log's
     newest event; `waiting` is how many slates may wait to be written."""
 
@@ -46,17 +41,10 @@ class DrawnLog(WrittenBehind):
         strangers: bool = True,
         waiting: int = 5_000,
     ) -> None:
-        super().__init__()
-        self._db, self._users, self._clock = db, users, clock
+        super().__init__(db)
+        self._users, self._clock = users, clock
         self._last_seq, self._strangers = last_seq, strangers
         self._bound = waiting
-        self._pending: list[ExploredRow] = []
-        self._writing: list[ExploredRow] = []
-
-    @property
-    def waiting(self) -> int:
-        """Slates that are not written yet."""
-        return len(self._pending) + len(self._writing)
 
     def note(self, made: Made) -> None:
         """A slate is answered for the first time. Nothing is kept of one who does not agree to personalisation."""
@@ -95,11 +83,6 @@ class DrawnLog(WrittenBehind):
                 if row is not None:
                     waiting[at] = replace(one, user_row=row, user_id=None)
 
-    def forget(self, row: int) -> None:
-        """Of an erased person nothing waits any more."""
-        self._pending = [one for one in self._pending if one.user_row != row]
-        self._writing = [one for one in self._writing if one.user_row != row]
-
     def _row(self, made: Made, drawn: Explored, row: int | None) -> ExploredRow:
         asked, context = drawn.asked, drawn.context
         return ExploredRow(
@@ -122,24 +105,8 @@ class DrawnLog(WrittenBehind):
             context=None if context is None else context.tobytes(),
         )
 
-    def _anything(self) -> bool:
-        return self.waiting > 0
+    def _add(self, connection: Connection, rows: Sequence[ExploredRow]) -> int:
+        return exploring.add(connection, rows)
 
-    async def _try(self) -> bool:
-        try:
-            while self.waiting:
-                if not self._writing:
-                    self._writing, self._pending = self._pending[:_BATCH], self._pending[_BATCH:]
-                work = partial(exploring.add, rows=self._writing)
-                await asyncio.wrap_future(self._db.writer.submit(work))
-                self._writing = []
-                if len(self._pending) < _BATCH and not self._ending.is_set():
-                    break  # what came meanwhile is gathered again
-        except (Unavailable, Overloaded) as error:
-            _LOGGER.warning("drawn slots of %d slates wait to be logged: %s", self.waiting, error.message)
-            return False
-        except Exception:  # an edge: what cannot be written must not keep what comes after it from being written
-            _LOGGER.exception("drawn slots of %d slates could not be logged", len(self._writing))
-            metrics.explored_lost_total.inc(len(self._writing))
-            self._writing = []
-        return True
+    def _count(self, _added: int, lost: int, /) -> None:
+        metrics.explored_lost_total.inc(lost)
