@@ -223,6 +223,8 @@ def test_another_policy_is_judged_on_what_was_drawn(running: Running, begun: Sho
 def test_the_shop_learns_by_itself_and_goes_on_after_a_start(running: Running, begun: ShopkeeperClient) -> None:
     exploration = running.shop.suggesting.exploration
     assert exploration._running is not None
+    begun.draw("zoe", 2)  # whatever was drawn by the tests before
+    learn(running)
     held = exploration.snapshots.held()
     assert any(number for number in held.values())
     future = asyncio.run_coroutine_threadsafe(exploration.turn(), running.shop._loop)  # type: ignore[arg-type]
