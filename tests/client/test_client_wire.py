@@ -79,6 +79,14 @@ def test_reading_is_repeated_until_it_answers() -> None:
     assert [method for method, _, _ in script.seen] == ["GET"] * 3
 
 
+@pytest.mark.parametrize("code", ["not_initialized", "not_installed"])
+def test_what_waits_for_a_person_is_told_at_once(code: str) -> None:
+    with scripted((503, problem("Unavailable", code), {"retry-after": "1"})) as (script, client):
+        with pytest.raises(Unavailable, match="told"):
+            client.bandit_statistics()
+        assert len(script.seen) == 1
+
+
 def test_events_are_repeated_with_the_same_id() -> None:
     with scripted((0, b"", {}), FULL, TAKEN) as (script, client):
         assert client.send(Event(event_type="view", item_id="a")).accepted == 1

@@ -15,6 +15,7 @@ from typing import Any
 
 import psutil
 import pytest
+from console_world import SCREENSHOTS
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
@@ -73,6 +74,18 @@ def page(shop: dict[str, Any]) -> Iterator[Any]:
         _open(opened, shop["console"])
         yield opened
         browser.close()
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """What stood on the page when a test failed, in its report and as a picture."""
+    outcome: Any = yield
+    report = outcome.get_result()
+    page = getattr(item, "funcargs", {}).get("page")
+    if report.when == "call" and report.failed and hasattr(page, "screenshot"):
+        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=SCREENSHOTS / f"failed-{item.name}.png", timeout=120_000)
+        report.sections.append(("The page", page.locator("body").inner_text()))
 
 
 def _open(page: Any, url: str) -> None:

@@ -45,3 +45,9 @@ def choose(page: Any, label: str, option: str) -> None:
 def fill(box: Any, text: str) -> None:
     box.fill(text)
     box.press("Control+Enter")
+
+
+def press(page: Any, name: str, *, exact: bool = False) -> None:
+    """A button, once the page stands: one that is drawn anew under the finger takes no click."""
+    page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for()
+    page.get_by_role("button", name=name, exact=exact).click()

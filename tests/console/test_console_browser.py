@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import Any
 
-from console_world import fill, go, keep, pick
+from console_world import fill, go, keep, pick, press
 
 from shopkeeper.client import ShopkeeperClient
 from shopkeeper.core.records import Event
@@ -22,7 +22,7 @@ def test_a_person_sees_how_the_shop_is_and_what_just_happened(shop: dict[str, An
     keep(page, "overview")
 
     # vectors cannot be made anew where no graph model has learned yet: said where the button is
-    page.get_by_role("button", name="Begin").click()
+    press(page, "Begin")
     page.get_by_test_id("stAlert").first.wait_for()
     keep(page, "overview-refused")
 
@@ -56,7 +56,7 @@ def test_a_person_finds_a_customer_and_their_slate(page: Any) -> None:
         page.get_by_role("radio", name=side, exact=True).click()
         page.get_by_text(seen).first.wait_for()
         keep(page, f"customer-{side.split()[0].lower()}")
-    page.get_by_role("button", name="See").click()
+    press(page, "See")
     page.get_by_text("+ champions").wait_for()
     keep(page, "customer-supposed")
 
@@ -82,7 +82,7 @@ def test_a_person_writes_a_rule_loses_a_race_and_takes_it_back(shop: dict[str, A
         keep(page, "rule-wrong")
         fill(condition, "orders > 3")
         page.get_by_text("Holds for").wait_for()
-        page.get_by_role("button", name="Save").click()
+        press(page, "Save")
         page.get_by_text("is saved as version 1").wait_for()
         assert client.rule("keen 🛍 <b>").condition == "orders > 3"
 
@@ -92,7 +92,7 @@ def test_a_person_writes_a_rule_loses_a_race_and_takes_it_back(shop: dict[str, A
         expect(condition).to_have_value("orders > 3")
         client.update_rule("keen 🛍 <b>", condition="orders > 4")
         fill(condition, "orders > 5")
-        page.get_by_role("button", name="Save").click()
+        press(page, "Save")
         page.get_by_text("Somebody else has changed it meanwhile.").first.wait_for()
         expect(condition).to_have_value("orders > 5")  # nobody loses what they typed
         keep(page, "rule-race")
@@ -101,20 +101,20 @@ def test_a_person_writes_a_rule_loses_a_race_and_takes_it_back(shop: dict[str, A
         # back to what it said, then gone
         page.get_by_role("button", name="Load again").first.click()
         expect(condition).to_have_value("orders > 4")
-        page.get_by_role("button", name="Bring back").click()
+        press(page, "Bring back")
         page.get_by_text("is saved as version 3").wait_for()
         assert client.rule("keen 🛍 <b>").condition == "orders > 3"
-        page.get_by_role("button", name="Delete").click()
-        page.get_by_role("button", name="Yes").click()
+        press(page, "Delete")
+        press(page, "Yes")
         page.get_by_text("is deleted.").wait_for()
         assert "keen 🛍 <b>" not in {rule.name for rule in client.rules()}
 
         page.get_by_role("radio", name="Segments", exact=True).click()
         page.get_by_text("Size over time").wait_for()
         keep(page, "segments")
-        page.get_by_role("button", name="Export as CSV").click()
+        press(page, "Export as CSV")
         with page.expect_download() as got:
-            page.get_by_role("button", name="Download", exact=True).click()
+            press(page, "Download", exact=True)
         assert got.value.suggested_filename == "at_risk.csv"
 
 
@@ -133,7 +133,7 @@ def test_a_person_trains_a_model_watches_it_and_asks_why(shop: dict[str, Any], p
             box.wait_for()
             box.fill(str(value))
             box.press("Tab")
-        page.get_by_role("button", name="Train", exact=True).click()
+        press(page, "Train", exact=True)
         page.get_by_text("v1 has learned.").wait_for(timeout=240_000)
         keep(page, "training")
         job = client.jobs(kind="train")[0]
@@ -151,7 +151,7 @@ def test_a_person_trains_a_model_watches_it_and_asks_why(shop: dict[str, Any], p
         page.get_by_label("Models, the first with its intervals").last.click()
         page.get_by_role("option", name=f"({learned})").click()
         page.keyboard.press("Escape")
-        page.get_by_role("button", name="Why so many").click()
+        press(page, "Why so many")
         page.get_by_text("kept as prediction").wait_for()
         keep(page, "forecasts")
         assert client.prediction_history().items[0]["model_type"] == learned

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from console_world import go, keep, pick
+from console_world import go, keep, pick, press
 
 from shopkeeper.client import ShopkeeperClient
 
@@ -47,7 +47,7 @@ def test_a_person_brings_a_file(shop: dict[str, Any], page: Any, tmp_path: Path)
         page.get_by_text("Download refused rows").wait_for()
         keep(page, "data-imported")
         with page.expect_download() as got:
-            page.get_by_role("button", name="Download refused rows").click()
+            press(page, "Download refused rows")
         assert "many" in Path(got.value.path()).read_text()
         one = client.imports(limit=1).items[0]
         assert (one["accepted"], one["rejected"], one["filename"]) == (1, 2, "orders 🛍.csv")
@@ -55,8 +55,8 @@ def test_a_person_brings_a_file(shop: dict[str, Any], page: Any, tmp_path: Path)
         assert client.events(user_id="c-console").items[0].quantity == 2
 
         # it is forgotten, and its rows stay
-        page.get_by_role("button", name="Delete").click()
-        page.get_by_role("button", name="Yes").click()
+        press(page, "Delete")
+        press(page, "Yes")
         page.get_by_text("is deleted.").wait_for()
         assert one["import_id"] not in {other["import_id"] for other in client.imports().items}
         assert client.events(user_id="c-console").items

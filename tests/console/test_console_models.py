@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from console_world import choose, go, keep, pick
+from console_world import choose, go, keep, pick, press
 
 from shopkeeper.client import ShopkeeperClient
 
@@ -49,7 +49,7 @@ def test_a_person_lets_a_version_serve_shares_it_and_takes_it_back(
         if "champion" not in client.version("popularity", 2).aliases:
             page.get_by_role("textbox", name="Reason for the change").fill("tried by hand")
             page.get_by_role("textbox", name="Reason for the change").press("Tab")
-            page.get_by_role("button", name="Let it serve").click()
+            press(page, "Let it serve")
             yes, done = page.get_by_role("button", name="Yes"), page.get_by_text("popularity v2 serves now.")
             yes.or_(done).first.wait_for()
             if yes.count():  # the gate said no, and why
@@ -59,26 +59,26 @@ def test_a_person_lets_a_version_serve_shares_it_and_takes_it_back(
         assert "champion" in client.version("popularity", 2).aliases
         keep(page, "models-versions")
 
-        page.get_by_role("button", name="Roll back").click()
-        page.get_by_role("button", name="Yes").click()
+        press(page, "Roll back")
+        press(page, "Yes")
         page.get_by_text("popularity v1 serves now.").wait_for()
 
         page.get_by_role("radio", name="Traffic and shadow", exact=True).click()
         page.get_by_text("Who answers").first.wait_for()
-        page.get_by_role("button", name="Begin the shadow").click()
+        press(page, "Begin the shadow")
         page.get_by_role("button", name="End the shadow").wait_for()
         assert client.shadow("popularity")["version"] == 2
         keep(page, "models-traffic")
 
         # out as a file; what the shop has already does not come in twice
         page.get_by_role("radio", name="Files", exact=True).click()
-        page.get_by_role("button", name="Export", exact=True).click()
+        press(page, "Export", exact=True)
         with page.expect_download() as got:
-            page.get_by_role("button", name="Download", exact=True).click()
+            press(page, "Download", exact=True)
         archive = tmp_path / got.value.suggested_filename
         got.value.save_as(archive)
         page.locator("input[type=file]").set_input_files(archive)
-        page.get_by_role("button", name="Import", exact=True).click()
+        press(page, "Import", exact=True)
         told = page.get_by_test_id("stAlert").last
         told.wait_for(timeout=180_000)
         keep(page, "models-imported")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from console_world import go, keep, pick
+from console_world import go, keep, pick, press
 
 from shopkeeper.client import ShopkeeperClient
 from shopkeeper.core.records import FINISHED
@@ -27,7 +27,7 @@ def test_a_person_runs_the_shop(shop: dict[str, Any], page: Any) -> None:
         expect(page.get_by_role("button", name="Start", exact=True)).to_have_count(1)
         assert client.operations_status()["ingestion"]["running"] is False
         keep(page, "operations-stopped")
-        page.get_by_role("button", name="Start", exact=True).click()
+        press(page, "Start", exact=True)
         expect(stops).to_have_count(2)
         assert client.operations_status()["ingestion"]["running"] is True
 
@@ -37,7 +37,7 @@ def test_a_person_runs_the_shop(shop: dict[str, Any], page: Any) -> None:
         assert page.get_by_role("spinbutton", name="Share of the graph").count() == 0
         pick(page, "How much of the graph", "a sample")
         page.get_by_role("spinbutton", name="Share of the graph").wait_for()
-        page.get_by_role("button", name="Begin").click()
+        press(page, "Begin")
         page.get_by_test_id("stAlert").first.wait_for()
         keep(page, "operations-refused")
 
@@ -51,7 +51,7 @@ def test_a_person_runs_the_shop(shop: dict[str, Any], page: Any) -> None:
         keep(page, "operations-hgt")
         page.get_by_role("spinbutton", name="Parts").fill("3")
         page.get_by_role("spinbutton", name="Parts").press("Tab")
-        page.get_by_role("button", name="Begin").click()
+        press(page, "Begin")
         page.get_by_text("hgt · hgt · all").wait_for()
         job = client.jobs(kind="train")[0]
         assert (job.params["model"], job.params["params"]["metis_num_parts"]) == ("hgt", 3)
@@ -80,30 +80,30 @@ def test_a_person_runs_the_shop(shop: dict[str, Any], page: Any) -> None:
         when.fill("at noon")
         pick(page, "Kind", "cleanup")
         page.get_by_role("textbox", name="Parameters (JSON)").fill("{")
-        page.get_by_role("button", name="Save").click()
+        press(page, "Save")
         page.get_by_text("This is no JSON object").wait_for()
         page.get_by_role("textbox", name="Parameters (JSON)").fill('{"dry_run": true}')
-        page.get_by_role("button", name="Save").click()
+        press(page, "Save")
         page.get_by_test_id("stAlert").get_by_text("cron").wait_for()
         keep(page, "operations-schedule-wrong")
         when.fill("0 12 * * MON")
-        page.get_by_role("button", name="Save").click()
+        press(page, "Save")
         page.get_by_text("weekly-tidy is saved as version 1").wait_for()
         made = client.schedule("weekly-tidy")
         assert (made.cron, made.kind, made.params) == ("0 12 * * MON", "cleanup", {"dry_run": True})
-        page.get_by_role("button", name="Run now").click()
+        press(page, "Run now")
         page.get_by_text("cleanup").first.wait_for()
-        page.get_by_role("button", name="Delete").click()
-        page.get_by_role("button", name="Yes").click()
+        press(page, "Delete")
+        press(page, "Yes")
         page.get_by_text("weekly-tidy is deleted.").wait_for()
         assert "weekly-tidy" not in {one.name for one in client.schedules()}
 
         # order: caches, rules, and a look at what would go
         _side(page, "Caches and cleanup")
         for button in ("Put caches in order", "Forget explanations", "Read the rules again"):
-            page.get_by_role("button", name=button).click()
+            press(page, button)
             page.get_by_test_id("stAlertContentSuccess").first.wait_for()
-        page.get_by_role("button", name="Look what would go").click()
+        press(page, "Look what would go")
         page.get_by_text("Would be removed:").wait_for()
         keep(page, "operations-tidying")
         assert client.jobs(kind="cleanup")[0].result["dry_run"] is True  # type: ignore[index]

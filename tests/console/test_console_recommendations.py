@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from console_world import fill, go, keep, pick
+from console_world import fill, go, keep, pick, press
 
 from shopkeeper.client import ShopkeeperClient
 
 
 def side(page: Any, name: str) -> None:
+    go(page, "Recommendations")
     page.get_by_role("radio", name=name, exact=True).click()
 
 
@@ -20,7 +21,7 @@ def test_a_person_compares_two_variants(page: Any) -> None:
     page.get_by_role("combobox", name="Ranker").nth(1).wait_for()
     pick(page, "Scenario", "mail")
     page.get_by_text("For a message that is read later").wait_for()
-    page.get_by_role("button", name="Suggest", exact=True).click()
+    press(page, "Suggest", exact=True)
     page.get_by_text("stand in both").wait_for()
     page.get_by_text("candidates, by the channel").nth(1).wait_for()
     page.get_by_text("Milliseconds by stage").nth(1).wait_for()
@@ -36,11 +37,11 @@ def test_a_person_changes_a_scenario_loses_a_race_and_takes_it_back(shop: dict[s
     with ShopkeeperClient(shop["url"]) as client:
         first = client.scenario("home")["version"]
         fill(filters, "sellable\nprise < 50")
-        page.get_by_role("button", name="Save").click()
+        press(page, "Save")
         page.get_by_text("filters[1]").first.wait_for()  # the field that is wrong
         keep(page, "scenario-wrong")
         fill(filters, "sellable\nprice < 50")
-        page.get_by_role("button", name="Save").click()
+        press(page, "Save")
         page.get_by_text(f"is saved as version {first + 1}").wait_for()
         assert client.scenario("home")["filters"] == ["sellable", "price < 50"]
 
@@ -49,14 +50,14 @@ def test_a_person_changes_a_scenario_loses_a_race_and_takes_it_back(shop: dict[s
         now = client.scenario("home")
         client.put_scenario("home", {**_sent(now), "ttl_s": 60.0})
         fill(filters, "sellable\nprice < 40")
-        page.get_by_role("button", name="Save").click()
+        press(page, "Save")
         page.get_by_text("Somebody else has changed it meanwhile.").first.wait_for()
         expect(filters).to_have_value("sellable\nprice < 40")  # nobody loses what they typed
         assert client.scenario("home")["ttl_s"] == 60.0
         page.get_by_role("button", name="Load again").first.click()
         expect(filters).to_have_value("sellable\nprice < 50", timeout=60_000)
-        page.get_by_role("button", name="Take the change back").click()
-        page.get_by_role("button", name="Yes").click()
+        press(page, "Take the change back")
+        press(page, "Yes")
         page.get_by_text("home is taken back.").wait_for()
         keep(page, "scenario-taken-back")
         assert client.scenario("home")["built_in"]
@@ -67,9 +68,9 @@ def test_a_person_forgets_what_is_kept_for_a_customer(shop: dict[str, Any], page
     with ShopkeeperClient(shop["url"]) as client:
         client.recommend("17850", 5, scenario="home")
     fill(page.get_by_role("textbox", name="Customer", exact=True), "17850")
-    page.get_by_role("button", name="Forget", exact=True).click()
+    press(page, "Forget", exact=True)
     page.get_by_text("of 17850 are forgotten.").wait_for()
-    page.get_by_role("button", name="Put caches in order").click()
+    press(page, "Put caches in order")
     page.get_by_text("Done:").wait_for()
     keep(page, "caches")
 
@@ -79,19 +80,19 @@ def test_a_person_plans_an_experiment_and_runs_it(shop: dict[str, Any], page: An
     page.get_by_text("People in each variant").wait_for()
     fill(page.get_by_role("textbox", name="Name", exact=True), "novel <b>")
     fill(page.get_by_role("textbox", name="Fields that are other in it").nth(1), '{"diversity": 7}')
-    page.get_by_role("button", name="Make a draft").click()
+    press(page, "Make a draft")
     page.get_by_text("diversity").first.wait_for()
     page.get_by_test_id("stAlert").first.wait_for()
     keep(page, "experiment-wrong")
     fill(page.get_by_role("textbox", name="Fields that are other in it").nth(1), '{"diversity": 0.7}')
-    page.get_by_role("button", name="Make a draft").click()
+    press(page, "Make a draft")
     page.get_by_text("nobody takes part before it is started").wait_for()
-    page.get_by_role("button", name="Start", exact=True).click()
+    press(page, "Start", exact=True)
     page.get_by_test_id("stAlert").filter(has_text="Nothing is proven yet").wait_for()
     keep(page, "experiment-running")
     with ShopkeeperClient(shop["url"]) as client:
         assert [one.status for one in client.experiments()] == ["running"]
-        page.get_by_role("button", name="Pause").click()
+        press(page, "Pause")
         page.get_by_role("button", name="Resume").wait_for()
         assert [one.status for one in client.experiments()] == ["paused"]
 
@@ -100,7 +101,7 @@ def test_a_person_begins_the_bandit(shop: dict[str, Any], page: Any) -> None:
     side(page, "Exploring")
     page.get_by_text("It was not begun yet.").wait_for()
     page.get_by_text("Begin, or begin anew with another policy").click()
-    page.get_by_role("button", name="Begin", exact=True).click()
+    press(page, "Begin", exact=True)
     page.get_by_text("Rounds learned").wait_for()
     keep(page, "exploring")
     with ShopkeeperClient(shop["url"]) as client:

@@ -30,6 +30,7 @@ from shopkeeper.core.records import encode
 
 T = TypeVar("T")
 _REFUSED_BEFORE_WORK = frozenset({429, 503})
+_FOR_A_PERSON = frozenset({"not_initialized", "not_installed"})  # waiting mends neither
 _BRANCHES: dict[str, type[ShopkeeperError]] = {
     "NotFound": NotFound,
     "Invalid": Invalid,
@@ -122,6 +123,9 @@ class Wire:
                     return answer
                 if answer.status_code not in _REFUSED_BEFORE_WORK or not left:
                     return _checked(answer)
+                error = _error(answer)
+                if error.code in _FOR_A_PERSON:
+                    raise error
                 pause_s = min(float(answer.headers.get("retry-after", pause_s)), 5.0)
             time.sleep(pause_s * random.uniform(1, 1.5))  # many that were sent away do not come back all at once
             left -= 1

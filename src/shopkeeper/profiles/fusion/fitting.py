@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from shopkeeper.core.errors import Unavailable
 from shopkeeper.core.protocols import Report
+from shopkeeper.learning.one_thread import one_thread
 from shopkeeper.learning.torch_needed import without_torch
 from shopkeeper.profiles.fusion.calibration import calibration
 from shopkeeper.profiles.fusion.model import SUMMARY, FusionInputs, Net, sigmoid
@@ -223,14 +224,9 @@ def _seeded(torch: Any, seed: int) -> Iterator[None]:
     On one thread: sums then come in one order on every machine, and matrices so small gain nothing from more. With
     two threads on two busy cores the same sixty epochs took between 3 and 150 seconds.
     """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            yield
-    finally:
-        torch.set_num_threads(threads)
+    with one_thread(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
 
 
 def _torch() -> Any:

@@ -22,6 +22,7 @@ from torch.nn import functional
 
 from shopkeeper.core.errors import Invalid
 from shopkeeper.core.protocols import Report
+from shopkeeper.learning.one_thread import one_thread
 from shopkeeper.recommend.matching.drawing import Batch, Drawing
 from shopkeeper.recommend.matching.lexical import MEASURES
 from shopkeeper.recommend.matching.model import Arrays, Ready
@@ -116,7 +117,7 @@ def learn(
     Invalid (`diverged`), Cancelled.
     """
     queries, docs = sides
-    with torch.random.fork_rng(devices=[]):
+    with one_thread(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         net = Net(queries.bags.shape[1], queries.numbers.shape[1], docs.numbers.shape[1], plan)
         with torch.no_grad():

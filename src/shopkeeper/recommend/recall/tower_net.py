@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from abc import abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -17,6 +16,7 @@ from torch.nn import functional
 
 from shopkeeper.core.errors import Invalid
 from shopkeeper.core.protocols import Report
+from shopkeeper.learning.one_thread import one_thread
 from shopkeeper.recommend.recall.sequence_adam import Adam
 from shopkeeper.recommend.recall.sequence_loss import loss_of, shares
 from shopkeeper.recommend.recall.sequence_net import pace
@@ -231,7 +231,7 @@ def train(
 
     Raises Invalid (`diverged`) when numbers are not finite any more.
     """
-    with _one_thread(), torch.random.fork_rng(devices=[]):
+    with one_thread(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         random = np.random.default_rng(seed)
         learned, held = sequences.apart(plan.length, seed)
@@ -278,17 +278,6 @@ def train(
         if not all(np.isfinite(each).all() for each in arrays.values()):
             raise Invalid("the towers have numbers that are not finite; take a lower learning_rate", code="diverged")
         return Learned(arrays, best, curve)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """The same sums each time; and products as small as these are not sooner done by several."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def bag_sums(bag: Bag, vectors: Tensor) -> Tensor:
