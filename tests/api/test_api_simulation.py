@@ -307,7 +307,7 @@ def test_a_shop_that_is_being_stopped_changes_over_at_the_next_start(home: Path)
         job = await asyncio.to_thread(shop.regeneration.submit, seed=9)
         await stopping.wait()
         await shop.stop()
-        assert shop._changing is None  # or it would open a home that is given back
+        assert shop.changeover._task is None  # or it would open a home that is given back
         again = open_shop(settings)
         assert made_of(again.meta).seed == 9
         assert again.jobs.get(job.job_id).status == "done"
@@ -322,7 +322,7 @@ def test_what_was_killed_on_the_way_is_finished_at_the_next_start(home: Path, pl
     assert killed.returncode == -signal.SIGKILL
     with serving(home, kind="telecom", live_speed=0.0) as again:
         (job,) = again.shop.jobs.list(kind="regenerate")[0]
-        assert again.shop.jobs.wait(job.job_id, 120).status == "done"
+        assert again.shop.jobs.wait(job.job_id, 300).status == "done"
         is_other_world(again, 9, SMALL)
         assert again.http.get(f"{V1}/jobs/{job.job_id}").json()["result"]["seed"] == 9
         if place != "building":

@@ -168,7 +168,7 @@ class Closing(asyncio.Event):
 def create_app(shop: Shop, closing: Closing | None = None, *, manage: bool = True) -> Gatehouse:
     """The whole API of an opened shop. `manage`: start and stop the shop with the server's lifespan."""
     closing = closing or Closing()
-    shop.on_change(closing.interrupt, closing.go_on)
+    shop.changeover.listen(closing.interrupt, closing.go_on)
     settings = shop.settings
     access = Access(settings.api_key)
     api = _control_plane(shop, closing, manage=manage)

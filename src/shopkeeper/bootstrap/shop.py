@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from shopkeeper.bootstrap.changeover import Changeover
 from shopkeeper.bootstrap.describing import UserRecords
 from shopkeeper.bootstrap.experimenting import experimenting, trying
 from shopkeeper.bootstrap.featuring import feature_versions
@@ -86,8 +85,6 @@ from shopkeeper.stores.preferences import PreferenceStore
 from shopkeeper.stores.sql import Database
 from shopkeeper.stores.webhooks import WebhookStore
 
-_LOG = logging.getLogger(__name__)
-_CHANGE_S = 60.0  # for what ends within seconds
 _DEFAULTS = {"telecom": TELECOM}
 LIGHT_JOBS = ("release", "upload", "refresh", "regenerate", "embed", "evaluate_agent")
 """Kinds that wait most of their time, or that others wait for: one job of each runs beside the trainings."""
@@ -103,10 +100,13 @@ class Shop:
     ) -> None:
         """`clock` None: the one that goes with this kind of shop. `held` and `db` are closed when the shop stops."""
         self.settings, self.home, self._given_clock, self._held = settings, home, clock, held
-        self._stopping = False
         self.turnstile = Turnstile()
-        self._changing: asyncio.Task[None] | None = None
-        self._on_change: list[tuple[Callable[[], None], Callable[[], None]]] = []
+        self.changeover = Changeover(
+            self.turnstile,
+            wait=lambda job_id, patience_s: self.jobs.wait(job_id, patience_s),
+            reopen=self._begin_anew,
+            drain_s=settings.drain_s,
+        )
         self._assemble(db, meta)
 
     def _assemble(self, db: Database, meta: Meta) -> None:
@@ -332,7 +332,7 @@ class Shop:
             keep_days=settings.keep_days,
         )
         tracker.tell(self.webhooks.announce, self.messenger.wake)
-        self.regeneration = Regeneration(meta, self.jobs, change=self._change)
+        self.regeneration = Regeneration(meta, self.jobs, change=self.changeover.begin)
         self.live = stream_of(settings, clock, stores, meta)
         self.operations = Controller(
             clock,
@@ -342,7 +342,6 @@ class Shop:
             graph=self.graph,
             refresh=refresh,
         )
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._streaming: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None
         self._growing: asyncio.Task[None] | None = None
@@ -391,9 +390,9 @@ class Shop:
             raise
 
     async def _start(self, schedules: bool) -> None:
-        self._loop = asyncio.get_running_loop()
-        self.changes.attach(self._loop)
-        self.following.attach(self._loop)
+        loop = asyncio.get_running_loop()
+        for each in (self.changeover, self.changes, self.following):
+            each.attach(loop)
         self.operations.start()
         self.suggesting.start()
         self.experimenting.start()
@@ -426,9 +425,7 @@ class Shop:
 
     async def stop(self) -> None:
         """Ends stream, jobs and followers, finishes the writes, and gives the home back. A second call does nothing."""
-        self._stopping, changing = True, self._changing
-        if changing is not None and changing is not asyncio.current_task():
-            await asyncio.wait({changing})
+        await self.changeover.end()
         await self._halt()
         await asyncio.to_thread(self.db.close)
         await asyncio.to_thread(self._held.close)
@@ -458,41 +455,10 @@ class Shop:
         if self._growing is not None:
             await asyncio.to_thread(self.graph.save)
 
-    # -- other data for the same shop, see operations/regeneration.py
-
-    def on_change(self, interrupt: Callable[[], None], go_on: Callable[[], None]) -> None:
-        """Called on the loop: `interrupt` ends what listens to the shop for long, `go_on` comes when it is back."""
-        self._on_change.append((interrupt, go_on))
-
-    def _change(self, job_id: str) -> None:
-        """On a thread of the jobs. From now on nobody new is let in, so nobody sees the job done and the old data."""
-        assert self._loop is not None, "jobs run in a shop that is started"
-        self.turnstile.close()
-        self._loop.call_soon_threadsafe(self._begin_change, job_id)
-
-    def _begin_change(self, job_id: str) -> None:
-        if self._stopping:
-            return  # the next start changes over
-        self._changing = asyncio.create_task(self._changed(job_id), name="change of the data")
-
-    async def _changed(self, job_id: str) -> None:
-        """What stops it is told in the log; the next start goes on with it."""
-        try:
-            job = await asyncio.to_thread(self.jobs.wait, job_id, _CHANGE_S)
-            if job.status == "done":
-                for interrupt, _ in self._on_change:
-                    interrupt()
-                await self.turnstile.empty(self.settings.drain_s)
-                await self._halt()
-                await asyncio.to_thread(self._reopen)
-                await self.start(schedules=self._scheduling)
-        except Exception:
-            _LOG.exception("the shop could not change over to other data")
-            self.turnstile.give_up("the shop could not change over to other data, see its log; start it again")
-            raise
-        for _, go_on in self._on_change:
-            go_on()
-        self.turnstile.open()
+    async def _begin_anew(self) -> None:
+        await self._halt()
+        await asyncio.to_thread(self._reopen)
+        await self.start(schedules=self._scheduling)
 
     def _reopen(self) -> None:
         self.db.close()
