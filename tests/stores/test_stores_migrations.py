@@ -87,6 +87,13 @@ CONTENTS["0009"] = (
     "INSERT INTO online_learned VALUES ('m', 's', 0)",
 )
 
+CONTENTS["0010"] = (
+    *CONTENTS["0009"],
+    "INSERT INTO agent_visits VALUES"
+    " (1, 's', 's', 0, 0, NULL, 5, 5, 1, 'home', 1, 'a', 'k', '[]', 0, 1, 0.9, x'00', NULL)",
+    "INSERT INTO agent_verdicts VALUES ('a', 'home', 'k', 'HOLD', '{}', 5)",
+)
+
 
 def make_home(folder: Path, revision: str) -> str:
     """The URL of a shop as a program of that revision left it."""

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from shopkeeper.core.errors import Conflict, NotFound
 from shopkeeper.stores.schema import agent_steps as steps
+from shopkeeper.stores.schema import agent_verdicts as verdicts
 from shopkeeper.stores.schema import agents as table
 
 MOST_AGENTS = 200
@@ -75,7 +76,8 @@ def told(connection: Connection, agent_id: str) -> list[tuple[int, dict[str, Any
 def remove(connection: Connection, agent_id: str) -> str:
     """The name of its file, which may go. Raises NotFound."""
     file = get(connection, agent_id).file
-    connection.execute(delete(steps).where(steps.c.agent_id == agent_id))
+    for kept in (steps, verdicts):
+        connection.execute(delete(kept).where(kept.c.agent_id == agent_id))
     connection.execute(delete(table).where(table.c.agent_id == agent_id))
     return file
 

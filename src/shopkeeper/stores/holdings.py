@@ -53,6 +53,13 @@ HOLDINGS = (
         ("user_row", "drawn", "pools"),
         named=schema.explored.c.user_id,
     ),
+    Holding(
+        "agent_visits",
+        schema.agent_visits,
+        schema.agent_visits.c.user_row,
+        ("user_row", "shown"),
+        named=schema.agent_visits.c.user_id,
+    ),
     Holding("deliveries", schema.deliveries, schema.deliveries.c.user_row, ("user_row",)),
     Holding("audit", schema.audit, schema.audit.c.user_row, ("position", "user_row"), kept=True),
 )

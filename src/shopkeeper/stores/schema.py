@@ -541,6 +541,48 @@ agent_steps = Table(
     Column("step", JSON, nullable=False),
 )
 
+# Slates of visits in which an agent was asked, in the order in which they were noted. `number` counts the slates of a
+# visit; `state`: what was seen of the visit before; `action` was shown, drawn with `propensity`, `choice` is the
+# agent's own. `key` stands for the agent and its actions, `shown` are item rows. Reward null: not learned yet.
+agent_visits = Table(
+    "agent_visits",
+    metadata,
+    Column("seq", _BigKey, primary_key=True),
+    Column("slate_id", String(32), nullable=False, unique=True),
+    Column("visit_id", String(32), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("user_row", Integer, ForeignKey("users.row")),
+    Column("user_id", String(128)),  # of one whom nobody knew
+    Column("made_at", BigInteger, nullable=False),
+    Column("noted_at", BigInteger, nullable=False),
+    Column("last_seq", BigInteger, nullable=False),
+    Column("scenario", String(64), nullable=False),
+    Column("scenario_version", Integer, nullable=False),
+    Column("agent_id", String(32), nullable=False),
+    Column("key", String(16), nullable=False),
+    Column("state", JSON, nullable=False),
+    Column("action", Integer, nullable=False),
+    Column("choice", Integer, nullable=False),
+    Column("propensity", Float, nullable=False),
+    Column("shown", LargeBinary, nullable=False),
+    Column("reward", Float),
+    Index(None, "agent_id", "reward"),
+    Index(None, "visit_id"),
+    Index(None, "user_row"),
+)
+
+# May an agent steer a scenario with the actions that `key` stands for? The newest judgement of each.
+agent_verdicts = Table(
+    "agent_verdicts",
+    metadata,
+    Column("agent_id", String(32), ForeignKey("agents.agent_id"), primary_key=True),
+    Column("scenario", String(64), primary_key=True),
+    Column("key", String(16), nullable=False),
+    Column("verdict", String(16), nullable=False),
+    Column("judged", JSON, nullable=False),
+    Column("judged_at", BigInteger, nullable=False),
+)
+
 # Forecasts that were asked for and kept: the file holds all of the answer, `numbers` enough to write it again: float32
 # (horizon, 10) in C order, the mean and the nine quantiles of each step. `removed_at`: its file is being taken away.
 predictions = Table(
