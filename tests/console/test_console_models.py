@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from console_world import choose, go, keep, pick, press
+from console_world import choose, fill, go, keep, pick, press
 
 from shopkeeper.client import ShopkeeperClient
 
@@ -17,6 +17,14 @@ def _trained(page: Any, version: int) -> None:
     expect(button).to_have_count(1)
     button.click()
     page.get_by_text(f"v{version} has learned.").wait_for(timeout=240_000)
+
+
+def _two_versions(shop: dict[str, Any], model: str) -> None:
+    """Where the tests before ran in another process there are none yet."""
+    with ShopkeeperClient(shop["url"]) as client:
+        there = {one.name: one.versions for one in client.models("recall")}.get(model, 0)
+        for seed in range(there, 2):
+            client.wait(client.train(model, "popularity", seed=seed, promote=seed == 0).job_id)
 
 
 def test_a_person_trains_any_algorithm_and_reads_the_verdict(shop: dict[str, Any], page: Any) -> None:
@@ -39,11 +47,9 @@ def test_a_person_trains_any_algorithm_and_reads_the_verdict(shop: dict[str, Any
 def test_a_person_lets_a_version_serve_shares_it_and_takes_it_back(
     shop: dict[str, Any], page: Any, tmp_path: Path
 ) -> None:
-    with ShopkeeperClient(shop["url"]) as client:
-        there = {one.name: one.versions for one in client.models("recall")}.get("popularity", 0)
-        for seed in range(there, 2):  # where the test before ran in another process
-            client.wait(client.train("popularity", "popularity", seed=seed, promote=seed == 0).job_id)
+    _two_versions(shop, "popularity")
     go(page, "Models")
+    pick(page, "Model", "popularity")
     page.get_by_role("button", name="Let it serve").wait_for()
     with ShopkeeperClient(shop["url"]) as client:
         if "champion" not in client.version("popularity", 2).aliases:
@@ -83,3 +89,51 @@ def test_a_person_lets_a_version_serve_shares_it_and_takes_it_back(
         told.wait_for(timeout=180_000)
         keep(page, "models-imported")
         assert "has exactly these files already; nothing was imported" in told.inner_text()
+
+
+def test_a_person_releases_a_version_step_by_step_and_deletes_the_model(shop: dict[str, Any], page: Any) -> None:
+    from playwright.sync_api import expect
+
+    _two_versions(shop, "released")
+    go(page, "Models")
+    pick(page, "Model", "released")
+    # measured anew beside the one that serves
+    page.get_by_role("radio", name="Versions", exact=True).click()
+    press(page, "Measure anew")
+    page.get_by_text("was measured anew beside v1.").wait_for(timeout=180_000)
+    keep(page, "models-anew")
+
+    page.get_by_role("radio", name="Release step by step", exact=True).click()
+    steps = page.get_by_role("textbox", name="Steps, % of the requests")
+    fill(steps, "10, half")
+    press(page, "Begin the release")
+    page.get_by_text("holds something that is no number").wait_for()
+    fill(steps, "50, 20")
+    press(page, "Begin the release")
+    page.get_by_text("must rise").wait_for()  # as the server says it
+    fill(steps, "20, 50")
+    minutes = page.get_by_role("spinbutton", name="Minutes a step")
+    minutes.fill("0.05")
+    minutes.press("Tab")
+    with ShopkeeperClient(shop["url"]) as client:
+        press(page, "Begin the release")
+        yes, begun = page.get_by_role("button", name="Yes"), page.get_by_text("of the requests now.")
+        yes.or_(begun).first.wait_for()
+        if yes.count():  # the gate said no, and why
+            yes.click()
+        page.get_by_text("released v2 serves now.").wait_for(timeout=120_000)
+        assert client.version("released").version == 2
+        keep(page, "models-released")
+
+        page.get_by_role("radio", name="Past and keeping", exact=True).click()
+        page.get_by_text("What answered when").wait_for()
+        expect(page.get_by_test_id("stPlotlyChart")).to_have_count(1)
+        keep(page, "models-past")
+
+        page.get_by_role("radio", name="Files", exact=True).click()
+        press(page, "Delete the model")
+        page.get_by_text("v2 serves now: whatever asks this model").wait_for()
+        keep(page, "models-delete")
+        press(page, "Yes")
+        page.get_by_text("released is deleted.").wait_for()
+        assert "released" not in [one.name for one in client.models()]

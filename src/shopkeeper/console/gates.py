@@ -29,11 +29,15 @@ def verdict(gate: Gate | None) -> str:
     return say("gate_not_asked") if gate is None else words[gate.verdict]
 
 
-def measures(own: Mapping[str, Any], champion: Mapping[str, Any] | None, gate: Gate | None) -> None:
-    """A table; what the gate spoke of stands first."""
+def measures(
+    own: Mapping[str, Any], champion: Mapping[str, Any] | None, gate: Gate | None, *, beside: str | None = None
+) -> None:
+    """A table; what the gate spoke of stands first. `beside`: what the other one is called, if it is no champion."""
     first = judged_by(gate)
     names = sorted(own, key=lambda name: first.index(name) if name in first else len(first))
-    rows = [_row(name, own, champion) for name in names if isinstance(own[name], int | float)]
+    rows = [
+        _row(name, own, champion, beside or say("champion")) for name in names if isinstance(own[name], int | float)
+    ]
     if rows:
         st.dataframe(rows, hide_index=True, width="stretch", height=min(38 * (len(rows) + 1), 300))
 
@@ -43,9 +47,9 @@ def judged_by(gate: Gate | None) -> list[str]:
     return [] if gate is None else list(dict.fromkeys(reason.split(" ")[0] for reason in gate.reasons))
 
 
-def _row(name: str, own: Mapping[str, Any], champion: Mapping[str, Any] | None) -> dict[str, Any]:
+def _row(name: str, own: Mapping[str, Any], champion: Mapping[str, Any] | None, other: str) -> dict[str, Any]:
     row: dict[str, Any] = {say("measure"): name, say("this_one"): round(float(own[name]), 4)}
     if champion is not None:
         value = champion.get(name)
-        row[say("champion")] = round(float(value), 4) if isinstance(value, int | float) else None
+        row[other] = round(float(value), 4) if isinstance(value, int | float) else None
     return row

@@ -11,8 +11,9 @@ from shopkeeper.console import asking
 from shopkeeper.console.connection import told
 from shopkeeper.console.models.chosen import named
 from shopkeeper.console.models.chosen import version as choose
+from shopkeeper.console.models.trying import tried
 from shopkeeper.console.words import say
-from shopkeeper.core.errors import NotFound, ShopkeeperError, Unavailable
+from shopkeeper.core.errors import NotFound
 from shopkeeper.core.records import ModelInfo, Version
 
 _MOST = 10
@@ -52,14 +53,9 @@ def _split(shop: ShopkeeperClient, model: ModelInfo, versions: Sequence[Version]
     )
     guarded = safe.toggle(say("auto_rollback"), bool(now["auto_rollback"]), key=f"{key}_safe",
                           help=say("auto_rollback_help"))  # fmt: skip
-    if st.button(say("share_so"), type="primary", disabled=not chosen, key=f"{key}_save"):
-        try:
-            shop.set_traffic(model.name, shares, mode=str(mode), auto_rollback=guarded, scope=model.scope)
-        except Unavailable:
-            raise
-        except ShopkeeperError as error:
-            st.error(error.message)
-            return
+    if st.button(say("share_so"), type="primary", disabled=not chosen, key=f"{key}_save") and tried(
+        lambda: shop.set_traffic(model.name, shares, mode=str(mode), auto_rollback=guarded, scope=model.scope)
+    ):
         asking.tell("models", say("shared_now", model=model.name))
         st.rerun()
 
@@ -113,11 +109,6 @@ def _begin_shadow(shop: ShopkeeperClient, model: ModelInfo, versions: Sequence[V
     one = choose(say("version"), others, f"shadow_{model.name}_{model.scope}")
     share = st.slider(say("share_asked"), 1, 100, 100, format="%d %%", key="shadow_share")
     if one is not None and st.button(say("begin_shadow"), key="shadow_begin"):
-        try:
-            shop.set_shadow(model.name, one.version, share / 100, scope=model.scope)
-        except Unavailable:
-            raise
-        except ShopkeeperError as error:
-            st.error(error.message)
-            return
-        st.rerun()
+        number = one.version
+        if tried(lambda: shop.set_shadow(model.name, number, share / 100, scope=model.scope)):
+            st.rerun()

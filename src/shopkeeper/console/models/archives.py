@@ -11,9 +11,10 @@ import streamlit as st
 from shopkeeper.client import ShopkeeperClient
 from shopkeeper.console import asking
 from shopkeeper.console.connection import told
+from shopkeeper.console.models import chosen
 from shopkeeper.console.models.chosen import version as choose
+from shopkeeper.console.models.trying import tried
 from shopkeeper.console.words import say
-from shopkeeper.core.errors import ShopkeeperError, Unavailable
 from shopkeeper.core.records import ModelInfo, Version
 
 _GONE = "removed"
@@ -23,12 +24,16 @@ def show(shop: ShopkeeperClient, model: ModelInfo) -> None:
     asking.notice("models")
     out, bring = st.columns(2, gap="large")
     with out, told():
+        st.markdown(f"**{say('one_version')}**")
         versions = [one for one in shop.versions(model.name, scope=model.scope) if one.status != _GONE]
         one = choose(say("version"), versions, f"archive_{model.name}_{model.scope}")
         if one is not None:
             _one(shop, one)
     with bring, told():
         _bring_in(shop, model)
+    st.divider()
+    with told():
+        _whole(shop, model)
 
 
 def _one(shop: ShopkeeperClient, one: Version) -> None:
@@ -37,9 +42,33 @@ def _one(shop: ShopkeeperClient, one: Version) -> None:
     if export.button(say("export_version"), key="archive_export", width="stretch"):
         name = f"{one.model}-v{one.version}.tar.gz"
         st.download_button(say("download"), _archive(shop, one, name), name, "application/gzip", key="archive_download")
-    if remove.button(say("delete"), key="archive_delete", width="stretch"):
+    serves = "champion" in one.aliases
+    if remove.button(
+        say("delete"), key="archive_delete", width="stretch", disabled=serves,
+        help=say("serving_stays") if serves else None,
+    ):  # fmt: skip
         question = say("delete_version", model=one.model, version=one.version)
+        if one.aliases:
+            question += " " + say("names_it_has", names=", ".join(one.aliases))
         asking.confirm(question, lambda: _delete(shop, one))
+
+
+def _whole(shop: ShopkeeperClient, model: ModelInfo) -> None:
+    """The model with all its versions; one that serves goes only when a person has read what stops."""
+    st.markdown(f"**{say('whole_model')}**")
+    st.caption(say("whole_model_note", n=model.versions))
+    serves = "champion" in model.aliases
+    if st.button(say("delete_model"), key="archive_delete_model", icon=":material/delete_forever:"):
+        question = say("delete_model_sure", model=chosen.title((model.name, model.scope)), n=model.versions)
+        if serves:
+            question += " " + say("delete_model_serves", version=model.aliases["champion"])
+        asking.confirm(question, lambda: _delete_model(shop, model, serves=serves))
+
+
+def _delete_model(shop: ShopkeeperClient, model: ModelInfo, *, serves: bool) -> None:
+    """By force only where the question said that it serves."""
+    shop.delete_model(model.name, scope=model.scope, force=serves)
+    asking.tell("models", say("deleted", name=chosen.title((model.name, model.scope))))
 
 
 def _archive(shop: ShopkeeperClient, one: Version, name: str) -> bytes:
@@ -50,22 +79,18 @@ def _archive(shop: ShopkeeperClient, one: Version, name: str) -> bytes:
 
 
 def _delete(shop: ShopkeeperClient, one: Version) -> None:
-    shop.delete_version(one.model, one.version, scope=one.scope)
+    shop.delete_version(one.model, one.version, scope=one.scope, force=bool(one.aliases))
     asking.tell("models", say("version_deleted", model=one.model, version=one.version))
 
 
 def _bring_in(shop: ShopkeeperClient, model: ModelInfo) -> None:
+    st.markdown(f"**{say('bring_one_in')}**")
     given = st.file_uploader(say("import_version", model=model.name), ["gz", "tgz"], key="archive_import")
     st.caption(say("import_note"))
     if st.button(say("import_do"), disabled=given is None, key="archive_import_do") and given is not None:
-        try:
-            made = _imported(shop, model, given)
-        except Unavailable:
-            raise
-        except ShopkeeperError as error:
-            st.error(error.message)
-            return
-        st.success(say("imported", model=made.model, version=made.version))
+        made: list[Version] = []
+        if tried(lambda: made.append(_imported(shop, model, given))):
+            st.success(say("imported", model=made[0].model, version=made[0].version))
 
 
 def _imported(shop: ShopkeeperClient, model: ModelInfo, given: Any) -> Version:

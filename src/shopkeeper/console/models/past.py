@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date as day_of
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
+import plotly.graph_objects as go
 import streamlit as st
 
 from shopkeeper.client import ShopkeeperClient
 from shopkeeper.console import watching
+from shopkeeper.console.charts import TEAL
 from shopkeeper.console.connection import told
 from shopkeeper.console.frame import clock
 from shopkeeper.console.words import say
+from shopkeeper.core.errors import NotFound
 from shopkeeper.core.records import Job, ModelInfo
 
 _JOB = "retention_job"
+_CHANGES = 12
+"""The most that are looked back: each is asked for by itself."""
+_PLAIN = {"displayModeBar": False}
 
 
 def show(shop: ShopkeeperClient, model: ModelInfo) -> None:
@@ -41,12 +48,55 @@ def _live(shop: ShopkeeperClient, model: ModelInfo) -> None:
     if isinstance(date, day_of):
         asked = datetime.combine(date, hour, now.tzinfo)
         minute = now.replace(second=0, microsecond=0)
-        found = shop.live(model.name, now if asked == minute else asked, scope=model.scope)
-        st.dataframe(
-            [{say("version"): f"v{one['version']}", say("share"): f"{one['weight']:.0%}"} for one in found["variants"]],
-            hide_index=True, width="stretch",
-        )  # fmt: skip
+        found = shop.live(model.name, None if asked == minute else asked, scope=model.scope)
         st.caption(say("live_since", since=clock(found["since"]), by=found["by"] or "–"))
+        spans = _before(shop, model, found)
+        st.plotly_chart(_picture(spans), width="stretch", config=_PLAIN, key="live_past")
+        st.dataframe([_row(one) for one in spans], hide_index=True, width="stretch")
+
+
+def _before(shop: ShopkeeperClient, model: ModelInfo, found: dict[str, Any]) -> list[dict[str, Any]]:
+    """What answered then, and before that, and before that: each asked for the moment before the one after it began."""
+    spans = [{**found, "until": found["at"]}]
+    while len(spans) < _CHANGES:
+        since = datetime.fromisoformat(spans[-1]["since"])
+        try:
+            earlier = shop.live(model.name, since - timedelta(microseconds=1), scope=model.scope)
+        except NotFound:  # nothing answered yet
+            break
+        spans.append({**earlier, "until": spans[-1]["since"]})
+    return spans
+
+
+def _picture(spans: Sequence[dict[str, Any]]) -> go.Figure:
+    """A row a version: when it answered, the darker the greater its share."""
+    figure = go.Figure()
+    for one in spans:
+        begun, until = (datetime.fromisoformat(one[name]) for name in ("since", "until"))
+        for variant in one["variants"]:
+            figure.add_bar(
+                base=[begun], x=[1000 * (until - begun).total_seconds()], y=[f"v{variant['version']}"],
+                orientation="h", marker_color=TEAL, opacity=0.25 + 0.75 * variant["weight"], showlegend=False,
+                hovertext=[f"{variant['weight']:.0%} · {clock(one['since'])} – {clock(one['until'])}"],
+                hoverinfo="text", width=0.6,
+            )  # fmt: skip
+    rows = len({variant["version"] for one in spans for variant in one["variants"]})
+    figure.update_layout(
+        height=70 + 34 * rows, barmode="overlay", margin={"l": 8, "r": 8, "t": 8, "b": 8},
+        plot_bgcolor="rgba(0,0,0,0)", paper_bgcolor="rgba(0,0,0,0)",
+    )  # fmt: skip
+    figure.update_xaxes(type="date", gridcolor="rgba(128,140,136,.18)", nticks=5, tickangle=0)
+    figure.update_yaxes(type="category")
+    return figure
+
+
+def _row(one: dict[str, Any]) -> dict[str, Any]:
+    return {
+        say("version"): ", ".join(f"v{each['version']} {each['weight']:.0%}" for each in one["variants"]),
+        say("entered"): clock(one["since"]),
+        say("left"): clock(one["until"]),
+        say("made_by"): one["by"],
+    }
 
 
 def _would_go(_shop: ShopkeeperClient, job: Job) -> None:

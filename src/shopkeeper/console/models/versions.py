@@ -11,9 +11,10 @@ from shopkeeper.client import ShopkeeperClient
 from shopkeeper.console import asking, gates
 from shopkeeper.console.connection import told
 from shopkeeper.console.frame import clock
+from shopkeeper.console.models import anew
 from shopkeeper.console.models.chosen import version as choose
+from shopkeeper.console.models.trying import past_the_gate
 from shopkeeper.console.words import say
-from shopkeeper.core.errors import ShopkeeperError, Unavailable
 from shopkeeper.core.records import ModelInfo, Version
 
 _MOST_MEASURES = 4
@@ -34,6 +35,7 @@ def show(shop: ShopkeeperClient, model: ModelInfo) -> None:
         gates.show(one.gate)
         champion = next((each.metrics for each in versions if "champion" in each.aliases and each is not one), None)
         gates.measures(one.metrics, champion, one.gate)
+        anew.show(shop, one, versions)
     with right, told():
         _lineage(one)
 
@@ -45,28 +47,15 @@ def _moves(shop: ShopkeeperClient, model: ModelInfo, one: Version) -> None:
     promote, back = st.columns(2)
     serves = "champion" in one.aliases
     ready = one.status == "ready"
-    if promote.button(say("promote"), type="primary", disabled=serves or not ready, key=f"{key}_up", width="stretch"):
-        _promote(shop, one, reason)
+    asked = promote.button(
+        say("promote"), type="primary", disabled=serves or not ready, key=f"{key}_up", width="stretch"
+    )
+    if asked and past_the_gate(lambda force: _promoted(shop, one, reason, force=force)):
+        st.rerun()
     previous = model.aliases.get("previous")
     if back.button(say("roll_back"), disabled=previous is None, key=f"{key}_back", width="stretch"):
         question = say("roll_back_sure", model=model.name, now=model.aliases.get("champion", "–"), then=previous)
         asking.confirm(question, lambda: _rolled_back(shop, model, reason))
-
-
-def _promote(shop: ShopkeeperClient, one: Version, reason: str) -> None:
-    """If the gate says no, the person is asked whether it shall be done all the same."""
-    try:
-        _promoted(shop, one, reason, force=False)
-    except Unavailable:
-        raise
-    except ShopkeeperError as error:
-        if error.code != "gate_says_no":
-            st.error(error.message)
-            return
-        question = say("force_sure", why=error.message)
-        asking.confirm(question, lambda: _promoted(shop, one, reason, force=True))
-    else:
-        st.rerun()
 
 
 def _promoted(shop: ShopkeeperClient, one: Version, reason: str, *, force: bool) -> None:
@@ -86,7 +75,8 @@ def _lineage(one: Version) -> None:
         say("made_by"): one.created_by or "–",
         say("time"): clock(None if one.created_at is None else one.created_at.isoformat()),
         say("algorithm"): one.algorithm,
-        say("rows_from"): str(one.data.get("kind", "–")),
+        **({say("rows"): f"{one.data['rows']:,}"} if isinstance(one.data.get("rows"), int) else {}),
+        **({say("went_on_from"): f"v{one.data['start_from']}"} if one.data.get("start_from") else {}),
         say("program"): one.code_version or "–",
     }
     rows = [{say("field"): name, say("value"): value} for name, value in about.items()]

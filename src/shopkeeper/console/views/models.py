@@ -5,10 +5,16 @@ from __future__ import annotations
 import streamlit as st
 
 from shopkeeper.console.connection import client, told
-from shopkeeper.console.models import answering, archives, chosen, past, versions
+from shopkeeper.console.models import answering, archives, chosen, past, release, versions
 from shopkeeper.console.words import say
 
-_PARTS = {"versions": versions.show, "answering": answering.show, "archives": archives.show, "past": past.show}
+_PARTS = {
+    "versions": versions.show,
+    "answering": answering.show,
+    "release": release.show,
+    "archives": archives.show,
+    "past": past.show,
+}
 
 
 def page() -> None:
@@ -20,6 +26,7 @@ def page() -> None:
         sides = {
             "versions": say("versions"),
             "answering": say("traffic_and_shadow"),
+            "release": say("step_by_step"),
             "archives": say("files"),
             "past": say("past"),
         }
