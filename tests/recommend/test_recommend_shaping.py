@@ -16,7 +16,8 @@ from shopkeeper.core.errors import Conflict, Invalid
 from shopkeeper.recommend.candidates import Quota
 from shopkeeper.recommend.diversity import Vectors, diversified
 from shopkeeper.recommend.objectives import OBJECTIVES, scaled
-from shopkeeper.recommend.scenariobook import ScenarioBook, body_of, scenario_of
+from shopkeeper.recommend.scenariobook import ScenarioBook
+from shopkeeper.recommend.scenarioform import body_of, scenario_of
 from shopkeeper.recommend.scenarios import BUILT_IN, Boost, Scenario, is_named
 from shopkeeper.recommend.shaping import Shaping
 from shopkeeper.recommend.shown import LatelyShown

@@ -13,6 +13,7 @@ from shopkeeper.api.body import decode, read
 from shopkeeper.api.door import CallerDep, Cursor, Doors, Id, Limit, Page, Queued, ShopDep, queued, reply
 from shopkeeper.api.waiting import Timeout, Wait, answered
 from shopkeeper.core.records import Job
+from shopkeeper.recommend.acting.evaluating import VisitsJudged
 from shopkeeper.recommend.qlearning.book import AgentFacts
 from shopkeeper.recommend.qlearning.config import AgentConfig
 from shopkeeper.recommend.qlearning.policy import MOST_TOLD, PolicyTable, policy_of
@@ -75,16 +76,21 @@ class AgentTrainForm(Struct, forbid_unknown_fields=True):
 
 
 class EvaluationForm(Struct, forbid_unknown_fields=True):
+    """`scenario`: on visits of it in which the agent was asked, instead of episodes in an environment."""
+
     num_episodes: Annotated[int, Meta(ge=1, le=10_000)] = 10
     environment: _Name = SESSION
+    scenario: _Name | None = None
 
 
-class Evaluated(Struct):
-    """Of the rewards of whole episodes, without discount."""
+class Evaluated(Struct, omit_defaults=True):
+    """Of the rewards of whole episodes, without discount. `visits`: where these were visits of a scenario that others
+    than the agent steered; then `std_reward` is the standard error of the mean."""
 
     mean_reward: float
     std_reward: float
     episodes: int
+    visits: VisitsJudged | None = None
 
 
 @doors.add("POST", _AGENTS, scope="o", status=201, body=AgentConfig, body_required=False, answer=AgentFacts,
@@ -180,6 +186,9 @@ async def evaluate(
 ) -> Response:
     """What the agent earns in whole episodes when it does its best"""
     form = await _form(request, EvaluationForm)
+    if form.scenario is not None:
+        judged = await asyncio.to_thread(shop.suggesting.acting.judging.judge, agent_id, form.scenario)
+        return reply(Evaluated(judged.value, judged.error, judged.visits, judged))
     job = await asyncio.to_thread(
         shop.agents.evaluate,
         agent_id,

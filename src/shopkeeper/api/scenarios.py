@@ -14,7 +14,7 @@ from shopkeeper.api.body import read
 from shopkeeper.api.door import CallerDep, Doors, Id, ShopDep, reply
 from shopkeeper.api.users import IfMatch
 from shopkeeper.bootstrap import Shop
-from shopkeeper.recommend.scenariobook import scenario_of
+from shopkeeper.recommend.scenarioform import scenario_of
 from shopkeeper.recommend.scenarios import RANKER, TTL_S, Scenario
 from shopkeeper.stores.scenarios import tag_of
 
@@ -54,6 +54,7 @@ class ScenarioForm(Struct):
     diversity: Annotated[float, Meta(ge=0, le=1)] = 0.0
     boosts: Annotated[list[BoostForm], Meta(max_length=32)] = field(default_factory=list)
     explore: dict[str, Any] = field(default_factory=dict)
+    agent: dict[str, Any] = field(default_factory=dict)
     deadlines: dict[str, float] = field(default_factory=dict)
     ttl_s: Annotated[float, Meta(ge=0, le=86_400)] = TTL_S
 
@@ -73,6 +74,7 @@ class ScenarioInfo(Struct):
     diversity: float
     boosts: list[BoostForm]
     explore: dict[str, Any]
+    agent: dict[str, Any]
     deadlines: dict[str, float]
     ttl_s: float
     built_in: bool

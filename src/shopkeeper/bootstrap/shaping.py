@@ -17,6 +17,7 @@ from shopkeeper.forecast.panel.sales import SalesPanel
 from shopkeeper.lifecycle.registry import REMOVED, Registry
 from shopkeeper.operations.erasure import Erasure
 from shopkeeper.operations.identities import Identities
+from shopkeeper.recommend.qlearning.book import AgentBook
 from shopkeeper.recommend.scenariobook import ScenarioBook
 from shopkeeper.recommend.scenariocheck import Known
 from shopkeeper.recommend.scenarios import RANKER
@@ -87,6 +88,7 @@ def shaped(
     registry: Registry,
     preferences: PreferenceStore,
     space: VectorSpace | None,
+    agents: AgentBook,
 ) -> Shaped:
     tastes = Tastes(lambda row: changes.tell(Change("user", rows=(row,))))
     shown = LatelyShown()
@@ -107,6 +109,7 @@ def shaped(
         rankers=lambda: {RANKER, *(info.name for task in _RANKING for info in registry.models(task=task))},
         schema=shaping.columns.schema,
         find=lambda model, ref: _version(registry, model, ref),
+        agents=agents,
     )
     book = ScenarioBook(ScenarioStore(db, clock), known, lambda name: changes.tell(Change("scenario", names=(name,))))
     return Shaped(book, known, shaping, tastes, shown, attributes, preferences)

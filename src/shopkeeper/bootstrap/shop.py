@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from shopkeeper.bootstrap.acting import open_visits
 from shopkeeper.bootstrap.changeover import Changeover
 from shopkeeper.bootstrap.describing import UserRecords
 from shopkeeper.bootstrap.experimenting import experimenting, trying
@@ -210,7 +211,8 @@ class Shop:
             registry=self.registry,
             serving=self.serving,
         )
-        self.following = Following(self.log, [self.features, self.panel, tracker, self.graph, telling])
+        visits = open_visits(stores, self.features)
+        self.following = Following(self.log, [self.features, self.panel, tracker, self.graph, visits, telling])
         known = IdentityStore(db, self.vocab, clock, self.log, self.consents)
         self.identities = Identities(known, self.following, self.features)
         self.identities.subscribe(tracker.moved)
@@ -262,6 +264,7 @@ class Shop:
             registry=self.registry,
             preferences=self.preferences,
             space=self.graph.space,
+            agents=self.agents,
         )
         self.shaped.follow(self.identities, self.erasure)
         self.experimenting = experimenting(
@@ -295,6 +298,8 @@ class Shop:
             erasure=self.erasure,
             tries=tries,
             records=records,
+            agents=self.agents,
+            visits=visits,
         )
         made = self.suggesting
         self.recommend, self.slates, self.ahead, self.slatelog = made.recommend, made.slates, made.ahead, made.slatelog
@@ -418,6 +423,7 @@ class Shop:
             self.online.start()
             self.experimenting.keeper.start()
             self.suggesting.exploration.learn()
+            self.suggesting.acting.learn()
         if self.live is not None:
             self._streaming = asyncio.create_task(self.live.run(), name="live stream")
         if schedules:

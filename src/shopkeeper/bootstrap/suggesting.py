@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass
+from functools import partial
 
+from shopkeeper.bootstrap.acting import ActingAgents, acting_agents
 from shopkeeper.bootstrap.describing import UserRecords, told_of_records
 from shopkeeper.bootstrap.experimenting import Trying
 from shopkeeper.bootstrap.exploring import Exploration, exploration
@@ -21,6 +23,8 @@ from shopkeeper.features.state import FeatureState
 from shopkeeper.features.versions import FeatureVersions
 from shopkeeper.lifecycle.serving import Serving
 from shopkeeper.operations.erasure import Erasure
+from shopkeeper.recommend.acting.visits import OpenVisits
+from shopkeeper.recommend.qlearning.book import AgentBook
 from shopkeeper.recommend.servedlog import ServedLog
 from shopkeeper.recommend.service import RecommendService
 from shopkeeper.recommend.shown import Remembering
@@ -51,6 +55,7 @@ class Suggesting:
     slatelog: SlateLog
     servedlog: ServedLog
     exploration: Exploration
+    acting: ActingAgents
     shared: Shared | None
     shared_features: SharedFeatures | None
     most_warm: int
@@ -60,6 +65,7 @@ class Suggesting:
         self.slatelog.start()
         self.servedlog.start()
         self.exploration.start()
+        self.acting.start()
         self.slates.start()
 
     async def warm(self) -> None:
@@ -84,6 +90,7 @@ class Suggesting:
         await self.slatelog.stop()
         await self.servedlog.stop()
         await self.exploration.stop()
+        await self.acting.stop()
         if self.shared is not None:
             await self.shared.close()
 
@@ -105,10 +112,14 @@ def suggesting(
     erasure: Erasure,
     tries: Trying,
     records: UserRecords,
+    agents: AgentBook,
+    visits: OpenVisits,
 ) -> Suggesting:
     """Raises Unavailable, Invalid when the Redis that is set cannot be one."""
     users, catalog, shared = stores.vocab.users, stores.catalog, shared_level(settings, meta, clock)
     explore = exploration(settings, db, clock, stores, features, consents, shaped.book)
+    allows = partial(consents.allows, purpose="personalization")
+    acting = acting_agents(settings, db, clock, stores, agents=agents, visits=visits, allows=allows, book=shaped.book)
     recommend = RecommendService(
         features=features,
         catalog=catalog,
@@ -118,18 +129,19 @@ def suggesting(
         clock=clock,
         deadline_ms=settings.recommend_deadline_ms,
         on_hand=stores.stock.on_hand,
-        allows=lambda row: consents.allows(row, "personalization"),
+        allows=allows,
         space=space,
         told=told_of_records(catalog, clock, records),
         scenarios=shaped.book,
         shaping=shaped.shaping,
         variants=tries.scenarios,
         stage=explore.stage,
+        steering=acting.steering,
     )
     servedlog = ServedLog(db, share=settings.served_share)
-    also = [servedlog.note, explore.log.note]
+    also = [servedlog.note, explore.log.note, acting.log.note]
     slatelog = SlateLog(db, users, clock, keep_s=settings.keep_slates_h * 3600, most=settings.keep_slates, also=also)
-    for log in (servedlog, slatelog, explore.log):
+    for log in (servedlog, slatelog, explore.log, acting.log):
         erasure.subscribe(log.forget)
     level = None if shared is None else SharedSlates(shared, users=users, clock=clock, changes=changes)
     slates = Front(
@@ -142,6 +154,8 @@ def suggesting(
     )
     changes.subscribe(slatelog.hear)
     changes.subscribe(explore.log.hear)
+    changes.subscribe(acting.log.hear)
+    changes.subscribe(acting.hear)
     changes.subscribe(slates.hear)
     return Suggesting(
         db=db,
@@ -152,6 +166,7 @@ def suggesting(
         slatelog=slatelog,
         servedlog=servedlog,
         exploration=explore,
+        acting=acting,
         shared=shared,
         shared_features=shared_features(shared, clock, versions, changes),
         most_warm=settings.slate_warm,

@@ -83,6 +83,14 @@ class AgentDoors(JobDoors):
         path = f"{_one(agent_id)}/evaluation"
         return self.job(self.call("POST", path, dict[str, Any], body, query={"wait": False})["job_id"])
 
+    def judge_agent(self, agent_id: str, scenario: str) -> dict[str, Any]:
+        """May it steer the scenario? `{scenario, verdict, reasons[], value, logged, gain ...}`, of visits in which it
+        was asked; the verdict is kept with the agent. Raises NotFound, Conflict (no visit is learned yet), Invalid."""
+        body = {"scenario": scenario}
+        answer = self.call("POST", f"{_one(agent_id)}/evaluation", dict[str, Any], body, repeat=True)
+        found: dict[str, Any] = answer["visits"]
+        return found
+
 
 def _one(agent_id: str) -> str:
     return f"{_AGENTS}/{escaped(agent_id)}"

@@ -8,6 +8,7 @@ from typing import Any
 
 from shopkeeper.core.records import RecItem
 from shopkeeper.lifecycle.experiments.assigning import Chosen
+from shopkeeper.recommend.acting.acted import Acted
 from shopkeeper.recommend.draft import Slate
 from shopkeeper.recommend.eligible import Shelf
 from shopkeeper.telemetry import metrics
@@ -82,6 +83,15 @@ def name_variants(tried: Sequence[Chosen], items: Sequence[RecItem], debug: dict
         debug["experiments"] = [
             {"experiment_id": one.draw.experiment_id, "name": one.draw.name, "variant": one.name} for one in tried
         ]
+
+
+def name_action(acted: Acted, items: Sequence[RecItem], debug: dict[str, Any] | None) -> None:
+    """Which of an agent's actions an answer is."""
+    shown = acted.shown
+    for item in items:
+        item.metadata["agent"] = shown
+    if debug is not None:
+        debug["agent"] = acted.facts()
 
 
 def count(scenario_name: str, seconds: float, slate: Slate) -> None:

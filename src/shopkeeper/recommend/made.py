@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from shopkeeper.core.clock import moment
 from shopkeeper.core.records import RecItem, RecResponse
 from shopkeeper.lifecycle.experiments.assigning import Chosen
+from shopkeeper.recommend.acting.acted import Acted
 from shopkeeper.recommend.explore.explored import Explored
 
 SLATE_ID = 26
@@ -56,6 +57,7 @@ class Made:
     seen: Seen | None = field(default=None, repr=False)
     tried: tuple[Chosen, ...] = ()
     explored: Explored | None = field(default=None, repr=False)
+    acted: Acted | None = field(default=None, repr=False)
 
     def response(self) -> RecResponse:
         """The first answer that it makes."""

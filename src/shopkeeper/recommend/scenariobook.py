@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import replace
-from typing import Any
 
 from shopkeeper.core.errors import Conflict, Invalid, NotFound
-from shopkeeper.recommend.candidates import Quota
 from shopkeeper.recommend.scenariocheck import Known, check_scenario, problems_of
-from shopkeeper.recommend.scenarios import BUILT_IN, Boost, Scenario
+from shopkeeper.recommend.scenarioform import body_of, scenario_of
+from shopkeeper.recommend.scenarios import BUILT_IN, Scenario
 from shopkeeper.stores.scenarios import ScenarioStore, StoredScenario
 
 _LOGGER = logging.getLogger(__name__)
@@ -130,30 +129,6 @@ class ScenarioBook:
             present.pop(stored.name, None)
         self._versions[stored.name] = stored.version
         self._present = present
-
-
-def body_of(scenario: Scenario) -> dict[str, Any]:
-    """What is stored of it."""
-    return {key: value for key, value in scenario.facts().items() if key not in ("name", "version")}
-
-
-def scenario_of(name: str, version: int, body: Mapping[str, Any]) -> Scenario:
-    """From the shape of `facts`; what is left out is as in a new one. Raises KeyError, TypeError for other shapes."""
-    given = {key: body[key] for key in _PLAIN if key in body}
-    given |= {key: dict(body[key]) for key in _MAPS if key in body}
-    if "filters" in body:
-        given["filters"] = tuple(body["filters"])
-    return Scenario(
-        name=name,
-        version=version,
-        recall=tuple(Quota(each["channel"], each["quota"], each.get("weight", 1.0)) for each in body["recall"]),
-        boosts=tuple(Boost(each["rule"], each["factor"]) for each in body.get("boosts", ())),
-        **given,
-    )
-
-
-_PLAIN = ("help", "anchored", "candidates", "ranker", "diversity", "ttl_s")
-_MAPS = ("objectives", "explore", "deadlines")
 
 
 def _first(name: str) -> int:

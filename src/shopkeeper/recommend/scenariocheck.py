@@ -11,6 +11,8 @@ from shopkeeper.core.errors import Invalid, NotFound
 from shopkeeper.core.ids import check_name
 from shopkeeper.core.records import Version
 from shopkeeper.lifecycle.addresses import CHAMPION, parse_address
+from shopkeeper.recommend.acting.check import Agents, check_agent
+from shopkeeper.recommend.acting.check import problem_of as problem_of_agent
 from shopkeeper.recommend.asking import check_channel
 from shopkeeper.recommend.explore.asked import ALIASES, FIELDS, Exploring
 from shopkeeper.recommend.explore.context import check_context
@@ -34,17 +36,19 @@ _HELP = 1000
 
 @dataclass(frozen=True)
 class Known:
-    """What a scenario may name: recall models and rankers, and the fields of items. `find(model, ref)` looks a version
-    of a ranker up; it raises NotFound, or Invalid for what is no reference, where there is none."""
+    """What a scenario may name: recall models and rankers, the fields of items, and agents. `find(model, ref)` looks a
+    version of a ranker up; it raises NotFound, or Invalid for what is no reference, where there is none."""
 
     recall: Callable[[], Collection[str]]
     rankers: Callable[[], Collection[str]]
     schema: Callable[[], Schema]
     find: Callable[[str, str], Version | None] = lambda _model, _ref: None
+    agents: Agents | None = None
 
 
 def check_scenario(scenario: Scenario, known: Known) -> None:
-    """Raises Invalid, the field in it: `recall[1].channel`, `filters[0]` (then "at N:" within the rule) ..."""
+    """Raises Invalid, the field in it: `recall[1].channel`, `filters[0]` (then "at N:" within the rule) ...; Conflict
+    (`not_proven`) for an agent that may not steer it."""
     check_name(scenario.name)
     if len(scenario.help) > _HELP:
         raise _wrong("help", f"has {len(scenario.help)} characters, at most {_HELP} are kept")
@@ -61,6 +65,7 @@ def check_scenario(scenario: Scenario, known: Known) -> None:
         _check_rule(f"boosts[{at}].rule", boost.rule, schema)
         _bounded(f"boosts[{at}].factor", boost.factor, 0, MOST_FACTOR)
     _check_explore(scenario.explore)
+    check_agent(scenario, known.agents, lambda one: check_scenario(one, known))
     for stage, ms in scenario.deadlines.items():
         _among("deadlines", stage, STAGES)
         _bounded(f"deadlines.{stage}", ms, 1, 5000)
@@ -69,12 +74,14 @@ def check_scenario(scenario: Scenario, known: Known) -> None:
 
 def problems_of(scenario: Scenario, known: Known) -> list[str]:
     """What cannot be answered as it stands now, each with its place: rules over fields that are gone, which hold for
-    nothing, a version of a ranker that is gone, without which the order of recall stays, and what the ranker does not
-    foretell, for which relevance stands."""
+    nothing, a version of a ranker that is gone, without which the order of recall stays, an agent that is gone, without
+    which the scenario answers as it is, and what the ranker does not foretell, for which relevance stands."""
     found, schema = [], known.schema()
     one = scenario.ranker
     if one is not None and ("@" in one or "/" in one) and (why := _lacking(one, known)) is not None:
         found.append(f"ranker: {why}")
+    if (why := problem_of_agent(scenario, known.agents)) is not None:
+        found.append(f"agent.agent_id: {why}; the scenario as it is answers")
     told = _tasks(scenario, known)
     found += [f"objectives.{name}: {one} does not tell it" for name in _of_tasks(scenario) if name not in told]
     for at, text in enumerate(scenario.filters):

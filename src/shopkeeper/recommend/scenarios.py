@@ -9,6 +9,7 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
+from shopkeeper.recommend.acting.asked import Asking, asking
 from shopkeeper.recommend.candidates import Quota
 from shopkeeper.recommend.explore.asked import Exploring, exploring
 
@@ -39,6 +40,7 @@ class Scenario:
 
     `anchored`: the slate is about `context.item_id` or `context.item_ids` (a page, a basket) and not about the user.
     `explore`: which slots a policy may draw, see explore/asked.py; none: the best candidates are shown.
+    `agent`: which agent is asked how the scenario is to answer, see acting/asked.py; none: as it is.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Scenario:
     diversity: float = 0.0
     boosts: tuple[Boost, ...] = ()
     explore: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
+    agent: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
     deadlines: Mapping[str, float] = field(default_factory=lambda: _NOTHING)
     ttl_s: float = TTL_S
     version: int = 1
@@ -82,6 +85,11 @@ class Scenario:
         """What `explore` asks for."""
         return exploring(self.explore)
 
+    @cached_property
+    def asking(self) -> Asking | None:
+        """What `agent` asks for."""
+        return asking(self.agent)
+
     @property
     def repeats(self) -> bool:
         """May items appear that the user bought before?"""
@@ -108,6 +116,7 @@ class Scenario:
             "diversity": self.diversity,
             "boosts": [asdict(each) for each in self.boosts],
             "explore": dict(self.explore),
+            "agent": dict(self.agent),
             "deadlines": dict(self.deadlines),
             "ttl_s": self.ttl_s,
         }

@@ -21,8 +21,19 @@ from shopkeeper.features.state import FeatureState
 from shopkeeper.lifecycle.addresses import parse_address
 from shopkeeper.lifecycle.experiments.assigning import Chosen
 from shopkeeper.recommend import feedback as feedbacks
+from shopkeeper.recommend.acting.acted import Acted
+from shopkeeper.recommend.acting.steering import Steering
 from shopkeeper.recommend.admission import Admission
-from shopkeeper.recommend.answers import count, debug_of, items_of, lasts, name_variants, price_of, ranked_by
+from shopkeeper.recommend.answers import (
+    count,
+    debug_of,
+    items_of,
+    lasts,
+    name_action,
+    name_variants,
+    price_of,
+    ranked_by,
+)
 from shopkeeper.recommend.asking import Told, check_channel
 from shopkeeper.recommend.bound import Binder
 from shopkeeper.recommend.candidates import Quota
@@ -80,9 +91,10 @@ class RecommendService:
         told: Told | None = None,
         variants: ScenarioVariants | None = None,
         stage: Stage | None = None,
+        steering: Steering | None = None,
     ) -> None:
         self.book = ScenarioBook() if scenarios is None else scenarios
-        self._variants = variants
+        self._variants, self._steering = variants, steering
         self._allows = allows
         self._catalog = catalog
         self._users = users
@@ -202,6 +214,9 @@ class RecommendService:
     def _asked(self, request: RecRequest) -> _Asked:
         """Raises Invalid."""
         place, tried = self._place(request.scenario, request.user_id)
+        slate_id, acted, alone = ulid(), None, None
+        if self._steering is not None:
+            place, acted, alone = self._steering.act(place, request.user_id, slate_id, self._clock.now())
         if not 1 <= request.n_recommendations <= MOST:
             raise Invalid(
                 f"n_recommendations is {request.n_recommendations}, expected 1 to {MOST}",
@@ -211,7 +226,8 @@ class RecommendService:
         deadline = request.deadline_ms or place.deadlines.get("total", self._deadline_ms)
         about, context = self._about(request.context, page=place.anchored), request.context
         given = context.get("item_ids") or (place.anchored and context.get("item_id"))
-        return _Asked(request, place, about, deadline, unknown=bool(given) and not len(about), tried=tried)
+        unknown = bool(given) and not len(about)
+        return _Asked(request, place, about, deadline, slate_id, unknown, tried, acted, alone)
 
     def _wish(self, asked: _Asked) -> Wish:
         request = asked.request
@@ -227,7 +243,7 @@ class RecommendService:
             diversity=request.diversity_weight,
             tell=request.debug,
             deadline_ms=asked.deadline_ms,
-            slate_id=ulid(),
+            slate_id=asked.slate_id,
         )
 
     async def _loaded(self, name: str, seconds: float) -> None:
@@ -248,10 +264,14 @@ class RecommendService:
     def _made(self, asked: _Asked, wish: Wish, slate: Slate, started: float) -> Made:
         taken = time.perf_counter() - started
         place, fallbacks = asked.scenario, slate.fallbacks
+        if asked.alone is not None:
+            fallbacks.append(asked.alone)
         count(place.name, taken, slate)
         items, debug = items_of(slate, self._catalog), debug_of(slate) if asked.request.debug else None
         if asked.tried:
             name_variants(asked.tried, items, debug)
+        if asked.acted is not None:
+            name_action(asked.acted, items, debug)
         return Made(
             slate_id=wish.slate_id,
             user_id=asked.request.user_id,
@@ -272,6 +292,7 @@ class RecommendService:
             seen=slate.seen,
             tried=asked.tried,
             explored=slate.explored,
+            acted=asked.acted,
         )
 
     def _known(self, user_id: str) -> int:
@@ -300,14 +321,18 @@ class RecommendService:
 @dataclass(frozen=True, slots=True)
 class _Asked:
     """A request that was found to be in order. `about`: rows of the page or basket; `unknown`: items were named, and
-    the shop knows none of them."""
+    the shop knows none of them. `acted`: which action of an agent it is; `alone`: why an agent that should steer does
+    not."""
 
     request: RecRequest
     scenario: Scenario
     about: NDArray[np.int32]
     deadline_ms: float
+    slate_id: str
     unknown: bool = False
     tried: tuple[Chosen, ...] = ()
+    acted: Acted | None = None
+    alone: str | None = None
 
     @property
     def hurried(self) -> bool:

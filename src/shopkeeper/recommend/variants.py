@@ -10,8 +10,9 @@ from shopkeeper.core.errors import Conflict, Invalid, NotFound
 from shopkeeper.core.experiments import Plan, Target, VariantPlan
 from shopkeeper.lifecycle.experiments.assigning import Assignments, Chosen
 from shopkeeper.lifecycle.experiments.people import People
-from shopkeeper.recommend.scenariobook import ScenarioBook, body_of, scenario_of
+from shopkeeper.recommend.scenariobook import ScenarioBook
 from shopkeeper.recommend.scenariocheck import Known, check_scenario
+from shopkeeper.recommend.scenarioform import body_of, scenario_of, varied
 from shopkeeper.recommend.scenarios import Scenario
 from shopkeeper.stores.experiments import Kept
 
@@ -115,11 +116,6 @@ class ScenarioTarget:
             self._book.delete(name, by=by, if_match=tag).result()
         else:
             self._book.put(scenario_of(name, 1, before["body"]), by=by, if_match=tag).result()
-
-
-def varied(scenario: Scenario, config: Mapping[str, Any]) -> Scenario:
-    """The scenario with other fields. Raises KeyError, TypeError, ValueError for what is not of their form."""
-    return scenario_of(scenario.name, scenario.version, {**body_of(scenario), **config}) if config else scenario
 
 
 def _fields(plan: Plan) -> set[str]:

@@ -52,6 +52,11 @@ def page(connection: Connection, *, limit: int, before: str | None) -> tuple[lis
     return [_row(row) for row in rows], total
 
 
+def ids(connection: Connection) -> list[str]:
+    """Of all, the oldest first."""
+    return list(connection.scalars(select(table.c.agent_id).order_by(table.c.agent_id)))
+
+
 def saved(
     connection: Connection, agent_id: str, *, file: str, sha256: str, facts: dict[str, Any], until: int, now: int
 ) -> None:

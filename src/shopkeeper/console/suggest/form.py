@@ -32,7 +32,7 @@ def edited(shop: ShopkeeperClient, now: Mapping[str, Any], key: str) -> dict[str
     said |= _order(shop, now, key)
     with st.expander(say("explore_slots"), icon=":material/casino:", expanded=bool(now["explore"])):
         said["explore"] = _explore(shop, now["explore"], key)
-    return {"help": about, **said}
+    return {"help": about, "agent": now.get("agent", {}), **said}
 
 
 def _recall(shop: ShopkeeperClient, now: list[dict[str, Any]], key: str) -> list[dict[str, Any]]:

@@ -3,20 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
-from shopkeeper.recommend.rewards.joining import Shown, join
+from shopkeeper.recommend.rewards.joining import Outcome, Shown, join
 from shopkeeper.recommend.rewards.signals import SIGNALS, Signal, worth
 from shopkeeper.recommend.rewards.trust import judged
 from shopkeeper.stores import exploring
-from shopkeeper.stores.exploring import ExploredRow
 from shopkeeper.stores.vocabulary import UserVocabulary, Vocabulary
 
 _TRUSTED = 0.5
 """Feedback that is trusted less than this counts for nothing."""
+
+
+class Logged(Protocol):
+    """A slate in a log: the `items` (rows) of which feedback counts, `last_seq` the log's newest event then."""
+
+    @property
+    def seq(self) -> int: ...
+    @property
+    def slate_id(self) -> str: ...
+    @property
+    def user_row(self) -> int | None: ...
+    @property
+    def user_id(self) -> str | None: ...
+    @property
+    def made_at(self) -> int: ...
+    @property
+    def last_seq(self) -> int: ...
+    @property
+    def items(self) -> NDArray[np.int32]: ...
 
 
 class Earnings:
@@ -30,8 +49,12 @@ class Earnings:
         self._allows = allows
         self._window_s = window_s
 
-    def of(self, connection: Connection, rows: Sequence[ExploredRow]) -> Mapping[int, NDArray[np.float64]]:
+    def of(self, connection: Connection, rows: Sequence[Logged]) -> Mapping[int, NDArray[np.float64]]:
         """By number of the row (s,) in [0, 1]. Those whose person is gone, or does not agree any more, are left out."""
+        return {seq: np.clip(one.reward, 0.0, 1.0) for seq, one in self.outcomes(connection, rows).items()}
+
+    def outcomes(self, connection: Connection, rows: Sequence[Logged]) -> Mapping[int, Outcome]:
+        """The same with all that is known of each item."""
         shown = [
             (row.seq, Shown(row.slate_id, user, row.made_at, row.items))
             for row in rows
@@ -43,9 +66,9 @@ class Earnings:
         trusted = judged(signals, slates).weights >= _TRUSTED
         counting = [signal for signal, good in zip(signals, trusted.tolist(), strict=True) if good]
         outcomes = join(slates, counting, self._window_s).outcomes
-        return {seq: np.clip(outcome.reward, 0.0, 1.0) for (seq, _), outcome in zip(shown, outcomes, strict=True)}
+        return {seq: outcome for (seq, _), outcome in zip(shown, outcomes, strict=True)}
 
-    def _user_of(self, row: ExploredRow) -> int | None:
+    def _user_of(self, row: Logged) -> int | None:
         """The row of a person as they are known now, -1: still nobody; None: nothing of theirs is learned."""
         users = self._users
         if row.user_row is None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,9 @@ from shopkeeper.recommend.qlearning.config import AgentConfig
 from shopkeeper.recommend.qlearning.replay import PrioritisedReplay, Replay
 from shopkeeper.recommend.qlearning.schedule import epsilon_after
 from shopkeeper.recommend.qlearning.steps import Floats, State, Transition
+
+Values: TypeAlias = Callable[[Floats], Floats]
+"""What each action is worth (m, actions) in states (m, width)."""
 
 
 class Agent(ABC):
@@ -31,6 +35,10 @@ class Agent(ABC):
     @abstractmethod
     def values(self, states: Floats) -> Floats:
         """What each action is worth (m, actions) in states (m, width): rewards to come, discounted by gamma."""
+
+    @abstractmethod
+    def frozen(self) -> Values:
+        """`values` as they are now, whatever is learned later; for any thread."""
 
     @abstractmethod
     def _learn(self, step: Transition) -> float: ...

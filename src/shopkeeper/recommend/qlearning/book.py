@@ -12,6 +12,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 import numpy as np
+from sqlalchemy import Connection
 
 from shopkeeper.core.clock import Clock, moment
 from shopkeeper.core.errors import Busy, NotFound
@@ -27,11 +28,13 @@ from shopkeeper.recommend.qlearning.steps import Transition, action_of, reward_o
 from shopkeeper.recommend.qlearning.worlds import size_of
 from shopkeeper.stores import agents as table
 from shopkeeper.stores import jobs as job_rows
+from shopkeeper.stores import visits
 from shopkeeper.stores.agents import AgentRow
 from shopkeeper.stores.artifacts import write_durably
 from shopkeeper.stores.home import Home
 from shopkeeper.stores.paging import cursor_after, key_of
 from shopkeeper.stores.sql import Database
+from shopkeeper.stores.visits import Verdict
 
 T = TypeVar("T")
 _TOLD = ("episodes", "mean_reward", "best_reward", "stopped")
@@ -39,7 +42,8 @@ _TOLD = ("episodes", "mean_reward", "best_reward", "stopped")
 
 class AgentFacts(Record, kw_only=True):
     """`status`: ready, or training while a job is at it. `epsilon`: the chance of a random action now. `training`: what
-    the last training came to, null before the first."""
+    the last training came to, null before the first. `verdicts`: the newest of each scenario on whose visits it was
+    judged, where one agent is asked for."""
 
     agent_id: str
     agent_type: str
@@ -53,6 +57,7 @@ class AgentFacts(Record, kw_only=True):
     epsilon: float
     training: dict[str, Any] | None = None
     job_id: str | None = None
+    verdicts: list[dict[str, Any]] = msgspec.field(default_factory=list)
 
 
 Facts: TypeAlias = list[AgentFacts]
@@ -62,7 +67,8 @@ class AgentBook:
     """From any thread but the writer's."""
 
     def __init__(self, db: Database, home: Home, clock: Clock, jobs: JobService) -> None:
-        self._db, self._jobs, self._job_folder = db, jobs, home.jobs
+        self._db, self._clock, self._jobs, self._job_folder = db, clock, jobs, home.jobs
+        self._gone: tuple[Callable[[str], None], ...] = ()
         self.keeper = AgentKeeper(db, home.path / "agents", clock)
         self._random = np.random.default_rng()  # of actions that are tried; what is learned hangs on none of it
         for kind in (TRAIN, EVALUATE):
@@ -80,7 +86,10 @@ class AgentBook:
         with self.keeper.locked(agent_id) as agent, self._db.read() as connection:
             row = table.get(connection, agent_id)
             row.facts = facts_of(agent, row.facts.get("training"))
-            return _shown(row, job_rows.under_way(connection, _work(agent_id)))
+            shown = _shown(row, job_rows.under_way(connection, _work(agent_id)))
+            return msgspec.structs.replace(
+                shown, verdicts=[one.judged for one in visits.verdicts(connection, agent_id)]
+            )
 
     def list(self, *, limit: int = 50, cursor: str | None = None) -> tuple[Facts, str | None, int]:
         """Newest first: (agents, next cursor, total). Counters are those of the last file. Raises Invalid (cursor)."""
@@ -94,6 +103,34 @@ class AgentBook:
         with self.keeper.locked(agent_id):
             self._check_free(agent_id)
             self.keeper.remove(agent_id)
+        for listener in self._gone:
+            listener(agent_id)
+
+    def on_gone(self, listener: Callable[[str], None]) -> None:
+        """`listener(agent_id)` hears of agents that were deleted."""
+        self._gone = (*self._gone, listener)
+
+    def ids(self) -> Sequence[str]:
+        """Of all agents."""
+        with self._db.read() as connection:
+            return table.ids(connection)
+
+    def config(self, agent_id: str) -> AgentConfig:
+        """Raises NotFound."""
+        with self._db.read() as connection:
+            return msgspec.convert(table.get(connection, agent_id).config, AgentConfig)
+
+    def verdict(self, agent_id: str, scenario: str) -> Verdict | None:
+        """Whether it may steer a scenario, as it was judged last; None: it never was."""
+        with self._db.read() as connection:
+            found = visits.verdicts(connection, agent_id)
+        return next((one for one in found if one.scenario == scenario), None)
+
+    def changed_at(self, agent_id: str) -> int:
+        """Since when it is the agent that it is, us of the wall clock: a training makes another. Raises NotFound."""
+        with self._db.read() as connection:
+            row = table.get(connection, agent_id)
+        return int((row.facts.get("training") or {}).get("ended_at", 0))
 
     # -- acting and learning
 
@@ -119,6 +156,13 @@ class AgentBook:
             )
             self._check_free(agent_id)
             return self.keeper.learn(agent_id, agent, step)
+
+    def learn(self, agent_id: str, steps: Sequence[Transition], also: Callable[[Connection], None]) -> None:
+        """Many steps that are in order, and what is to be durable together with them. Raises NotFound, Busy while the
+        agent is trained, Unavailable, and what `also` raises; then nothing was learned."""
+        with self.keeper.locked(agent_id) as agent:
+            self._check_free(agent_id)
+            self.keeper.learn_all(agent_id, agent, steps, also)
 
     def read(self, agent_id: str, look: Callable[[Agent], T]) -> T:
         """What `look` says of the agent, which it must not change. Raises NotFound, Unavailable."""
@@ -170,8 +214,10 @@ class AgentBook:
 
     def _finish(self, job: Job, result: Mapping[str, Any]) -> None:
         made = self._job_folder / job.job_id / "work" / MADE
-        told = {name: result[name] for name in _TOLD}
-        self.keeper.replace(job.params["agent_id"], made.read_bytes(), {**told, "job_id": job.job_id}, name=job.job_id)
+        agent_id = job.params["agent_id"]
+        told = {name: result[name] for name in _TOLD} | {"job_id": job.job_id, "ended_at": self._clock.wall()}
+        self.keeper.replace(agent_id, made.read_bytes(), told, name=job.job_id)
+        self._db.writer.run(lambda connection: visits.forget(connection, agent_id))
 
     def _check_free(self, agent_id: str) -> None:
         """Raises Busy while a training is queued or runs."""

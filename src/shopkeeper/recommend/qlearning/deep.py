@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 from numpy.typing import NDArray
 
 from shopkeeper.recommend.qlearning.adam import Adam, huber_slope
-from shopkeeper.recommend.qlearning.agent import Agent, replay_of
+from shopkeeper.recommend.qlearning.agent import Agent, Values, replay_of
 from shopkeeper.recommend.qlearning.config import AgentConfig
 from shopkeeper.recommend.qlearning.qnet import QNet
 from shopkeeper.recommend.qlearning.steps import Floats, Transition
@@ -28,6 +30,11 @@ class DeepAgent(Agent):
 
     def values(self, states: Floats) -> Floats:
         return self._net.values(self._theta, self._inputs(states))
+
+    def frozen(self) -> Values:
+        other = copy.copy(self)
+        other._theta = self._theta.copy()
+        return other.values
 
     def _learn(self, step: Transition) -> float:
         both = self.values(np.stack([step.state, step.after]))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import msgspec
 import numpy as np
+from sqlalchemy import Connection
 
 from shopkeeper.core.clock import Clock
 from shopkeeper.core.errors import ShopkeeperError, Unavailable
@@ -108,13 +109,29 @@ class AgentKeeper:
 
     def learn(self, agent_id: str, agent: Agent, step: Transition) -> float:
         """Inside `locked`: keeps the step, then learns it. Raises Unavailable; then nothing was learned."""
-        told = _Told(step.state.tolist(), step.action, step.reward, step.after.tolist(), step.done)
-        number, plain = agent.updates + 1, msgspec.to_builtins(told)
-        self._db.writer.run(lambda connection: table.tell(connection, agent_id, number, plain))
-        surprise = agent.learn(step)
+        return self.learn_all(agent_id, agent, [step])[0]
+
+    def learn_all(
+        self,
+        agent_id: str,
+        agent: Agent,
+        steps: Sequence[Transition],
+        also: Callable[[Connection], None] = lambda _: None,
+    ) -> list[float]:
+        """The same with many. `also` is done in the transaction that keeps them: both are durable, or neither. What it
+        raises undoes both."""
+        told = [_Told(one.state.tolist(), one.action, one.reward, one.after.tolist(), one.done) for one in steps]
+
+        def write(connection: Connection) -> None:
+            also(connection)
+            for number, one in enumerate(told, agent.updates + 1):
+                table.tell(connection, agent_id, number, msgspec.to_builtins(one))
+
+        self._db.writer.run(write)
+        surprises = [agent.learn(one) for one in steps]
         if agent.updates - self._held[agent_id].saved >= self._every:
             self.save(agent_id)
-        return surprise
+        return surprises
 
     def packed(self, agent_id: str) -> bytes:
         """All that it has learned, as a file. Raises NotFound, Unavailable."""

@@ -18,6 +18,7 @@ from shopkeeper.core.clock import MINUTE
 from shopkeeper.core.errors import Conflict
 from shopkeeper.recommend.qlearning.environment import Outcome
 from shopkeeper.recommend.qlearning.steps import Floats, Ints, State
+from shopkeeper.recommend.qlearning.visitstate import STATE, Seen, states
 from shopkeeper.sources.simulator.audience import Audience
 from shopkeeper.sources.simulator.draws import CLICKS, generator
 from shopkeeper.sources.simulator.responses import ResponseModel
@@ -25,7 +26,6 @@ from shopkeeper.sources.simulator.responses import ResponseModel
 AIMS: Final = ("liked", "new", "varied", "popular")
 """`liked`: what goes with the clicks so far, shown before or not. `new`: the same among what this visit has not seen.
 `varied`: of each category what sells best and was not seen yet. `popular`: what sells best and was not seen yet."""
-STATE: Final = 16
 PLACES: Final = 6
 MOST_SLATES: Final = 20
 _RIDGE: Final = 20.0
@@ -95,21 +95,20 @@ class Sessions:
         """(m, STATE), each number in [0, 1]: the slates so far, the clicks of the last and of all, slates since a
         click, whether the person is known; which aim came last (4), the clicks that each has had here (4), how much of
         the next `liked` slate was seen already, what was clicked on before the visit, the share of all items seen."""
-        m = len(self._users)
-        state = np.zeros((m, STATE))
-        clicks = self._clicked.sum(axis=1)
-        state[:, 0] = np.minimum(self._slates / 8, 1.0)
-        state[:, 1] = np.minimum(self._hits / 3, 1.0)
-        state[:, 2] = np.minimum(clicks / 8, 1.0)
-        state[:, 3] = np.minimum(self._quiet / 3, 1.0)
-        state[:, 4] = self._known
-        met = self._last >= 0
-        state[np.flatnonzero(met), 5 + self._last[met]] = 1.0
-        state[:, 9:13] = np.minimum(self._by_aim / 4, 1.0)
-        state[:, 13] = np.take_along_axis(self._shown, _best(self._scores), axis=1).mean(axis=1)
-        state[:, 14] = np.minimum(self._before.sum(axis=1) / 12, 1.0)
-        state[:, 15] = self._shown.sum(axis=1) / len(self.knowledge.sells)
-        return state
+        return states(
+            Seen(
+                slates=self._slates,
+                hits=self._hits,
+                clicks=self._clicked.sum(axis=1),
+                quiet=self._quiet,
+                known=self._known.astype(np.float64),
+                last=self._last,
+                by_action=self._by_aim,
+                stale=np.take_along_axis(self._shown, _best(self._scores), axis=1).mean(axis=1),
+                before=self._before.sum(axis=1),
+                share=self._shown.sum(axis=1) / len(self.knowledge.sells),
+            )
+        )
 
     def act(self, actions: Ints) -> tuple[Floats, NDArray[np.bool_]]:
         """Shows each visitor that is still here a slate by its aim; `actions` of the others are not read. Returns

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from shopkeeper.recommend.qlearning.agent import Agent, replay_of
+from shopkeeper.recommend.qlearning.agent import Agent, Values, replay_of
 from shopkeeper.recommend.qlearning.config import MOST_CELLS, MOST_STATES, AgentConfig
 from shopkeeper.recommend.qlearning.steps import Floats, Transition
 
@@ -41,6 +42,11 @@ class TabularAgent(Agent):
     def values(self, states: Floats) -> Floats:
         rows = np.array([self._rows.get(key.tobytes(), -1) for key in self.keys(states)])
         return np.where(rows[:, None] >= 0, self._q[np.maximum(rows, 0)], self.config.initial_value)
+
+    def frozen(self) -> Values:
+        other = copy.copy(self)
+        other._rows, other._q = dict(self._rows), self._q.copy()
+        return other.values
 
     def _learn(self, step: Transition) -> float:
         row, after = (self._row(key.tobytes()) for key in self.keys(np.stack([step.state, step.after])))
