@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from time import monotonic, sleep
+from typing import NoReturn
 
 import streamlit as st
 
@@ -13,6 +15,8 @@ from shopkeeper.console.words import say
 from shopkeeper.core.errors import NotFound, Refused, ShopkeeperError, Unavailable
 
 DEFAULT_URL = "http://127.0.0.1:8080"
+_LOOK_S = 1.0
+_AWAY = "shop_away"
 
 
 def address() -> str:
@@ -33,7 +37,8 @@ def client() -> ShopkeeperClient:
 
 @contextmanager
 def told() -> Iterator[None]:
-    """Shows an error of the block where it happened, in words, and lets the rest of the page go on."""
+    """Shows an error of the block where it happened, in words, and lets the rest of the page go on. Where nothing
+    answers at all, the page is held until something does."""
     try:
         yield
     except NotFound as error:
@@ -41,6 +46,32 @@ def told() -> Iterator[None]:
     except Refused as error:
         st.warning(f"{say('key_needed')} {error.message}")
     except Unavailable as error:
-        st.error(say("unreachable", url=address(), reason=error.message))
+        if error.code == "unreachable":
+            _hold()
+        st.error(error.message)
     except ShopkeeperError as error:
         st.error(error.message)
+
+
+def _hold() -> NoReturn:
+    """Waits for the shop with everything else as it stands, so that nobody loses what they typed, then makes the page
+    anew. Only a run that ends forgets the fields it has not reached; this one is taken up again instead."""
+    began, looked = st.session_state.get(_AWAY, (0.0, float("-inf")))
+    if monotonic() - looked > 10 * _LOOK_S:  # just noticed, perhaps by a part of the page: all of it shall say so
+        st.session_state[_AWAY] = monotonic(), monotonic()
+        st.rerun()
+    notice = st.empty()
+    while not _answers():
+        st.session_state[_AWAY] = began, monotonic()
+        notice.error(say("shop_away", url=address(), s=round(monotonic() - began)), icon=":material/cloud_off:")
+        sleep(_LOOK_S)  # whoever presses something meanwhile is heard at the next notice
+    st.session_state.pop(_AWAY, None)
+    st.rerun()
+
+
+def _answers() -> bool:
+    try:
+        client().ready()
+    except ShopkeeperError as error:
+        return error.code != "unreachable"
+    return True

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from shopkeeper.client import ShopkeeperClient
 from shopkeeper.console import asking, paging, watching
@@ -20,6 +23,8 @@ _KINDS = ("guess", "orders", "sales", "users", "items", "events", "stock", "days
 _UNUSED = ""
 _A_PAGE = 8
 _OPEN = "import_id"
+_HANDED_OVER = "imports_handed_over"
+_BLOCK = 1 << 20
 
 
 def show(shop: ShopkeeperClient) -> None:
@@ -35,7 +40,8 @@ def show(shop: ShopkeeperClient) -> None:
 def _upload(shop: ShopkeeperClient) -> None:
     with st.form("upload"):
         where, what = st.columns([3, 1])
-        file = where.file_uploader(say("file"), key="import_file")
+        before: int = st.session_state.setdefault(_HANDED_OVER, 0)
+        file = where.file_uploader(say("file"), key=f"import_file_{before}")
         kind = what.selectbox(say("holds"), _KINDS, format_func=_kind, key="import_kind", help=say("holds_help"))
         if not st.form_submit_button(say("hand_over"), type="primary"):
             return
@@ -44,13 +50,24 @@ def _upload(shop: ShopkeeperClient) -> None:
         return
     with tempfile.TemporaryDirectory() as folder, st.spinner(say("hand_over")):
         path = Path(folder, Path(file.name).name)
-        path.write_bytes(file.getbuffer())
+        with path.open("wb") as out:
+            shutil.copyfileobj(file, out, _BLOCK)
         try:
             made = shop.upload(path, None if kind == "guess" else kind)
         except Invalid as error:
             st.error(error.message)
             return
+    _free(file)
     st.session_state[_OPEN] = made["import_id"]
+    st.session_state[_HANDED_OVER] = before + 1
+    st.rerun()
+
+
+def _free(file: UploadedFile) -> None:
+    """The console's own copy, which it would keep in memory as long as the session lives."""
+    context = get_script_run_ctx()
+    if context is not None:
+        context.uploaded_file_mgr.remove_file(context.session_id, file.file_id)
 
 
 def _kind(kind: str) -> str:
@@ -67,6 +84,8 @@ def _one(shop: ShopkeeperClient, one: dict[str, Any]) -> None:
             fine = _preview(shop, one["import_id"], mapping)
             if st.button(say("store_rows"), type="primary", disabled=not fine, key="import_start"):
                 _start(shop, one["import_id"], mapping)
+        if one["status"] == "failed" and st.button(say("go_on_import"), type="primary", key="import_go_on"):
+            _start(shop, one["import_id"], {})
         job = f"import_{one['import_id']}_job"
         if one["job_id"]:
             st.session_state.setdefault(job, one["job_id"])
