@@ -201,6 +201,31 @@ def test_a_guard_acts_on_what_is_surely_worse_only() -> None:
     assert guard_result(one, Guard(metric="revenue"), drawn([5.0, 1.0], 50), guards=1).ok, "too few to say"
 
 
+@pytest.mark.parametrize(
+    ("better", "counts", "ok"),
+    [
+        ("up", (500, 0), False),  # all did it, and nobody does any more
+        ("down", (0, 500), False),  # nobody, and now all
+        ("up", (0, 500), True),
+        ("down", (500, 0), True),
+        ("up", (500, 500), True),
+        ("down", (0, 0), True),
+        ("up", (500, 480), False),
+        ("up", (500, 499), True),
+    ],
+)
+def test_a_guard_sees_what_nobody_or_everybody_does(better: Any, counts: tuple[int, int], ok: bool) -> None:
+    samples = [share(one, 500) for one in counts]
+    told = guard_result(plan(), Guard(metric="share:return", better=better), samples, guards=1)
+    assert told.ok is ok
+    assert told.worst == "b"
+    if counts[0]:
+        assert told.change == pytest.approx(counts[1] / counts[0] - 1)
+        assert told.low is not None
+        assert told.high is not None
+        assert told.low < told.change < told.high or told.change in (-1.0, 0.0)
+
+
 # -- in SQL
 
 

@@ -135,6 +135,14 @@ def wilson(rate: float, n: int, z: float) -> tuple[float, float]:
     return (middle - half) / (1 + z * z / n), (middle + half) / (1 + z * z / n)
 
 
+def never_certain(one: Sample) -> Sample:
+    """A share with one unit more that did it and one that did not (Agresti and Caffo 2000): what nobody or everybody
+    did has a variance, and a difference of two such shares an interval that holds the truth as often as it says."""
+    n = one.n + 2
+    p = (one.mean * one.n + 1) / n if one.n else 0.5
+    return Sample(n, p, p * (1 - p) * n / (n - 1), share=True)
+
+
 def chi_square(counts: Sequence[Sequence[float]]) -> tuple[float, float]:
     """(statistic, p value) of a table of groups by outcomes, Pearson's, without correction. Empty rows and columns say
     nothing and are passed over."""
@@ -173,11 +181,12 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def lift(control: Sample, treatment: Sample, confidence: float = 0.95) -> tuple[float, float, float]:
     """The difference by the control's mean, and both ends of its interval (delta method). NaN where that mean is 0."""
     mean = control.mean
-    error2 = control.error2 + treatment.error2
-    if not mean or not isfinite(error2):
+    shares = control.share and treatment.share
+    below, above = (never_certain(control), never_certain(treatment)) if shares else (control, treatment)
+    if not mean or not isfinite(mean + treatment.mean + below.error2 + above.error2):
         return nan, nan, nan
     change = treatment.mean / mean - 1
-    error = sqrt(treatment.error2 + (treatment.mean / mean) ** 2 * control.error2) / abs(mean)
+    error = sqrt(above.error2 + (treatment.mean / mean) ** 2 * below.error2) / abs(mean)
     half = float(special.ndtri(0.5 + confidence / 2)) * error
     return change, change - half, change + half
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite, sqrt
 
 from shopkeeper.core.errors import Invalid
 from shopkeeper.core.experiments import Guard, GuardResult, Plan, VariantResult, Verdict
 from shopkeeper.quality import power
-from shopkeeper.quality.experiments import Compared, Sample, compare, holm, interval, lift
+from shopkeeper.quality.experiments import Compared, Sample, compare, holm, interval, lift, never_certain
 from shopkeeper.quality.sequential import always_valid, spread
 
 UNEVEN = 0.001
@@ -84,11 +84,14 @@ def guard_result(
 
 
 def sequential(plan: Plan, control: Sample, treatment: Sample, confidence: float) -> Compared:
-    """Always valid; before there is enough it says nothing."""
+    """Always valid; before there is enough it says nothing. Of shares also where nobody did it, or everybody."""
     enough = min(control.n, treatment.n) >= LEAST
     planned = max(plan.min_sample, LEAST)
+    difference = treatment.mean - control.mean
+    if control.share and treatment.share:
+        control, treatment = never_certain(control), never_certain(treatment)
     tau2 = spread(control, treatment, planned, 1 - confidence) if enough else 0.0
-    return always_valid(control, treatment, tau2, confidence)
+    return replace(always_valid(control, treatment, tau2, confidence), difference=difference)
 
 
 def _verdict(
