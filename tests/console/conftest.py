@@ -60,7 +60,21 @@ def _served(home: Path, process: subprocess.Popen[bytes]) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def page(shop: dict[str, Any]) -> Iterator[Any]:
+def faults() -> list[str]:
+    """What the browser has called an error since the last test; nothing of Streamlit's own is let pass."""
+    return []
+
+
+@pytest.fixture(autouse=True)
+def _no_error_in_the_browser(faults: list[str]) -> Iterator[None]:
+    yield
+    told = faults.copy()
+    faults.clear()
+    assert told == []
+
+
+@pytest.fixture(scope="module")
+def page(shop: dict[str, Any], faults: list[str]) -> Iterator[Any]:
     from playwright.sync_api import expect, sync_playwright
 
     expect.set_options(timeout=60_000)
@@ -71,6 +85,8 @@ def page(shop: dict[str, Any]) -> Iterator[Any]:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
         opened = browser.new_page(viewport={"width": 1400, "height": 1500})
         opened.set_default_timeout(60_000)
+        opened.on("pageerror", lambda error: faults.append(str(error)))
+        opened.on("console", lambda said: said.type == "error" and faults.append(f"{said.text} {said.location}"))
         _open(opened, shop["console"])
         yield opened
         browser.close()

@@ -6,7 +6,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-SCRIPT = Path(__file__).with_name("home.py")
+SCRIPT = Path(__file__).with_name("served.py")
 _THEME = {
     "light.primaryColor": "#0f766e",
     "light.backgroundColor": "#ffffff",
