@@ -39,6 +39,8 @@ def test_a_person_sees_how_the_shop_is_and_what_just_happened(shop: dict[str, An
 
 
 def test_a_person_finds_a_customer_and_their_slate(page: Any) -> None:
+    from playwright.sync_api import expect
+
     go(page, "Customers")
     box = page.get_by_role("textbox", name="Customer id")
     box.wait_for()
@@ -59,6 +61,17 @@ def test_a_person_finds_a_customer_and_their_slate(page: Any) -> None:
     press(page, "See")
     page.get_by_text("+ champions").wait_for()
     keep(page, "customer-supposed")
+
+    # a refresh is begun from here too, and is refused in words where no model has learned
+    page.get_by_role("radio", name="Profile", exact=True).click()
+    page.get_by_test_id("stExpander").get_by_text("Refresh", exact=True).click()
+    pick(page, "Mode", "train, then vectors")
+    page.get_by_role("spinbutton", name="Epochs", exact=True).wait_for()
+    pick(page, "Mode", "vectors only")
+    expect(page.get_by_role("spinbutton", name="Epochs", exact=True)).to_have_count(0)
+    press(page, "Begin")
+    page.get_by_test_id("stAlert").first.wait_for()
+    keep(page, "customer-refresh")
 
     box.fill("nobody-of-this-name")
     box.press("Enter")
@@ -125,7 +138,7 @@ def test_a_person_trains_a_model_watches_it_and_asks_why(shop: dict[str, Any], p
     page.locator(".js-plotly-plot:visible").first.wait_for()
     with ShopkeeperClient(shop["url"]) as client:
         # train: a form of the algorithm's own parameters, then what it learns while it learns
-        page.get_by_role("tab", name="Train").click()
+        page.get_by_role("radio", name="Train", exact=True).click()
         page.get_by_label("Algorithm").click()
         page.get_by_role("option", name=learned).first.click()
         for field, value in small.items():
@@ -147,7 +160,7 @@ def test_a_person_trains_a_model_watches_it_and_asks_why(shop: dict[str, Any], p
         search.wait_for()
         search.fill("regency cakestand")
         search.press("Enter")
-        page.get_by_role("tab", name="Look ahead").click()
+        page.get_by_role("radio", name="Look ahead", exact=True).click()
         page.get_by_label("Models, the first with its intervals").last.click()
         page.get_by_role("option", name=f"({learned})").click()
         page.keyboard.press("Escape")
@@ -156,6 +169,6 @@ def test_a_person_trains_a_model_watches_it_and_asks_why(shop: dict[str, Any], p
         keep(page, "forecasts")
         assert client.prediction_history().items[0]["model_type"] == learned
 
-        page.get_by_role("tab", name="Models").click()
+        page.get_by_role("radio", name="Models", exact=True).click()
         page.get_by_text("Measured on four weeks that the model had not seen.").wait_for()
         keep(page, "models")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from shopkeeper.client.jobs import JobDoors
-from shopkeeper.client.wire import Page, escaped
+from shopkeeper.client.wire import Page, decoded, escaped, tag_at
 from shopkeeper.core.records import Job
 from shopkeeper.core.schedules import Schedule
 
@@ -48,12 +49,15 @@ class ScheduleDoors(JobDoors):
         }
         return self.call("POST", _SCHEDULES, Schedule, body)
 
-    def change_schedule(self, schedule: Schedule) -> Schedule:
-        """Everything that `schedule` says takes the place of what the shop knows under its name."""
-        return self.call("PUT", f"{_SCHEDULES}/{escaped(schedule.name)}", Schedule, schedule)
+    def change_schedule(self, schedule: Schedule, *, read_at: datetime | None = None) -> Schedule:
+        """Everything that `schedule` says takes the place of what the shop knows under its name. `read_at`: the
+        `updated_at` of what was read; Stale when somebody has changed it since."""
+        path = f"{_SCHEDULES}/{escaped(schedule.name)}"
+        return decoded(self.send_request("PUT", path, schedule, if_match=tag_at(read_at)), Schedule)
 
-    def delete_schedule(self, name: str) -> None:
-        self.send_request("DELETE", f"{_SCHEDULES}/{escaped(name)}")
+    def delete_schedule(self, name: str, *, read_at: datetime | None = None) -> None:
+        """`read_at` as in `change_schedule`."""
+        self.send_request("DELETE", f"{_SCHEDULES}/{escaped(name)}", if_match=tag_at(read_at))
 
     def run_schedule(self, name: str) -> Job:
         """Begins it now; `wait` follows the job."""

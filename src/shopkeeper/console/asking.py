@@ -6,22 +6,23 @@ from collections.abc import Callable
 
 import streamlit as st
 
+from shopkeeper.console.plain import plain
 from shopkeeper.console.words import say
 from shopkeeper.core.errors import ShopkeeperError
 
 
 def confirm(question: str, do: Callable[[], None]) -> None:
-    """A dialog; only its button does it. An error is said in it."""
+    """A dialog; only its button does it. An error is said in it. The question is Markdown: names in it are `plain`."""
 
     @st.dialog(say("sure"))
     def ask() -> None:
-        st.write(question)
+        st.markdown(question)
         yes, no = st.columns(2)
         if yes.button(say("yes"), type="primary", width="stretch"):
             try:
                 do()
             except ShopkeeperError as error:
-                st.error(say("lost_race") if error.code == "stale" else error.message)
+                st.error(say("lost_race") if error.code == "stale" else plain(error.message))
             else:
                 st.rerun()
         if no.button(say("no"), width="stretch"):
@@ -31,7 +32,7 @@ def confirm(question: str, do: Callable[[], None]) -> None:
 
 
 def tell(about: str, message: str) -> None:
-    """To be said by `notice` when the page is made again."""
+    """To be said by `notice` when the page is made again. Markdown, as the question above."""
     st.session_state[f"{about}_notice"] = message
 
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import plotly.graph_objects as go
 
+from shopkeeper.console.plain import drawn
 from shopkeeper.console.words import say
 from shopkeeper.core.records import Forecast, ForecastPoint, HistoryPoint, SalesExplanation
 
@@ -20,10 +21,17 @@ _BANDS = (("0.025", "0.975", 95, 0.12), ("0.1", "0.9", 80, 0.22))
 
 def forecast_chart(forecast: Forecast, came: Sequence[HistoryPoint] = ()) -> go.Figure:
     """History, expected pieces a day, and the 80 and 95 % intervals; `came`: what was sold on the days forecast."""
+    return answer_chart(forecast.history, forecast.forecast, came)
+
+
+def answer_chart(
+    history: Sequence[HistoryPoint], ahead: Sequence[ForecastPoint], came: Sequence[HistoryPoint] = ()
+) -> go.Figure:
+    """The same of the days alone."""
     figure = go.Figure()
-    _bands(figure, forecast.forecast)
-    _sold(figure, forecast.history)
-    _expected(figure, forecast.forecast, say("forecast"), TEAL)
+    _bands(figure, ahead)
+    _sold(figure, history)
+    _expected(figure, ahead, say("forecast"), TEAL)
     _sold(figure, came, say("came"))
     return _framed(figure, say("pieces"))
 
@@ -36,7 +44,7 @@ def compared_chart(forecasts: Mapping[str, Forecast]) -> go.Figure:
         _bands(figure, answers[0][1].forecast)
         _sold(figure, max((one.history for _, one in answers), key=len))
     for place, (name, one) in enumerate(answers):
-        _expected(figure, one.forecast, name, COLOURS[place % len(COLOURS)])
+        _expected(figure, one.forecast, drawn(name), COLOURS[place % len(COLOURS)])
     return _framed(figure, say("pieces"))
 
 
@@ -75,7 +83,7 @@ def _steps(
     title: str,
 ) -> go.Figure:
     """A waterfall: parts below `least` are left out of the picture, not of the sum."""
-    shown = {name: value for name, value in parts.items() if abs(value) >= least}
+    shown = {drawn(name): value for name, value in parts.items() if abs(value) >= least}
     figure = go.Figure(
         go.Waterfall(
             orientation="h",
@@ -121,13 +129,13 @@ def network(centre: str, around: Sequence[Neighbour]) -> go.Figure:
         )  # fmt: skip
         figure.add_scatter(
             x=[one.x for one in own], y=[one.y for one in own], mode="markers+text",
-            text=[_shortened(one.label) for one in own], textposition=[_beside(one) for one in own],
+            text=[drawn(_shortened(one.label)) for one in own], textposition=[_beside(one) for one in own],
             textfont={"size": 11},
-            hovertext=[f"{one.label} ({one.kind})" for one in own], hoverinfo="text",
-            marker={"size": 11, "color": colour}, name=relation,
+            hovertext=[drawn(f"{one.label} ({one.kind})") for one in own], hoverinfo="text",
+            marker={"size": 11, "color": colour}, name=drawn(relation),
         )  # fmt: skip
     figure.add_scatter(
-        x=[0], y=[0], mode="markers+text", text=[centre], textposition="bottom center", showlegend=False,
+        x=[0], y=[0], mode="markers+text", text=[drawn(centre)], textposition="bottom center", showlegend=False,
         marker={"size": 20, "color": INK}, hoverinfo="text",
     )  # fmt: skip
     figure.update_layout(height=620)
@@ -155,7 +163,7 @@ def counts_by_day(counts: Mapping[tuple[str, str], int], kinds: Sequence[str]) -
     for place, kind in enumerate(kinds):
         days = sorted(day for day, of in counts if of == kind)
         figure.add_bar(
-            x=days, y=[counts[day, kind] for day in days], name=kind, marker_color=COLOURS[place % len(COLOURS)]
+            x=days, y=[counts[day, kind] for day in days], name=drawn(kind), marker_color=COLOURS[place % len(COLOURS)]
         )
     figure.update_layout(height=240, barmode="stack")
     return _framed(figure, say("events_short"))
@@ -165,7 +173,13 @@ def bars(values: Mapping[str, float]) -> go.Figure:
     """One bar a name, in the order given, from the top."""
     names = list(values)[::-1]
     figure = go.Figure(
-        go.Bar(x=[values[name] for name in names], y=names, orientation="h", marker_color=TEAL, texttemplate="%{x:.2f}")
+        go.Bar(
+            x=[values[name] for name in names],
+            y=[drawn(name) for name in names],
+            orientation="h",
+            marker_color=TEAL,
+            texttemplate="%{x:.2f}",
+        )
     )
     figure.update_layout(height=60 + 34 * len(names))
     return _framed(figure, "", legend=False)
@@ -184,7 +198,9 @@ def lines_chart(
     figure = go.Figure()
     for place, (name, values) in enumerate(lines.items()):
         colour, width = (INK, 1.5) if place == 0 else (COLOURS[(place - 1) % len(COLOURS)], 2.5)
-        figure.add_scatter(x=list(x[: len(values)]), y=list(values), name=name, line={"color": colour, "width": width})
+        figure.add_scatter(
+            x=list(x[: len(values)]), y=list(values), name=drawn(name), line={"color": colour, "width": width}
+        )
     if marked is not None:
         figure.add_vline(x=x[marked], line={"color": "#94a3b8", "dash": "dot", "width": 1})
     figure.update_xaxes(title=x_title or None)

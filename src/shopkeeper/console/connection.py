@@ -11,6 +11,7 @@ from typing import NoReturn
 import streamlit as st
 
 from shopkeeper.client import ShopkeeperClient
+from shopkeeper.console.plain import plain
 from shopkeeper.console.words import say
 from shopkeeper.core.errors import NotFound, Refused, ShopkeeperError, Unavailable
 
@@ -42,15 +43,15 @@ def told() -> Iterator[None]:
     try:
         yield
     except NotFound as error:
-        st.info(error.message)
+        st.info(plain(error.message))
     except Refused as error:
-        st.warning(f"{say('key_needed')} {error.message}")
+        st.warning(f"{say('key_needed')} {plain(error.message)}")
     except Unavailable as error:
         if error.code == "unreachable":
             _hold()
-        st.error(error.message)
+        st.error(plain(error.message))
     except ShopkeeperError as error:
-        st.error(error.message)
+        st.error(plain(error.message))
 
 
 def _hold() -> NoReturn:

@@ -9,6 +9,7 @@ import streamlit as st
 from shopkeeper.client import ShopkeeperClient
 from shopkeeper.console import charts, forms, watching
 from shopkeeper.console.connection import told
+from shopkeeper.console.plain import plain
 from shopkeeper.console.words import say
 from shopkeeper.core.errors import ShopkeeperError, Unavailable
 from shopkeeper.core.records import AlgorithmInfo, Job
@@ -45,11 +46,11 @@ def _algorithms(shop: ShopkeeperClient) -> dict[str, AlgorithmInfo]:
 
 def _form(shop: ShopkeeperClient, algorithm: AlgorithmInfo, scope: Scope, ids: Mapping[str, str | None]) -> None:
     if not algorithm.available:
-        st.warning(say("not_installed", needs=algorithm.needs or ""))
+        st.warning(say("not_installed", needs=plain(algorithm.needs or "")))
         return
     with st.form(f"train_{algorithm.name}"):
         changed, rest = forms.fields(algorithm)
-        st.caption(say("train_note", scope=str(scope)))
+        st.caption(say("train_note", scope=plain(str(scope))))
         if st.form_submit_button(say("train"), type="primary"):
             try:
                 params = forms.together(changed, rest)
@@ -64,7 +65,7 @@ def _form(shop: ShopkeeperClient, algorithm: AlgorithmInfo, scope: Scope, ids: M
             except Unavailable:
                 raise
             except ShopkeeperError as error:
-                st.error(error.message)
+                st.error(plain(error.message))
             else:
                 st.session_state[_JOB] = task["task_id"]
 
@@ -79,8 +80,8 @@ def _curve(shop: ShopkeeperClient, job: Job) -> None:
 def ended(_shop: ShopkeeperClient, job: Job) -> None:
     """Which version it is, and whether it serves."""
     result = job.result or {}
-    learned = say("learned", model=job.params.get("model", ""), version=result.get("version", "–"))
+    learned = say("learned", model=plain(job.params.get("model", "")), version=result.get("version", "–"))
     if result.get("promoted"):
         st.success(f"{learned} {say('serves')}")
     else:
-        st.info(f"{learned} {say('serves_not', reason=result.get('why_not', ''))}")
+        st.info(f"{learned} {say('serves_not', reason=plain(result.get('why_not', '')))}")

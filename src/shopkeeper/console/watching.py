@@ -8,6 +8,7 @@ import streamlit as st
 
 from shopkeeper.client import ShopkeeperClient
 from shopkeeper.console.connection import client, told
+from shopkeeper.console.plain import plain
 from shopkeeper.console.words import say
 from shopkeeper.core.records import FINISHED, Job
 
@@ -37,9 +38,9 @@ def _look(key: str, curve: Part, ended: Part) -> None:
         about = " · ".join(
             str(job.params[name]) for name in ("algorithm", "model", "scope", "mode") if name in job.params
         )
-        st.markdown(f"**{about or job.kind}** · `{job.job_id}` · {state(job)}")
+        st.markdown(f"**{plain(about or job.kind)}** · `{job.job_id}` · {state(job)}")
         if job.status not in FINISHED:
-            st.progress(min(max(job.progress.percent / 100, 0.0), 1.0), text=job.progress.message or None)
+            st.progress(min(max(job.progress.percent / 100, 0.0), 1.0), text=plain(job.progress.message) or None)
         curve(shop, job)
         if job.status in FINISHED:
             _end(key, shop, job, ended)
@@ -51,7 +52,7 @@ def _look(key: str, curve: Part, ended: Part) -> None:
 
 def _end(key: str, shop: ShopkeeperClient, job: Job, ended: Part) -> None:
     if job.status == "failed":
-        st.error(job.error or say("job_failed"))
+        st.error(plain(job.error or say("job_failed")))
     elif job.status == "done":
         ended(shop, job)
     if st.session_state.get(f"{key}_seen_end") != job.job_id:

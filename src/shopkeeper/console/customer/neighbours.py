@@ -10,6 +10,7 @@ import streamlit as st
 from shopkeeper.client import ShopkeeperClient
 from shopkeeper.console import charts
 from shopkeeper.console.names import item_names
+from shopkeeper.console.plain import plain
 from shopkeeper.console.words import say
 from shopkeeper.core.errors import NotFound
 
@@ -21,7 +22,7 @@ def show(shop: ShopkeeperClient, user_id: str) -> None:
     try:
         found = shop.graph_neighbors("user", user_id, limit=number)
     except NotFound as error:
-        st.info(error.message)
+        st.info(plain(error.message))
         return
     if not found:
         st.info(say("no_neighbours"))

@@ -8,6 +8,7 @@ import streamlit as st
 
 from shopkeeper.client import ShopkeeperClient
 from shopkeeper.console.frame import clock
+from shopkeeper.console.plain import plain
 from shopkeeper.console.words import say
 
 
@@ -43,7 +44,7 @@ def _tiles(scores: dict[str, Any], attributes: dict[str, Any]) -> None:
 
 def _segments(belonging: dict[str, Any]) -> None:
     now = belonging["segments"]
-    st.markdown(" ".join(f":blue-badge[{name}]" for name in now) or f":gray-badge[{say('no_segments')}]")
+    st.markdown(" ".join(f":blue-badge[{plain(name)}]" for name in now) or f":gray-badge[{say('no_segments')}]")
     rows = [
         {say("segment"): one["segment"], say("entered"): clock(one["entered_at"]), say("left"): clock(one["left_at"])}
         for one in belonging.get("history", [])

@@ -8,6 +8,7 @@ import streamlit as st
 
 from shopkeeper.client import ShopkeeperClient
 from shopkeeper.console import charts
+from shopkeeper.console.plain import plain
 from shopkeeper.console.words import say
 from shopkeeper.core.records import RecItem, RecResponse
 
@@ -23,10 +24,10 @@ def show(shop: ShopkeeperClient, user_id: str) -> None:
     n = int(number.number_input(say("how_many"), 1, 100, 10, key="slate_n"))
     answer = shop.recommend(user_id, n, scenario=scenario)
     if answer.degraded:
-        st.warning(answer.explanation or say("degraded"))
+        st.warning(plain(answer.explanation or say("degraded")))
     table(answer.recommendations)
-    version = answer.model_version or "–"
-    st.caption(say("slate_note", scenario=answer.scenario, ms=answer.latency_ms, version=version))
+    version = plain(answer.model_version or "–")
+    st.caption(say("slate_note", scenario=plain(answer.scenario), ms=answer.latency_ms, version=version))
     times(answer)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import streamlit as st
 
 from shopkeeper.client import ShopkeeperClient
+from shopkeeper.console.plain import plain
 from shopkeeper.console.words import say
 from shopkeeper.core.records import Event
 
@@ -53,7 +54,7 @@ def _compare(told: dict[str, Any]) -> None:
 
 
 def _segments(before: set[str], after: set[str]) -> str:
-    marks = [f":blue-badge[{name}]" for name in sorted(before & after)]
-    marks += [f":green-badge[+ {name}]" for name in sorted(after - before)]
-    marks += [f":red-badge[− {name}]" for name in sorted(before - after)]
+    marks = [f":blue-badge[{plain(name)}]" for name in sorted(before & after)]
+    marks += [f":green-badge[+ {plain(name)}]" for name in sorted(after - before)]
+    marks += [f":red-badge[− {plain(name)}]" for name in sorted(before - after)]
     return " ".join(marks) or f":gray-badge[{say('no_segments')}]"

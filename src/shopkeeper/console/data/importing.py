@@ -15,6 +15,7 @@ from shopkeeper.client import ShopkeeperClient
 from shopkeeper.console import asking, paging, watching
 from shopkeeper.console.connection import told
 from shopkeeper.console.frame import clock
+from shopkeeper.console.plain import plain
 from shopkeeper.console.words import say
 from shopkeeper.core.errors import Invalid
 from shopkeeper.core.records import Job
@@ -55,7 +56,7 @@ def _upload(shop: ShopkeeperClient) -> None:
         try:
             made = shop.upload(path, None if kind == "guess" else kind)
         except Invalid as error:
-            st.error(error.message)
+            st.error(plain(error.message))
             return
     _free(file)
     st.session_state[_OPEN] = made["import_id"]
@@ -107,8 +108,8 @@ def _mapping(shop: ShopkeeperClient, one: dict[str, Any]) -> dict[str, str | Non
             continue
         choices = list(dict.fromkeys([column, *one["columns"], _UNUSED]))
         guess = guesses.get(field)
-        about = f"{guess['confidence']:.0%}: {guess['reason']}" if guess else None
-        label = f"{field} *" if field in missing else field
+        about = f"{guess['confidence']:.0%}: {plain(guess['reason'])}" if guess else None
+        label = f"{plain(field)} *" if field in missing else plain(field)
         said = places[place % 4].selectbox(label, choices, format_func=_column, key=f"{key}_{field}", help=about)
         if said != one["mapping"].get(field, _UNUSED):
             changed[field] = said or None
@@ -135,11 +136,11 @@ def _preview(shop: ShopkeeperClient, import_id: str, mapping: dict[str, str | No
     try:
         seen = shop.preview_import(import_id, mapping or None)
     except Invalid as error:
-        st.error(error.message)
+        st.error(plain(error.message))
         st.session_state[f"mapping_{import_id}_added"].clear()
         return False
     if seen["missing"]:
-        st.warning(say("missing_fields", names=", ".join(seen["missing"])))
+        st.warning(say("missing_fields", names=plain(", ".join(seen["missing"]))))
         return False
     for note in seen["notes"]:
         st.text(note)
@@ -192,14 +193,14 @@ def _listed(shop: ShopkeeperClient) -> None:
         st.session_state[_OPEN] = chosen
         st.rerun()
     if forget.button(say("delete"), key="import_delete", width="stretch"):
-        asking.confirm(say("delete_import", name=names[chosen]), lambda: _delete(shop, chosen, names[chosen]))
+        asking.confirm(say("delete_import", name=plain(names[chosen])), lambda: _delete(shop, chosen, names[chosen]))
 
 
 def _delete(shop: ShopkeeperClient, import_id: str, name: str) -> None:
     shop.delete_import(import_id)
     if st.session_state.get(_OPEN) == import_id:
         del st.session_state[_OPEN]
-    asking.tell("import", say("deleted", name=name))
+    asking.tell("import", say("deleted", name=plain(name)))
 
 
 def _row(one: dict[str, Any]) -> dict[str, Any]:

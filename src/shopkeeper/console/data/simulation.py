@@ -9,6 +9,7 @@ import streamlit as st
 from shopkeeper.client import ShopkeeperClient
 from shopkeeper.console import asking, watching
 from shopkeeper.console.fields import described, fields
+from shopkeeper.console.plain import plain
 from shopkeeper.console.words import say
 from shopkeeper.core.errors import Conflict, ShopkeeperError
 from shopkeeper.core.records import Job
@@ -21,7 +22,7 @@ def show(shop: ShopkeeperClient) -> None:
     try:
         now = shop.simulation()
     except Conflict as error:
-        st.info(f"{say('not_simulated')} {error.message}", icon=":material/block:")
+        st.info(f"{say('not_simulated')} {plain(error.message)}", icon=":material/block:")
         return
     asking.notice("simulation")
     form, world = st.columns([3, 2], gap="large")
@@ -40,7 +41,7 @@ def _form(shop: ShopkeeperClient, now: dict[str, int]) -> None:
             try:
                 shop.configure_simulation(config)
             except ShopkeeperError as error:
-                st.error(error.message)
+                st.error(plain(error.message))
             else:
                 asking.tell("simulation", say("simulation_saved"))
                 st.rerun()
@@ -60,4 +61,4 @@ def _begin(shop: ShopkeeperClient, seed: int | None) -> None:
 
 
 def _made(_shop: ShopkeeperClient, job: Job) -> None:
-    st.success((job.result or {}).get("message", ""))
+    st.success(plain((job.result or {}).get("message", "")))

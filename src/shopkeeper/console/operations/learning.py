@@ -12,6 +12,7 @@ from shopkeeper.client import ShopkeeperClient
 from shopkeeper.console import charts, watching
 from shopkeeper.console.connection import told
 from shopkeeper.console.fields import described, fields
+from shopkeeper.console.plain import plain
 from shopkeeper.console.words import say
 from shopkeeper.core.records import Job
 
@@ -96,6 +97,6 @@ def _ended(_shop: ShopkeeperClient, job: Job) -> None:
     if result.get("promoted"):
         st.success(f"{say('job_over')} {say('serves')}")
     elif result.get("why_not"):
-        st.info(f"{say('job_over')} {say('serves_not', reason=result['why_not'])}")
+        st.info(f"{say('job_over')} {say('serves_not', reason=plain(result['why_not']))}")
     else:
         st.success(say("job_over"))

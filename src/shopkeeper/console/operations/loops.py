@@ -11,6 +11,7 @@ from shopkeeper.client import ShopkeeperClient
 from shopkeeper.console import asking
 from shopkeeper.console.connection import told
 from shopkeeper.console.frame import clock
+from shopkeeper.console.plain import plain
 from shopkeeper.console.words import say
 
 _EVERY_S = 3.0
@@ -75,5 +76,5 @@ def _switch(key: str, now: dict[str, Any], start: Callable[[], str], stop: Calla
     label, do = (say("stop"), stop) if now["running"] else (say("start"), start)
     if st.button(label, key=f"{key}_{'stop' if now['running'] else 'start'}", width="stretch"):
         with told():
-            asking.tell("loops", do())
+            asking.tell("loops", plain(do()))
             st.rerun()

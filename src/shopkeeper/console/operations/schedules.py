@@ -9,6 +9,8 @@ import streamlit as st
 
 from shopkeeper.client import ShopkeeperClient
 from shopkeeper.console import asking, watching
+from shopkeeper.console.holding import held, let_go
+from shopkeeper.console.plain import plain
 from shopkeeper.console.words import say
 from shopkeeper.core.errors import ShopkeeperError
 from shopkeeper.core.schedules import Schedule
@@ -31,7 +33,7 @@ def show(shop: ShopkeeperClient) -> None:
     editor, watch = st.columns([3, 2], gap="large")
     with editor:
         chosen = known.get(name or _NEW) or Schedule(name=_NEW, cron="0 3 * * *", kind="refresh")
-        _editor(shop, chosen)
+        _editor(shop, held("schedule", chosen.name, chosen, chosen.version))
     with watch:
         if chosen.name:
             _last(chosen)
@@ -61,37 +63,39 @@ def _editor(shop: ShopkeeperClient, one: Schedule) -> None:
         if run.button(say("run_now"), key=f"{key}_run", width="stretch"):
             st.session_state[_JOB] = shop.run_schedule(one.name).job_id
         if remove.button(say("delete"), key=f"{key}_delete", width="stretch"):
-            asking.confirm(say("delete_schedule", name=one.name), lambda: _delete(shop, one))
+            asking.confirm(say("delete_schedule", name=plain(one.name)), lambda: _delete(shop, one))
 
 
 def _save(shop: ShopkeeperClient, one: Schedule, name: str, said: dict[str, Any], params: str, condition: str) -> None:
     try:
         said |= {"params": _object(params) or {}, "condition": _object(condition)}
         if one.name:
-            stored = shop.change_schedule(Schedule(name=name, **said))
+            stored = shop.change_schedule(Schedule(name=name, **said), read_at=one.updated_at)
         else:
             stored = shop.create_schedule(name, **said)
             st.session_state["schedule_made"] = stored.name
     except ValueError as error:
-        st.error(say("no_json", reason=error))
+        st.error(say("no_json", reason=plain(str(error))))
         return
     except ShopkeeperError as error:
-        st.error(error.message)
+        st.error(say("lost_race") if error.code == "stale" else plain(error.message))
         return
-    asking.tell("schedule", say("saved", name=stored.name, version=stored.version))
+    let_go("schedule")
+    asking.tell("schedule", say("saved", name=plain(stored.name), version=stored.version))
     st.rerun()
 
 
 def _delete(shop: ShopkeeperClient, one: Schedule) -> None:
-    shop.delete_schedule(one.name)
-    asking.tell("schedule", say("deleted", name=one.name))
+    shop.delete_schedule(one.name, read_at=one.updated_at)
+    let_go("schedule")
+    asking.tell("schedule", say("deleted", name=plain(one.name)))
 
 
 def _last(one: Schedule) -> None:
     """Why it ran or did not, the last time."""
     state = one.state
     if state.run is not None:
-        st.info(f"{say('is_running')} · `{state.run.job_id or '–'}` {state.run.problem or ''}")
+        st.info(f"{say('is_running')} · `{state.run.job_id or '–'}` {plain(state.run.problem or '')}")
     if state.last is not None:
         st.markdown(f"**{say('last_run')}** · {state.last.time:%Y-%m-%d %H:%M} · {state.last.status}")
         if state.last.error:

@@ -11,6 +11,7 @@ import streamlit as st
 from shopkeeper.client import ShopkeeperClient
 from shopkeeper.console import asking, watching
 from shopkeeper.console.connection import told
+from shopkeeper.console.plain import plain
 from shopkeeper.console.words import say
 from shopkeeper.core.records import Job
 
@@ -51,7 +52,7 @@ def _deed(key: str, label: str, about: str, do: Callable[[], str]) -> None:
     """A button that does a thing which may be done at any time, and says what came of it."""
     if st.button(label, key=f"tidy_{key}", help=about, width="stretch"):
         with st.spinner(label):
-            asking.tell("tidying", do())
+            asking.tell("tidying", plain(do()))
         st.rerun()
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from shopkeeper.client import ShopkeeperClient
+from shopkeeper.console.plain import plain
 from shopkeeper.console.words import say
 from shopkeeper.core.errors import Invalid, ShopkeeperError
 
@@ -40,12 +41,12 @@ def _found(found: dict[str, Any], *, shifts: bool) -> None:
         moved = found["score_shift"]
         shift.metric(say("score_shift"), f"{moved['mean']:+.3f}", help=say("score_shift_help"))
     if found["sample"]:
-        st.caption(f"{say('such_as')} {', '.join(found['sample'][:8])}")
+        st.caption(f"{say('such_as')} {plain(', '.join(found['sample'][:8]))}")
 
 
 def _wrong(condition: str, message: str) -> None:
     """What is wrong, and a mark below the place where it is."""
-    st.error(message)
+    st.error(plain(message))
     at = _AT.search(message)
     if at is not None and "\n" not in condition:
         st.code(f"{condition}\n{' ' * (int(at[1]) - 1)}^", language=None)
@@ -63,4 +64,4 @@ def fields(shop: ShopkeeperClient) -> None:
 
 def saying(error: ShopkeeperError) -> str:
     """An error of saving in words; a lost race says what to do."""
-    return say("lost_race") if error.code == "stale" else error.message
+    return say("lost_race") if error.code == "stale" else plain(error.message)

@@ -9,8 +9,9 @@ import streamlit as st
 from shopkeeper.client import ShopkeeperClient
 from shopkeeper.console import asking
 from shopkeeper.console.connection import told
+from shopkeeper.console.holding import held, let_go
+from shopkeeper.console.plain import plain
 from shopkeeper.console.rules import condition as conditions
-from shopkeeper.console.rules.holding import held, let_go
 from shopkeeper.console.words import say
 from shopkeeper.core.errors import ShopkeeperError
 from shopkeeper.core.records import Rule
@@ -30,7 +31,7 @@ def show(shop: ShopkeeperClient) -> None:
     rule = rules.get(name or _NEW) or Rule(name=_NEW, condition="")
     editor, past = st.columns([3, 2], gap="large")
     with editor, told():
-        _editor(shop, held(rule))
+        _editor(shop, held("rule", rule.name, rule, rule.version))
     with past, told():
         if rule.name:
             _versions(shop, rule)
@@ -50,7 +51,7 @@ def _editor(shop: ShopkeeperClient, rule: Rule) -> None:
     if save.button(say("save"), type="primary", disabled=not (fine and name), key=f"{key}_save", width="stretch"):
         _save(shop, rule, name, {"condition": text, "weight": weight, "action": action, "description": about})
     if rule.name and remove.button(say("delete"), key=f"{key}_delete", width="stretch"):
-        asking.confirm(say("delete_rule", name=rule.name), lambda: _delete(shop, rule))
+        asking.confirm(say("delete_rule", name=plain(rule.name)), lambda: _delete(shop, rule))
 
 
 def _save(shop: ShopkeeperClient, rule: Rule, name: str, said: dict[str, Any]) -> None:
@@ -63,15 +64,15 @@ def _save(shop: ShopkeeperClient, rule: Rule, name: str, said: dict[str, Any]) -
     except ShopkeeperError as error:
         st.error(conditions.saying(error))
         return
-    let_go(stored)
-    asking.tell("rule", say("saved", name=stored.name, version=stored.version))
+    let_go("rule")
+    asking.tell("rule", say("saved", name=plain(stored.name), version=stored.version))
     st.rerun()
 
 
 def _delete(shop: ShopkeeperClient, rule: Rule) -> None:
     shop.delete_rule(rule.name, read_at=rule.updated_at)
-    let_go(rule)
-    asking.tell("rule", say("deleted", name=rule.name))
+    let_go("rule")
+    asking.tell("rule", say("deleted", name=plain(rule.name)))
 
 
 def _versions(shop: ShopkeeperClient, rule: Rule) -> None:
@@ -89,8 +90,8 @@ def _versions(shop: ShopkeeperClient, rule: Rule) -> None:
         version = which.selectbox(say("version"), older, key=f"rule_{rule.name}_{rule.version}_older")
         if go.button(say("revert"), key=f"rule_{rule.name}_revert", width="stretch"):
             stored = shop.revert_rule(rule.name, int(version))
-            let_go(stored)
-            asking.tell("rule", say("saved", name=stored.name, version=stored.version))
+            let_go("rule")
+            asking.tell("rule", say("saved", name=plain(stored.name), version=stored.version))
             st.rerun()
 
 

@@ -12,8 +12,9 @@ from shopkeeper.client import ShopkeeperClient
 from shopkeeper.console import asking, charts, paging
 from shopkeeper.console.connection import told
 from shopkeeper.console.frame import clock
+from shopkeeper.console.holding import held, let_go
+from shopkeeper.console.plain import plain
 from shopkeeper.console.rules import condition as conditions
-from shopkeeper.console.rules.holding import held, let_go
 from shopkeeper.console.words import say
 from shopkeeper.core.errors import ShopkeeperError
 from shopkeeper.core.records import Segment
@@ -35,7 +36,7 @@ def show(shop: ShopkeeperClient) -> None:
     segment = segments.get(name or _NEW) or Segment(name=_NEW, condition="")
     editor, people = st.columns([3, 2], gap="large")
     with editor, told():
-        _editor(shop, held(segment))
+        _editor(shop, held("segment", segment.name, segment, segment.version))
     with people, told():
         if segment.name:
             _sizes(shop, segment)
@@ -54,7 +55,7 @@ def _editor(shop: ShopkeeperClient, segment: Segment) -> None:
     if save.button(say("save"), type="primary", disabled=not (fine and name), key=f"{key}_save", width="stretch"):
         _save(shop, segment, name, text, about)
     if segment.name and remove.button(say("delete"), key=f"{key}_delete", width="stretch"):
-        asking.confirm(say("delete_segment", name=segment.name), lambda: _delete(shop, segment))
+        asking.confirm(say("delete_segment", name=plain(segment.name)), lambda: _delete(shop, segment))
 
 
 def _save(shop: ShopkeeperClient, segment: Segment, name: str, text: str, about: str) -> None:
@@ -67,15 +68,15 @@ def _save(shop: ShopkeeperClient, segment: Segment, name: str, text: str, about:
     except ShopkeeperError as error:
         st.error(conditions.saying(error))
         return
-    let_go(stored)
-    asking.tell("segment", say("saved", name=stored.name, version=stored.version))
+    let_go("segment")
+    asking.tell("segment", say("saved", name=plain(stored.name), version=stored.version))
     st.rerun()
 
 
 def _delete(shop: ShopkeeperClient, segment: Segment) -> None:
     shop.delete_segment(segment.name, read_at=segment.updated_at)
-    let_go(segment)
-    asking.tell("segment", say("deleted", name=segment.name))
+    let_go("segment")
+    asking.tell("segment", say("deleted", name=plain(segment.name)))
 
 
 def _sizes(shop: ShopkeeperClient, segment: Segment) -> None:

@@ -8,6 +8,7 @@ from shopkeeper.client import ShopkeeperClient
 from shopkeeper.console.connection import client, told
 from shopkeeper.console.customer import neighbours, profile, slate, supposing, timeline, why
 from shopkeeper.console.operations import learning
+from shopkeeper.console.plain import plain
 from shopkeeper.console.words import say
 from shopkeeper.core.errors import NotFound
 
@@ -24,7 +25,7 @@ def page() -> None:
         try:
             known = shop.profile(user_id)
         except NotFound:
-            st.info(say("no_customer", id=user_id))
+            st.info(say("no_customer", id=plain(user_id)))
             return
         if known["scores"] is None:
             st.info(say("private"))

@@ -1,4 +1,5 @@
-"""Forecasts: of what, by which models, how good they are, and why they say what they say. Models are trained here."""
+"""Forecasts: of what, by which models, how good they are, and why they say what they say; what was predicted, stores
+and products. Models are trained here."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ import streamlit as st
 from shopkeeper.client import ShopkeeperClient
 from shopkeeper.console import charts, training
 from shopkeeper.console.connection import client, told
+from shopkeeper.console.stock import analysis, predictions, products, stores
 from shopkeeper.console.words import say
 from shopkeeper.core.errors import ShopkeeperError
 from shopkeeper.core.records import Forecast, ModelInfo, Version
@@ -17,6 +19,7 @@ from shopkeeper.core.scopes import Kind, Scope
 _PLAIN = {"displayModeBar": False}
 _MEASURES = {"wape": "WAPE", "pinball": "pinball", "mase": "MASE", "bias": "bias", "coverage_80": "80 %"}
 _MOST = 10
+_OTHERS = {"predictions": predictions.show, "stores": stores.show, "products": products.show}
 
 
 class Asked(NamedTuple):
@@ -38,19 +41,32 @@ class Asked(NamedTuple):
 
 
 def page() -> None:
+    names = {
+        "look_ahead": say("look_ahead"),
+        "train": say("train"),
+        "leaderboard": say("leaderboard"),
+        "predictions": say("past_predictions"),
+        "stores": say("stores"),
+        "products": say("products_page"),
+    }
+    side = st.segmented_control(
+        say("look_at"), list(names), default="look_ahead", format_func=names.__getitem__, key="forecasts_side",
+        label_visibility="collapsed",
+    ) or "look_ahead"  # fmt: skip
     with told():
         shop = client()
+        if side in _OTHERS:
+            _OTHERS[side](shop)
+            return
         asked = _asked(shop)
         if asked is None:
             return
-        models = _models(shop, asked.scope)
-        ahead, learn, ranking = st.tabs([say("look_ahead"), say("train"), say("leaderboard")])
-        with ahead, told():
-            _look_ahead(shop, asked, models)
-        with learn, told():
+        if side == "train":
             training.page(shop, asked.scope, asked.ids)
-        with ranking, told():
-            _leaderboard(shop, models)
+        elif side == "leaderboard":
+            _leaderboard(shop, _models(shop, asked.scope))
+        else:
+            _look_ahead(shop, asked, _models(shop, asked.scope))
 
 
 def _asked(shop: ShopkeeperClient) -> Asked | None:
@@ -170,33 +186,8 @@ def _analysis(shop: ShopkeeperClient, asked: Asked, model: ModelInfo | None) -> 
     if found is None:
         return
     st.markdown(f"**{say('analysis')}**")
-    st.markdown("\n".join(f"- {line}" for line in analysis_lines(found, asked.horizon)))
+    st.markdown("\n".join(f"- {line}" for line in analysis.lines(found, asked.horizon)))
     st.caption(say("kept_as", id=made["prediction_id"]))
-
-
-def analysis_lines(found: dict[str, Any], days: int) -> list[str]:
-    """The analysis block of a prediction in sentences."""
-    numbers, past, ahead = found["statistics"], found["past_trend"], found["trend"]
-    total, before = f"{numbers['total']:,.0f}", numbers.get("total_before")
-    lines = [
-        say("total_is", total=total, n=days)
-        if before is None
-        else say("totals_are", total=total, n=days, before=f"{before:,.0f}")
-    ]
-    if past is not None:
-        lines.append(say("past_is", trend=_trend(past), level=_level(past["level"])))
-    return [*lines, say("ahead_is", trend=_trend(ahead))]
-
-
-def _trend(trend: dict[str, Any]) -> str:
-    slope = f"{abs(trend['slope']):.2g}"
-    if trend["type"] == "flat":
-        return say("trend_flat")
-    return say("trend_up", slope=slope) if trend["type"] == "up" else say("trend_down", slope=slope)
-
-
-def _level(level: str) -> str:
-    return {"low": say("level_low"), "medium": say("level_medium"), "high": say("level_high")}[level]
 
 
 def _row(name: str, one: Forecast, asked: Asked) -> dict[str, Any]:

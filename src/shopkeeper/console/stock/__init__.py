@@ -1,0 +1,1 @@
+"""Parts of the page of forecasts: what was predicted, stores, products."""

@@ -1,0 +1,83 @@
+"""Kept predictions, stores and products on the page of forecasts of the real bundled shop."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from console_world import go, keep, pick, press
+
+from shopkeeper.client import ShopkeeperClient
+from shopkeeper.core.records import Store
+
+
+def _side(page: Any, name: str) -> None:
+    go(page, "Forecasts")
+    page.get_by_role("radio", name=name, exact=True).click()
+
+
+def test_a_person_looks_back_at_a_prediction_and_takes_it_away(shop: dict[str, Any], page: Any) -> None:
+    with ShopkeeperClient(shop["url"]) as client:
+        first = client.predict_sales(future_days=7, analyze=True)["prediction_id"]
+        other = client.predict_sales(product_id="22423", future_days=14)["prediction_id"]
+        _side(page, "Kept predictions")
+        page.get_by_text(f"kept as prediction {other}").wait_for()  # the newest first
+        page.locator(".js-plotly-plot:visible").wait_for()
+        keep(page, "predictions")
+        page.get_by_role("combobox", name="Look at a prediction").click()
+        page.get_by_role("option").nth(1).click()
+        page.get_by_text(f"kept as prediction {first}").wait_for()
+        page.get_by_text("pieces expected in 7 days").wait_for()
+        press(page, "Delete")
+        press(page, "Yes")
+        page.get_by_text("is deleted.").wait_for()
+        assert first not in {one["prediction_id"] for one in client.prediction_history().items}
+
+
+def test_a_person_keeps_the_list_of_stores_and_loses_a_race(shop: dict[str, Any], page: Any) -> None:
+    from playwright.sync_api import expect
+
+    _side(page, "Stores")
+    with ShopkeeperClient(shop["url"]) as client:
+        pick(page, "Edit", "+ a new store")
+        expect(page.get_by_role("textbox", name="Store id")).to_have_count(1)
+        press(page, "Save")
+        page.get_by_text("A store needs an id.").wait_for()
+        page.get_by_role("textbox", name="Store id").fill("north")
+        page.get_by_role("textbox", name="Name", exact=True).fill("North 🏬")
+        page.get_by_role("textbox", name="Place").fill("Station road 1")
+        press(page, "Save")
+        page.get_by_text("North 🏬 · north is saved.").wait_for()
+        assert client.store("north") == Store(store_id="north", name="North 🏬", location="Station road 1")
+
+        # somebody else says where it is, meanwhile
+        place = page.get_by_role("textbox", name="Place")
+        expect(page.get_by_role("textbox", name="Store id")).to_have_count(0)
+        expect(place).to_have_value("Station road 1")
+        client.put_store(Store(store_id="north", name="North 🏬", location="Harbour 2"))
+        place.fill("Market 3")
+        press(page, "Save")
+        page.get_by_text("Somebody else has changed it meanwhile.").first.wait_for()
+        expect(place).to_have_value("Market 3")  # nobody loses what they typed
+        keep(page, "store-race")
+        assert client.store("north").location == "Harbour 2"
+        page.get_by_role("button", name="Load again").click()
+        expect(place).to_have_value("Harbour 2")
+        press(page, "Delete")
+        press(page, "Yes")
+        page.get_by_text("is deleted.").wait_for()
+        assert "north" not in {one.store_id for one in client.stores()}
+
+
+def test_a_person_looks_at_a_product(page: Any) -> None:
+    _side(page, "Products")
+    find = page.get_by_role("textbox", name="Product: part of its name")
+    find.wait_for()
+    find.fill("regency cakestand")
+    find.press("Enter")
+    page.get_by_text("Days with a sale").wait_for()
+    page.locator(".js-plotly-plot:visible").nth(1).wait_for()
+    page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for()
+    keep(page, "products")
+    find.fill("no such thing")
+    find.press("Enter")
+    page.get_by_text("There is none in this shop.").wait_for()
