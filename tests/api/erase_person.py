@@ -99,6 +99,11 @@ def _rows(connection: Connection, live: Running, who: Somebody) -> None:
                 **sent, delivery_id=f"{who.note[-16:]}{at}", user_row=about, payload=payload
             )
         )
+    visit = {"number": 0, "made_at": 1, "noted_at": 1, "last_seq": 0, "scenario": "home", "scenario_version": 1}
+    visit |= {"agent_id": "a", "key": "k", "state": [], "action": 0, "choice": 0, "propensity": 1.0, "shown": b""}
+    for at, whose in enumerate(({"user_row": row}, {"user_id": who.user_id}, {"user_id": who.anonymous_id})):
+        id = f"{who.note[-16:]}{at}"
+        connection.execute(insert(schema.agent_visits).values(**visit, slate_id=id, visit_id=id, **whose))
     job = {"kind": "cleanup", "status": "done", "created_at": 1, "requested_by": "", "cancel_requested": False}
     job |= {"job_id": who.note[-16:], "attempt": 1, "progress": {"message": f"at {who.user_id}"}}
     told = {"params": {"users": [who.user_id]}, "result": {who.user_id: 1}, "error": f"user '{who.user_id}' is odd"}

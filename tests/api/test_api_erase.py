@@ -33,7 +33,7 @@ def test_nothing_of_a_person_is_left_in_any_file_or_table(own: Running, mode: st
     who = fill(own)
     before = {place.split(":")[0] for place in traces(own, who)}
     assert {"users", "events", "preferences", "identities", "deliveries", "jobs", "job_events", "withheld"} <= before
-    assert "slates" in before
+    assert {"slates", "agent_visits"} <= before
     slates = _slates(own)
     assert slates >= 3
     assert {"audit", "imports", "log.txt", "left.bin", "server.log", "source.csv", "source.parquet"} <= before | {
@@ -49,6 +49,8 @@ def test_nothing_of_a_person_is_left_in_any_file_or_table(own: Running, mode: st
     assert len(own.shop.log.read()) == last
     assert (sales(own, "item-1") == sold) is (mode == "anonymise")
     assert _slates(own) == slates - 3
+    with own.shop.db.read() as connection:
+        assert connection.scalar(select(func.count()).select_from(schema.agent_visits)) == 0
     neighbour_stays(own)
 
 

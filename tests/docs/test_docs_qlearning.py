@@ -8,11 +8,21 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 
 from shopkeeper.api.app import NOUNS
+from shopkeeper.bootstrap.acting import _NEWEST, TICK_S
 from shopkeeper.client import ShopkeeperClient
+from shopkeeper.core.clock import MINUTE
+from shopkeeper.core.errors import Conflict
+from shopkeeper.quality.gate import Surely
+from shopkeeper.recommend.acting.asked import FIELDS, MODES, SHARE, asking
+from shopkeeper.recommend.acting.evaluating import MOST_SLATES as MOST_JUDGED
+from shopkeeper.recommend.acting.visits import GAP, MOST_PEOPLE
+from shopkeeper.recommend.acting.visits import MOST_SLATES as MOST_SLATES_OPEN
 from shopkeeper.recommend.qlearning.config import MOST_CELLS, MOST_NUMBERS, MOST_PARAMETERS, MOST_STATES, AgentConfig
 from shopkeeper.recommend.qlearning.sessions import AIMS, MOST_SLATES, PLACES, STATE
+from shopkeeper.recommend.qlearning.visitstate import MOST_ACTIONS
 from shopkeeper.stores.agents import MOST_AGENTS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,6 +56,41 @@ def test_every_door_is_told() -> None:
     aliases = set(re.findall(r"also `/(\w+)`", PAGE))
     assert named <= paths
     assert paths - named == {f"~/qlearning/agents/{{agent_id}}/{one}" for one in aliases}
+
+
+def test_what_is_said_of_slates_is_so() -> None:
+    told = PAGE.split("## In slates")[1]
+    assert tuple(re.findall(r"^\| `(\w+)` \|", told.split("<!--")[0], re.M)) == FIELDS
+    assert f"2 to {MOST_ACTIONS}, each" in told
+    assert f"{SHARE} unless told" in told
+    assert all(f"`{mode}`: " in told for mode in MODES)
+    assert f"none more than {GAP // MINUTE} minutes of the shop's clock after the one before" in told
+    assert f"after the one before, up to {MOST_SLATES_OPEN}." in told
+    assert f"person's newest {_NEWEST} events" in told
+    assert f"newest {MOST_PEOPLE:,} people" in told
+    assert {10.0: "at most ten seconds ago"}[TICK_S] in told
+    assert f"newest {MOST_JUDGED:,} slates" in told
+    rule = Surely("gain")
+    assert f"fewer than {rule.least:g} effective visits, or {rule.least_rewarded:g} that brought anything" in told
+    rare = asking({"agent_id": "a", "actions": [{"name": "a"}, {"name": "b"}]})
+    assert rare is not None
+    assert round(float(rare.chances(0)[1]) ** -3) == 8000
+    assert "once in 8,000" in told
+
+
+def test_a_scenario_that_asks_an_agent(tmp_path: Path) -> None:
+    sys.path.insert(0, str(ROOT / "tests" / "api"))
+    from api_server import serving
+
+    known: dict[str, Any] = {}
+    exec(part("slates").split("```python")[1].split("```")[0], known)
+    with serving(tmp_path) as running, ShopkeeperClient(running.url) as shop:
+        agent = known["begin"](shop, "home")
+        asked = shop.scenario("home")["agent"]
+        assert (asked["agent_id"], asked["mode"], asked["share"]) == (agent, "shadow", 0.5)
+        with pytest.raises(Conflict) as refused:
+            known["steer"](shop, "home", agent)
+        assert refused.value.code == "no_visits"
 
 
 def test_a_page_that_asks_an_agent_which_scenario_comes_next(tmp_path: Path) -> None:

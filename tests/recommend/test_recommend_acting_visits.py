@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ from shopkeeper.recommend.qlearning.config import AgentConfig
 from shopkeeper.recommend.qlearning.files import new
 from shopkeeper.recommend.qlearning.sessions import AIMS, Knowledge, Sessions
 from shopkeeper.recommend.qlearning.steps import Floats, Ints, Transition
-from shopkeeper.recommend.scenarios import BUILT_IN
+from shopkeeper.recommend.scenarios import BUILT_IN, Scenario
 from shopkeeper.sources.simulator.responses import ResponseModel
 
 
@@ -134,23 +135,23 @@ class Mind:
     def __init__(self, action: int, error: Exception | None = None) -> None:
         self.action, self.error, self.updates = action, error, 1
 
-    def read(self, _id: str, look: object) -> object:
+    def read(self, _id: str, look: Any) -> Any:
         if self.error is not None:
             raise self.error
-        return look(self)  # type: ignore[operator]
+        return look(self)
 
-    def frozen(self) -> object:
+    def frozen(self) -> Any:
         return lambda states: np.eye(2)[[self.action] * len(states)]
 
 
 def steering(world: Acting, mind: Mind) -> tuple[Steering, FrozenAgents]:
-    frozen = FrozenAgents(mind)  # type: ignore[arg-type]
+    frozen = FrozenAgents(mind)
     frozen.want(world.agent_id)
     frozen.refresh()
     return Steering(frozen, world.open, world.vocab.users, allows=lambda row: row not in world.refusing), frozen
 
 
-def place(world: Acting, **more: object) -> object:
+def place(world: Acting, **more: Any) -> Scenario:
     return replace(BUILT_IN["home"], agent={"agent_id": world.agent_id, "actions": ACTIONS, "share": 0.4, **more})
 
 
@@ -159,8 +160,8 @@ def test_draws_are_keyed_and_as_frequent_as_their_chance(world: Acting, mode: st
     asked, (one, _) = place(world, mode=mode), steering(world, Mind(wanted))
     drawn = []
     for k in range(2000):
-        made, acted, alone = one.act(asked, "u0", f"slate-{k}", 5)  # type: ignore[arg-type]
-        again, same, _ = one.act(asked, "u0", f"slate-{k}", 5)  # type: ignore[arg-type]
+        made, acted, alone = one.act(asked, "u0", f"slate-{k}", 5)
+        again, same, _ = one.act(asked, "u0", f"slate-{k}", 5)
         assert acted is not None
         assert same is not None
         assert alone is None
@@ -176,16 +177,16 @@ def test_draws_are_keyed_and_as_frequent_as_their_chance(world: Acting, mode: st
 def test_without_an_agent_the_scenario_as_it_is_answers_and_says_so(world: Acting, error: Exception) -> None:
     shadow, steer = place(world), place(world, mode="steer")
     one, frozen = steering(world, Mind(1, error))
-    assert one.act(shadow, "u0", "s", 5) == (shadow, None, None)  # type: ignore[arg-type]
-    assert one.act(steer, "u0", "s", 5) == (steer, None, f"agent: {error}")  # type: ignore[arg-type]
+    assert one.act(shadow, "u0", "s", 5) == (shadow, None, None)
+    assert one.act(steer, "u0", "s", 5) == (steer, None, f"agent: {error}")
     mind = Mind(1)
     one, frozen = steering(world, mind)
-    assert one.act(steer, "u0", "s", 5)[1] is not None  # type: ignore[arg-type]
+    assert one.act(steer, "u0", "s", 5)[1] is not None
     mind.error = Unavailable("SQL rests")
     frozen.refresh()
-    assert one.act(steer, "u0", "s", 5)[1] is not None, "it goes on as it was read"  # type: ignore[arg-type]
+    assert one.act(steer, "u0", "s", 5)[1] is not None, "it goes on as it was read"
     frozen.drop(world.agent_id)
-    assert one.act(steer, "u0", "s", 5)[2] == "agent: it was deleted"  # type: ignore[arg-type]
+    assert one.act(steer, "u0", "s", 5)[2] == "agent: it was deleted"
 
 
 def test_an_agent_that_fails_and_one_with_other_actions_cost_nobody_an_answer(
@@ -193,12 +194,12 @@ def test_an_agent_that_fails_and_one_with_other_actions_cost_nobody_an_answer(
 ) -> None:
     steer = place(world, mode="steer")
     one, frozen = steering(world, Mind(1))
-    frozen._read[world.agent_id] = replace(frozen._read[world.agent_id], values=lambda _: 1 / 0)  # type: ignore[arg-type]
-    made, acted, alone = one.act(steer, "u0", "s", 5)  # type: ignore[arg-type]
+    frozen._read[world.agent_id] = replace(frozen._read[world.agent_id], values=lambda _: 1 / 0)
+    made, acted, alone = one.act(steer, "u0", "s", 5)
     assert (made, acted) == (steer, None)
     assert alone == "agent: ZeroDivisionError: division by zero"
     frozen._read[world.agent_id] = replace(frozen._read[world.agent_id], values=lambda _: np.eye(5)[[4]])
-    assert "IndexError" in (one.act(steer, "u0", "s", 5)[2] or "")  # type: ignore[arg-type]
+    assert "IndexError" in (one.act(steer, "u0", "s", 5)[2] or "")
 
 
 def test_an_agent_is_asked_for_once_and_people_who_refuse_never(world: Acting) -> None:
@@ -206,19 +207,19 @@ def test_an_agent_is_asked_for_once_and_people_who_refuse_never(world: Acting) -
     frozen = FrozenAgents(world.agents, lambda: missed.append(1))
     one = Steering(frozen, world.open, world.vocab.users, allows=lambda _: False, strangers=False)
     steer = place(world, mode="steer")
-    assert one.act(steer, "u0", "s", 5) == one.act(steer, "new", "s", 5) == (steer, None, None)  # type: ignore[arg-type]
+    assert one.act(steer, "u0", "s", 5) == one.act(steer, "new", "s", 5) == (steer, None, None)
     assert one.act(BUILT_IN["home"], "u0", "s", 5) == (BUILT_IN["home"], None, None)
     one = Steering(frozen, world.open, world.vocab.users, allows=lambda _: True)
     for _ in range(3):
-        assert one.act(steer, "new", "s", 5)[2] == "agent: it is not read yet"  # type: ignore[arg-type]
+        assert one.act(steer, "new", "s", 5)[2] == "agent: it is not read yet"
     assert missed == [1]
     frozen.refresh()
-    assert one.act(steer, "new", "s", 5)[1] is not None  # type: ignore[arg-type]
+    assert one.act(steer, "new", "s", 5)[1] is not None
 
 
 @pytest.mark.parametrize("kind", ["tabular", "dqn", "dueling"])
 def test_a_frozen_agent_stays_as_it_was_read(kind: str) -> None:
-    config = AgentConfig(agent_type=kind, state_size=2, action_size=2, hidden=[4], batch_size=1, learning_rate=0.5)  # type: ignore[arg-type]
+    config = AgentConfig(agent_type=kind, state_size=2, action_size=2, hidden=[4], batch_size=1, learning_rate=0.5)
     agent = new(config)
     state = np.array([[0.1, 0.9]])
     agent.learn(Transition(state[0], 1, 1.0, state[0], done=True))

@@ -26,8 +26,8 @@ class ScenarioDoors(Wire):
         """Says what it is from the next request on; what is left out is as in a new one.
 
         `{recall[{channel, quota, weight}], filters[], ranker, objectives{}, diversity, boosts[{rule, factor}],
-        explore{}, deadlines{}, ttl_s, ...}`. Raises Invalid with the field and, in a rule, the place; Stale when
-        another version than `if_version` counts.
+        explore{}, agent{}, deadlines{}, ttl_s, ...}`. Raises Invalid with the field and, in a rule, the place; Conflict
+        (`not_proven`) for an agent that may not steer it; Stale when another version than `if_version` counts.
         """
         path = f"{_SCENARIOS}/{escaped(name)}"
         return decoded(self.send_request("PUT", path, dict(body), if_match=tag_of(if_version)), dict[str, Any])
