@@ -39,4 +39,5 @@ def test_the_console_listens_where_it_is_told_and_asks_nobody_outside():
     assert command[command.index("--server.port") + 1] == "8123"
     assert command[command.index("--server.address") + 1] == "127.0.0.1"
     assert command[command.index("--browser.gatherUsageStats") + 1] == "false"
+    assert command[command.index("--server.maxUploadSize") + 1] == "1024"  # as the API
     assert launch.missing() is None

@@ -157,7 +157,8 @@ async def _console(plan: Plan, shop: Shop, url: str) -> tuple[Sidecar | None, st
         return None, None
     host = plan.settings.host
     port = free_port(host, plan.settings.console_port)
-    sidecar = Sidecar(launch.command(port, host), shop.home.logs / "console.log", {"SHOPKEEPER_URL": url})
+    arguments = launch.command(port, host, upload_mb=max(plan.settings.upload_limit >> 20, 1))
+    sidecar = Sidecar(arguments, shop.home.logs / "console.log", {"SHOPKEEPER_URL": url})
     return sidecar, f"http://{url_host(host)}:{port}"
 
 

@@ -28,13 +28,15 @@ def missing() -> str | None:
     return f"the console needs {' and '.join(absent)}: pip install 'shopkeeper[console]'" if absent else None
 
 
-def command(port: int, host: str = "127.0.0.1") -> list[str]:
-    """The command line. The API's address is handed over in the environment as SHOPKEEPER_URL."""
+def command(port: int, host: str = "127.0.0.1", *, upload_mb: int = 1024) -> list[str]:
+    """The command line. The API's address is handed over in the environment as SHOPKEEPER_URL. `upload_mb`: the
+    largest file that a person can hand over, in MiB; what the API takes by itself."""
     options = {
         "server.port": str(port),
         "server.address": host,
         "server.headless": "true",
         "server.fileWatcherType": "none",
+        "server.maxUploadSize": str(upload_mb),
         "browser.gatherUsageStats": "false",
         "client.toolbarMode": "viewer",
         **{f"theme.{name}": value for name, value in _THEME.items()},
