@@ -12,11 +12,15 @@ from shopkeeper.core.errors import Refused, ShopkeeperError
 
 CSS = (
     "<style>.block-container{padding-top:2.5rem;padding-bottom:3rem;max-width:1800px}"
-    "h1{font-size:1.9rem;padding-bottom:.4rem}"
+    "[data-testid=stMain] [data-testid=stHeading] h1{font-size:1.9rem;padding-bottom:.4rem}"
     "[data-testid=stMetricValue]{font-size:1.6rem}"
     "[data-testid=stMetric] *{white-space:normal;overflow:visible;text-overflow:clip}"
-    "[data-testid=stSidebarHeader]{height:2.5rem}</style>"
+    "[data-testid=stSidebarHeader]{height:2.5rem}"
+    "@media(max-width:640px){[data-testid=stColumn]:has(>[data-testid=stVerticalBlock]>"
+    "[data-testid=stElementContainer]:only-child>[data-testid=stMetric])"
+    "{flex:1 1 calc(50% - 1rem);min-width:calc(50% - 1rem)}}</style>"
 )
+"""On a phone figures stand two in a row; columns of anything else stand below one another there by themselves."""
 
 
 def remember_language() -> None:

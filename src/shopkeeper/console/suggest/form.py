@@ -70,7 +70,7 @@ def _boosts(now: list[dict[str, Any]], key: str) -> list[dict[str, Any]]:
 
 
 def _order(shop: ShopkeeperClient, now: Mapping[str, Any], key: str) -> dict[str, Any]:
-    one, two, three, four, five = st.columns([2, 1, 1, 1, 1], vertical_alignment="bottom")
+    one, two, three, four = st.columns([2, 1, 1, 1], vertical_alignment="bottom")
     models = [model.name for model in shop.models() if model.scope == "all" and model.task in ("ranking", "multitask")]
     own = now["ranker"] or _NOBODY
     rankers = list(dict.fromkeys([own, "home_ranker", *models, _NOBODY]))
@@ -85,7 +85,7 @@ def _order(shop: ShopkeeperClient, now: Mapping[str, Any], key: str) -> dict[str
     ttl = four.number_input(
         say("kept_for"), value=float(now["ttl_s"]), step=60.0, key=f"{key}_ttl", help=say("kept_for_help")
     )
-    anchored = five.toggle(say("anchored"), now["anchored"], key=f"{key}_anchored", help=say("anchored_help"))
+    anchored = st.toggle(say("anchored"), now["anchored"], key=f"{key}_anchored", help=say("anchored_help"))
     left, right = st.columns(2, gap="large")
     with left:
         st.markdown(f"**{say('objectives')}**", help=say("objectives_help"))
