@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -134,6 +135,11 @@ def test_wrong_beginnings_and_feedback_are_refused(running: Running, begun: Shop
         begun.begin_bandit(20, {"ucb1": {"c": "wide"}})
     with pytest.raises(Invalid, match="feedback_type"):
         begun.tell_bandit("anna", "item-1", "wink")
+    with pytest.raises(NotFound, match="no item 'nothing'"):
+        begun.tell_bandit("anna", "nothing", "click")
+    with pytest.raises(Invalid, match="no policy 'als'; there are: epsilon_greedy, exp3") as refused:
+        begun.evaluate_bandit({"algorithm": "als"})
+    assert "fpgrowth" not in refused.value.message, "policies only"
     with pytest.raises(Invalid, match="feedback_value"):
         begun.tell_bandit("anna", "item-1", "rating", 6.0)
     said = {"user_id": "a", "item_id": "item-1", "feedback_type": "click", "context": {"request_id": 5}}
@@ -220,6 +226,37 @@ def test_another_policy_is_judged_on_what_was_drawn(running: Running, begun: Sho
     assert job.status == "done", job.error
 
 
+def test_what_was_learned_becomes_a_version(running: Running, shop: ShopkeeperClient, tmp_path: Path) -> None:
+    shop.begin_bandit(20, {"thompson_beta": {"b": 3.0}}, held_out=0.5)
+    with pytest.raises(Conflict, match="not learned anything"):
+        shop.snapshot_policy()
+    with pytest.raises(Conflict, match="explores nothing"):
+        shop.snapshot_policy("home")
+    with pytest.raises(NotFound, match="no scenario"):
+        shop.snapshot_policy("nowhere")
+    for k in range(60):
+        shop.draw(f"kept-{k}", 3)
+    learn(running)
+    job = shop.wait(shop.snapshot_policy().job_id)
+    assert job.status == "done", job.error
+    scope = "scenario:bandit"
+    version = shop.version("policy", job.result["version"], scope=scope)  # type: ignore[index]
+    assert version.algorithm == "thompson_beta"
+    assert version.params["b"] == 3.0
+    assert version.data["rows"] == shop.bandit_statistics()["rounds"]
+    assert version.data["holdout_rows"] > 20
+    assert version.gate is not None
+    assert version.gate.verdict == "HOLD", "too little is known yet"
+    assert version.metrics["effective"]
+    assert ("policy", scope) in {(one.name, one.scope) for one in shop.models()}
+    shop.export_version("policy", version.version, tmp_path / "policy.zip", scope=scope)
+    assert (tmp_path / "policy.zip").stat().st_size > 500
+    judged = shop.wait(shop.evaluate_bandit({"model": "policy", "version": version.version, "scope": scope}).job_id)
+    assert judged.status == "failed", "nothing was drawn since"
+    assert judged.error is not None
+    assert "nothing was explored" in judged.error
+
+
 def test_the_shop_learns_by_itself_and_goes_on_after_a_start(running: Running, begun: ShopkeeperClient) -> None:
     exploration = running.shop.suggesting.exploration
     assert exploration._running is not None
@@ -227,6 +264,6 @@ def test_the_shop_learns_by_itself_and_goes_on_after_a_start(running: Running, b
     learn(running)
     held = exploration.snapshots.held()
     assert any(number for number in held.values())
-    future = asyncio.run_coroutine_threadsafe(exploration.turn(), running.shop._loop)  # type: ignore[arg-type]
+    future = asyncio.run_coroutine_threadsafe(exploration.turn(), exploration._running.get_loop())
     assert future.result(60) == 0
     pass_time(running, 2 * MINUTE / SECOND)

@@ -49,7 +49,7 @@ def test_all_of_the_family_are_here():
     found = [one.name for one in entry_points(group="shopkeeper.algorithms") if ".explore." in one.value]
     assert sorted(found) == list(NAMES)
     assert {plugins.algorithm(name).family for name in NAMES} == {"policy"}
-    assert len(policy.CHECKS) == 15
+    assert len(policy.CHECKS) == 16
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -296,5 +296,8 @@ def test_a_question_that_makes_no_sense_is_refused(asked, field):
 
 
 def test_an_unknown_policy_is_named():
-    with pytest.raises(NotFound, match="no algorithm 'guess'"):
+    with pytest.raises(Invalid, match="no policy 'guess'; there are: ") as caught:
         read_order({"policy": "guess"})
+    named = caught.value.message.split("there are: ")[1].split(", ")
+    assert {plugins.algorithm(name).family for name in named} == {"policy"}, "only what may be asked for"
+    assert read_order({"policy": "ucb"}).policy.algorithm == "ucb1"

@@ -21,6 +21,7 @@ from shopkeeper.core.ids import ulid
 from shopkeeper.core.records import Feedback, Item, RecFilters, RecRequest, RecResponse, User
 from shopkeeper.recommend.explore.asked import Exploring
 from shopkeeper.recommend.explore.bandit import NAME, Statistics, bandit, policies, statistics, told_context
+from shopkeeper.recommend.explore.keeping import MODEL, Keeping
 from shopkeeper.recommend.explore.orders import PolicyOrder
 
 doors = Doors("Learning")
@@ -32,11 +33,13 @@ _NOT_YET = (429, 503)
 class BanditBeginForm(Struct):
     """`n_items` are drawn from, at most 100. The first of `algorithm_configs` is the policy, with its parameters and
     the names of its `context`; none: Thompson sampling. `enable_cold_start`: new items are among those that are drawn
-    from; `enable_evaluation`: each of them has a chance, so that other policies can be judged."""
+    from; `enable_evaluation`: each of them has a chance, so that other policies can be judged. `held_out`: share of the
+    slates that are not learned but kept to measure on."""
 
     n_items: Annotated[int, Meta(ge=1)]
     enable_cold_start: bool = True
     enable_evaluation: bool = True
+    held_out: Annotated[float, Meta(ge=0, le=0.5)] = 0.0
     algorithm_configs: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
@@ -99,6 +102,15 @@ class BanditTold(Struct):
     request_id: str | None = None
 
 
+class PolicySnapshotForm(Struct):
+    """Of which scenario's learner the version is made, and under which name it is kept; `promote`: if its gate says
+    so."""
+
+    scenario: _User = NAME
+    model: _User = MODEL
+    promote: bool = True
+
+
 class BanditFacts(Struct):
     status: str
     statistics: Statistics
@@ -132,7 +144,11 @@ async def initialize(request: Request, shop: ShopDep, caller: CallerDep) -> Resp
     """Lets a policy draw from now on; repeated, it goes on with what was learned under the same configuration"""
     form = await read(request, BanditBeginForm)
     made = bandit(
-        form.n_items, form.algorithm_configs, cold_start=form.enable_cold_start, evaluation=form.enable_evaluation
+        form.n_items,
+        form.algorithm_configs,
+        cold_start=form.enable_cold_start,
+        evaluation=form.enable_evaluation,
+        held_out=form.held_out,
     )
     writing = await asyncio.to_thread(shop.shaped.book.put, made, by=caller.name)
     await asyncio.wrap_future(writing)
@@ -176,7 +192,7 @@ async def recommend(request: Request, shop: ShopDep) -> Response:
     return reply(told)
 
 
-@doors.add("POST", f"{PATH}/feedback", scope="p", body=BanditToldForm, answer=BanditTold, errors=_NOT_YET)
+@doors.add("POST", f"{PATH}/feedback", scope="p", body=BanditToldForm, answer=BanditTold, errors=(404, *_NOT_YET))
 async def feedback(request: Request, shop: ShopDep) -> Response:
     """What a user did with an item that was drawn; durable before the answer, learned when its time is over"""
     form = await read(request, BanditToldForm)
@@ -185,7 +201,12 @@ async def feedback(request: Request, shop: ShopDep) -> Response:
     if answer is not None and not isinstance(answer, str):
         raise Invalid("context.request_id must be the text of an answer's id", code="bad_context", field="context")
     row = shop.vocab.items.row(form.item_id)
-    if answer is None and row is not None:
+    if row is None:  # what was drawn is known; `POST ~/events` takes what is not in the shop yet
+        raise NotFound(
+            f"no item {form.item_id[:80]!r} was ever drawn or seen here; send what is not in the shop yet as an event",
+            code="unknown_item",
+        )
+    if answer is None:
         answer = await shop.suggesting.exploration.log.answer_of(NAME, form.user_id, row)
     given = Feedback(
         user_id=form.user_id,
@@ -237,6 +258,26 @@ async def evaluate(request: Request, shop: ShopDep, caller: CallerDep) -> Respon
     form = await read(request, dict[str, Any])
     order = {"scenario": NAME, **form} if form.get("source") is None else form
     job = await asyncio.to_thread(shop.policy_evaluations.submit, order, by=caller.name)
+    return queued(job.job_id)
+
+
+@doors.add(
+    "POST",
+    f"{PATH}/snapshot",
+    scope="o",
+    status=202,
+    body=PolicySnapshotForm,
+    answer=Queued,
+    errors=(404, 409, 429),
+)
+async def snapshot(request: Request, shop: ShopDep, caller: CallerDep) -> Response:
+    """Begins to make a version of what a scenario's policy has learned, measured on slates that it was kept from"""
+    form = await read(request, PolicySnapshotForm)
+    asked = shop.shaped.book.find(form.scenario).exploring
+    keeping = Keeping(shop.db, shop.releases)
+    job = await asyncio.to_thread(
+        keeping.snapshot, form.scenario, asked, model=form.model, promote=form.promote, by=caller.name
+    )
     return queued(job.job_id)
 
 

@@ -103,7 +103,8 @@ async def end_bandit_experiment(shop: ShopDep, caller: CallerDep, experiment_id:
 
 
 def plan_of(form: BanditExperimentForm, asked: Exploring) -> Plan:
-    """Each policy draws as `asked` does, of which it takes the pool and what is spread evenly. Raises Invalid."""
+    """Each policy draws as `asked` does, of which it takes the pool, what is spread evenly and what is held out. Raises
+    Invalid."""
     split = form.traffic_split or dict.fromkeys(form.algorithms, 1 / len(form.algorithms))
     if set(split) != set(form.algorithms) or not isclose(sum(split.values()), 1.0, abs_tol=1e-6):
         raise Invalid(
@@ -112,7 +113,9 @@ def plan_of(form: BanditExperimentForm, asked: Exploring) -> Plan:
     variants = []
     for name, config in form.algorithms.items():
         rest = {key: value for key, value in config.items() if key != "algorithm"}
-        explore = explored_by(str(config.get("algorithm", name)), rest, pool=asked.pool, floor=asked.floor)
+        explore = explored_by(
+            str(config.get("algorithm", name)), rest, pool=asked.pool, floor=asked.floor, held_out=asked.held_out
+        )
         variants.append(VariantPlan(name=name, config={"explore": explore}, weight=split[name]))
     return Plan(
         name=form.experiment_name,

@@ -19,7 +19,8 @@ from shopkeeper.lifecycle.registry import Promotion
 from shopkeeper.lifecycle.splits import Split, Variant
 
 doors = Doors("Models")
-Scope = Annotated[str, Query(max_length=280, pattern=r"^(all|(product|store|category):[^/\x00-\x1f\x7f]{1,264})$")]
+_SCOPE = r"^(all|(product|store|category|scenario):[^/\x00-\x1f\x7f]{1,264})$"
+Scope = Annotated[str, Query(max_length=280, pattern=_SCOPE)]
 
 
 class ModelDetail(msgspec.Struct):

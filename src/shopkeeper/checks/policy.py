@@ -6,6 +6,7 @@ Each check is given a trainer class and makes its own rounds: six arms drawn at 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields
 from functools import cache
 from typing import Any, cast
 
@@ -19,7 +20,7 @@ from shopkeeper.core.clock import DAY
 from shopkeeper.core.errors import Invalid
 from shopkeeper.core.protocols import silent
 from shopkeeper.recommend.explore.policy import UNSEEN, Learner, Policy, PolicyTrainer
-from shopkeeper.recommend.explore.rows import PolicyRows
+from shopkeeper.recommend.explore.rows import LearnedRows, PolicyRows
 
 ARMS = tuple(f"I{k}" for k in range(6))
 WORTH = (0.15, 0.25, 0.2, 0.8, 0.3, 0.1)
@@ -55,8 +56,8 @@ def states_its_facts(trainer: type[PolicyTrainer]) -> None:
     assert made.model.name == made.name
     assert made.model.contextual == made.contextual
     made.Params()
-    fields = msgspec.json.schema(made.Params)["$defs"][made.Params.__name__]["properties"]
-    assert all("default" in field and field.get("description") for field in fields.values()), fields
+    described = msgspec.json.schema(made.Params)["$defs"][made.Params.__name__]["properties"]
+    assert all("default" in field and field.get("description") for field in described.values()), described
 
 
 def gives_chances(trainer: type[PolicyTrainer]) -> None:
@@ -218,6 +219,17 @@ def loads_what_it_saved(trainer: type[PolicyTrainer]) -> None:
     _same(model, again, atol=0.0)
 
 
+def keeps_what_was_learned(trainer: type[PolicyTrainer]) -> None:
+    """Of rounds that come with a learner's state it makes the policy of that state, not one of the rounds."""
+    learner, context = _begun(trainer), _contexts(1)[0]
+    for _ in range(20):
+        learner.learn(learner.place("I1"), 1.0, context, 0.5)
+    rows = small_rows()
+    columns = {each.name: getattr(rows, each.name) for each in fields(rows)}
+    kept = _fit(trainer, LearnedRows(**columns, policy=trainer.name, state=learner.state()))
+    _same(learner.snapshot(), kept, atol=0.0)
+
+
 def same_seed_same_model(trainer: type[PolicyTrainer]) -> None:
     """Two fits with one seed give the same chances."""
     _same(_fitted(trainer), _fit(trainer, small_rows()), atol=0.0)
@@ -244,6 +256,7 @@ CHECKS: tuple[Callable[[type[PolicyTrainer]], None], ...] = (
     refuses_wrong_rounds,
     survives_a_single_round,
     loads_what_it_saved,
+    keeps_what_was_learned,
     same_seed_same_model,
     answers_many_threads,
 )

@@ -22,14 +22,16 @@ class BanditDoors(JobDoors):
         *,
         cold_start: bool = True,
         evaluation: bool = True,
+        held_out: float = 0.0,
     ) -> dict[str, Any]:
         """What is explored from now on. `configs`: a policy, its parameters and the names of its `context`; none:
-        Thompson sampling. Raises Invalid."""
+        Thompson sampling; `held_out`: share of the slates that are kept to measure on. Raises Invalid."""
         body = {
             "n_items": n_items,
             "algorithm_configs": dict(configs or {}),
             "enable_cold_start": cold_start,
             "enable_evaluation": evaluation,
+            "held_out": held_out,
         }
         found: dict[str, Any] = self.call("POST", f"{_BANDIT}/initialize", dict[str, Any], body, repeat=True)["config"]
         return found
@@ -92,6 +94,12 @@ class BanditDoors(JobDoors):
         Invalid, NotFound."""
         body = {"policy": dict(policy), "estimators": list(estimators)}
         return self.job(self.call("POST", f"{_BANDIT}/evaluate", dict[str, Any], body)["job_id"])
+
+    def snapshot_policy(self, scenario: str = "bandit", *, model: str = "policy", promote: bool = True) -> Job:
+        """Begins to make a version of what a scenario's policy has learned; `wait` follows the job. Raises NotFound,
+        Conflict (it explores nothing, or has not learned yet), Busy."""
+        body = {"scenario": scenario, "model": model, "promote": promote}
+        return self.job(self.call("POST", f"{_BANDIT}/snapshot", dict[str, Any], body)["job_id"])
 
     def begin_bandit_experiment(
         self, name: str, algorithms: Mapping[str, Mapping[str, Any]], split: Mapping[str, float] | None = None,

@@ -14,7 +14,7 @@ from shopkeeper.lifecycle.addresses import CHAMPION, parse_address
 from shopkeeper.recommend.acting.check import Agents, check_agent
 from shopkeeper.recommend.acting.check import problem_of as problem_of_agent
 from shopkeeper.recommend.asking import check_channel
-from shopkeeper.recommend.explore.asked import ALIASES, FIELDS, Exploring
+from shopkeeper.recommend.explore.asked import ALIASES, FIELDS, MOST_HELD_OUT, Exploring
 from shopkeeper.recommend.explore.context import check_context
 from shopkeeper.recommend.explore.snapshots import begun, policies
 from shopkeeper.recommend.itemrules import problem_of
@@ -180,8 +180,8 @@ def _check_explore(explore: Mapping[str, Any]) -> None:
     policy, known = explore.get("policy"), policies()
     if not isinstance(policy, str) or ALIASES.get(policy, policy) not in known:
         raise _wrong("explore.policy", f"is {policy!r}; there are: {', '.join(known)}", code="unknown_policy")
-    for name, least in (("share", 0), ("floor", 0), ("pool", 2)):
-        value, most = explore.get(name, least), MOST_POOL if name == "pool" else 1
+    for name, least, most in (("share", 0, 1), ("floor", 0, 1), ("pool", 2, MOST_POOL), ("held_out", 0, MOST_HELD_OUT)):
+        value = explore.get(name, least)
         kinds = int if name == "pool" else int | float
         if isinstance(value, bool) or not isinstance(value, kinds):
             raise _wrong(f"explore.{name}", f"is {value!r}, expected a number from {least} to {most}")

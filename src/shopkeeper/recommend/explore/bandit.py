@@ -46,16 +46,24 @@ class Statistics(Record, kw_only=True):
 
 
 def bandit(
-    n_items: int, configs: Mapping[str, Mapping[str, Any]], *, cold_start: bool = True, evaluation: bool = True
+    n_items: int,
+    configs: Mapping[str, Mapping[str, Any]],
+    *,
+    cold_start: bool = True,
+    evaluation: bool = True,
+    held_out: float = 0.0,
 ) -> Scenario:
     """`n_items` are drawn from, 2 to 100. The first of `configs` is the policy; its config are the policy's parameters,
     and `context` the names of what it reads. Without `cold_start` the channel of new items is not asked; without
-    `evaluation` nothing is spread evenly, and other policies cannot be judged on what was drawn."""
+    `evaluation` nothing is spread evenly, and other policies cannot be judged on what was drawn. `held_out`: share of
+    the slates that the policy does not learn."""
     home = BUILT_IN["content"]
     recall = tuple(quota for quota in home.recall if cold_start or quota.channel != "new")
     policy = next(iter(configs), POLICY)
     pool = min(max(n_items, 2), MOST_POOL)
-    explore = explored_by(policy, configs.get(policy, {}), pool=pool, floor=FLOOR if evaluation else 0.0)
+    explore = explored_by(
+        policy, configs.get(policy, {}), pool=pool, floor=FLOOR if evaluation else 0.0, held_out=held_out
+    )
     return replace(
         home,
         name=NAME,
@@ -68,11 +76,14 @@ def bandit(
     )
 
 
-def explored_by(name: str, config: Mapping[str, Any], *, pool: int, floor: float) -> dict[str, Any]:
+def explored_by(
+    name: str, config: Mapping[str, Any], *, pool: int, floor: float, held_out: float = 0.0
+) -> dict[str, Any]:
     """Raises Invalid (`unknown_policy`)."""
     policy = ALIASES.get(name, name)
     names = config.get("context", CONTEXT if trainer_of(policy).contextual else ())
     params = {key: value for key, value in config.items() if key != "context"}
+    held = {"held_out": held_out} if held_out else {}
     return {
         "policy": policy,
         "share": 1.0,
@@ -80,6 +91,7 @@ def explored_by(name: str, config: Mapping[str, Any], *, pool: int, floor: float
         "floor": floor,
         "context": list(names) if isinstance(names, list | tuple) else names,
         "params": params,
+        **held,
     }
 
 

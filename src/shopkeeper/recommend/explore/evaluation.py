@@ -16,20 +16,20 @@ import msgspec
 
 from shopkeeper import plugins
 from shopkeeper.core.clock import micros, rfc3339
-from shopkeeper.core.errors import Invalid, NotFound
+from shopkeeper.core.errors import Invalid
 from shopkeeper.core.protocols import JobContext
 from shopkeeper.lifecycle.loading import load_model
 from shopkeeper.lifecycle.reporting import within
 from shopkeeper.recommend.explore.evaluating import Judging, judge
-from shopkeeper.recommend.explore.family import LEAST_ROUNDS, newest
+from shopkeeper.recommend.explore.family import newest
 from shopkeeper.recommend.explore.files import table_rounds
+from shopkeeper.recommend.explore.keeping import newest_learned
 from shopkeeper.recommend.explore.logged import shop_rounds
 from shopkeeper.recommend.explore.orders import PolicyTask
 from shopkeeper.recommend.explore.params import PolicyParams
 from shopkeeper.recommend.explore.policy import Policy
-from shopkeeper.recommend.explore.rows import PolicyRows
-from shopkeeper.stores import exploring
-from shopkeeper.stores.sql import open_database
+from shopkeeper.recommend.explore.rows import LEAST_ROUNDS, PolicyRows
+from shopkeeper.recommend.explore.snapshots import restored
 
 _EVER = 2**62
 
@@ -115,19 +115,7 @@ def _params(task: PolicyTask) -> PolicyParams:
 def _live(sql_url: str, scenario: str) -> Policy:
     """What the learner of a scenario knew when it last wrote it down; of several the one that learned the newest round.
     Raises NotFound."""
-    db = open_database(sql_url, read_only=True)
-    try:
-        with db.read() as connection:
-            read_to = {key: last for (its, key), (_, last) in exploring.numbers(connection).items() if its == scenario}
-            key = max(read_to, key=read_to.__getitem__, default="")
-            kept = exploring.learned(connection, scenario, key)
-    finally:
-        db.close()
-    if kept is None:
-        raise NotFound(f"nothing was learned for the scenario {scenario!r} yet", code="nothing_learned")
-    trainer: Any = plugins.algorithm(kept.policy)
-    policy: Policy = trainer.learner.restore(kept.state).snapshot()
-    return policy
+    return restored(newest_learned(sql_url, scenario)).snapshot()
 
 
 def _moment(at: datetime | None, otherwise: int) -> int:

@@ -17,25 +17,29 @@ from shopkeeper.quality import gate
 from shopkeeper.quality.offpolicy import Estimate
 from shopkeeper.recommend.explore.evaluating import Judgement, Judging, judge
 from shopkeeper.recommend.explore.files import table_rounds
+from shopkeeper.recommend.explore.keeping import LEARNER, SeenRows, learned_rows, scenario_of
 from shopkeeper.recommend.explore.logged import shop_rounds
 from shopkeeper.recommend.explore.params import PolicyParams
 from shopkeeper.recommend.explore.policy import FORGOTTEN, UNSEEN, Policy
-from shopkeeper.recommend.explore.rows import PolicyRows
+from shopkeeper.recommend.explore.rows import LEAST_ROUNDS, PolicyRows
 
-LEAST_ROUNDS = 20
+LEARNED_FROM = "learned_from_these"
 _GOLDEN = 4
 _GOLDEN_ARMS = 20
 
 
 class PolicyFamily:
-    """Source kinds: `shop` (what its scenarios explored, the default; the scope `scenario:NAME` is one of them) and
-    every kind of table with logged draws (`sources/tables`)."""
+    """Source kinds: `shop` (what its scenarios explored, the default; the scope `scenario:NAME` is one of them),
+    `learner` (what a scenario's learner knows) and every kind of table with logged draws (`sources/tables`)."""
 
     name: ClassVar[str] = "policy"
 
     def data(self, context: TrainingContext, params: Any, report: Report) -> TrainingData:
         """The newest rounds are held out, slates whole. Raises Invalid (`no_rounds`), and as the readers."""
         wanted = params if isinstance(params, PolicyParams) else PolicyParams()
+        if context.source.get("kind") == LEARNER:
+            learned, seen, facts = learned_rows(context, report)
+            return TrainingData(learned, seen, golden_of(seen), facts)
         rows, facts = rounds_from(context, wanted, report)
         held = newest(rows, wanted.holdout)
         train, kept = rows.take(~held), rows.take(held)
@@ -49,11 +53,15 @@ class PolicyFamily:
         best candidates."""
         even = float(np.ptp(holdout.propensity)) == 0.0
         how = Judging(estimators=("ips", "snips", "dr", "replay")) if even else Judging()
-        return measures_of(judge(model, holdout, how))
+        known = {LEARNED_FROM: 1.0} if isinstance(holdout, SeenRows) else {}
+        return measures_of(judge(model, holdout, how)) | known
 
     def judge(self, candidate: Metrics, champion: Metrics | None) -> Gate:
-        """By the interval of `dr`: see `gate.Surely`."""
-        return gate.judge_policy(candidate, champion)
+        """By the interval of `dr`: see `gate.Surely`. What was measured on rounds that it has learned is held."""
+        found = gate.judge_policy(candidate, champion)
+        if LEARNED_FROM in candidate:
+            found = gate.held(found, "measured on rounds that it has learned: let the scenario hold out slates")
+        return found
 
     def probe(self, model: Policy, golden: Any) -> list[float]:
         """Chances and estimates of golden pools."""
@@ -69,21 +77,13 @@ class PolicyFamily:
 def rounds_from(context: TrainingContext, params: PolicyParams, report: Report) -> tuple[PolicyRows, dict[str, Any]]:
     """All rounds of a source, and facts. Raises Invalid where they are too few."""
     if context.source.get("kind", "shop") == "shop":
-        scenario = _scenario(context.scope)
+        scenario = scenario_of(context.scope)
         rows, facts = shop_rounds(context.sql_url, report, scenario=scenario, until=context.now)
     else:
         rows, facts = table_rounds(context.source, context.zone, params, report)
     if len(rows) < LEAST_ROUNDS:
         raise Invalid(f"{len(rows)} logged rounds, at least {LEAST_ROUNDS} are needed", code="no_rounds")
     return rows.check(), facts
-
-
-def _scenario(scope: str) -> str | None:
-    """None: all of them. Raises Invalid (`bad_scope`)."""
-    kind, _, name = scope.partition(":")
-    if kind not in ("all", "scenario"):
-        raise Invalid(f"scope {scope[:80]!r} must be all or scenario:NAME", code="bad_scope", field="scope")
-    return name or None
 
 
 def newest(rows: PolicyRows, share: float) -> NDArray[np.bool_]:

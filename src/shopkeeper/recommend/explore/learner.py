@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 
 from shopkeeper.core.clock import DAY, MINUTE, SECOND, Clock
 from shopkeeper.core.errors import Invalid
-from shopkeeper.recommend.explore.asked import Exploring
+from shopkeeper.recommend.explore.asked import Exploring, is_held
 from shopkeeper.recommend.explore.earned import Earnings
 from shopkeeper.recommend.explore.policy import Learner
 from shopkeeper.recommend.explore.snapshots import Snapshots, begun, restored
@@ -131,7 +131,7 @@ class Learning:
             learner = self._learner(connection, before, due[0], first)
         active, rounds = self._shelf.active(), 0
         for row in due:
-            if row.seq in earned:
+            if row.seq in earned and not is_held(row.slate_id, row.asked):
                 rounds += self._teach(learner, row, earned[row.seq], active)
         policy = self._without_gone(learner, active)
         self.step("learned")
@@ -185,7 +185,8 @@ class Learning:
         asked = Exploring(row.policy, context=tuple(row.asked["context"]), params=row.asked["params"])
         learner, active = begun(asked), self._shelf.active()
         for old in exploring.earlier(connection, row.scenario, first):
-            if old.earned is not None and old.asked["context"] == row.asked["context"]:
+            alike = old.asked["context"] == row.asked["context"]
+            if old.earned is not None and alike and not is_held(old.slate_id, row.asked):
                 self._teach(learner, old, old.earned, active)
         return learner
 

@@ -22,7 +22,7 @@ from shopkeeper.recommend.explore.policy import (
     checked_propensity,
     checked_reward,
 )
-from shopkeeper.recommend.explore.rows import PolicyRows
+from shopkeeper.recommend.explore.rows import LearnedRows, PolicyRows
 
 _FILE = "policy.npz"
 _TELL_EVERY = 20_000
@@ -165,9 +165,21 @@ class ArmTrainer:
     def fit(self, data: PolicyRows, report: Report) -> ArmPolicy:
         """Raises Invalid (`bad_context`, `bad_reward`, `no_rounds`) for rounds that this policy cannot learn from."""
         rows = data.check()
+        if isinstance(rows, LearnedRows):
+            return self._as_learned(rows)
         learner = self._beginning(rows)
         replay(learner, rows, report)
         return learner.snapshot()
+
+    def _as_learned(self, rows: LearnedRows) -> ArmPolicy:
+        """What a scenario's learner knows. Raises Invalid (`wrong_algorithm`)."""
+        if rows.policy != self.name:
+            raise Invalid(
+                f"the scenario's learner is a {rows.policy} policy, not {self.name}: keep it as that algorithm",
+                code="wrong_algorithm",
+                field="algorithm",
+            )
+        return self.learner.restore(rows.state).snapshot()
 
     def _beginning(self, rows: PolicyRows) -> ArmLearner:
         if self._before is not None:

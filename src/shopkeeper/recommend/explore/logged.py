@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,13 +20,20 @@ from shopkeeper.stores.sql import open_database
 from shopkeeper.stores.vocabulary import Vocabularies, Vocabulary
 
 _TELL_EVERY = 1000
+Wanted: TypeAlias = Callable[[ExploredRow], bool]
 
 
 def shop_rounds(
-    sql_url: str, report: Report, *, scenario: str | None = None, since: int = 0, until: int = 2**62
+    sql_url: str,
+    report: Report,
+    *,
+    scenario: str | None = None,
+    since: int = 0,
+    until: int = 2**62,
+    wanted: Wanted | None = None,
 ) -> tuple[PolicyRows, dict[str, Any]]:
     """(rounds, facts) of slates made in [since, until], us of the shop's clock; one slate is one cluster. Of rounds
-    whose policies read different contexts, those stay that read what was read most.
+    whose policies read different contexts, those stay that read what was read most. `wanted`: only such slates.
 
     Raises Invalid (`no_rounds`) where nothing was explored whose time is over.
     """
@@ -34,6 +42,8 @@ def shop_rounds(
         with db.read() as connection:
             slates = []
             for row in exploring.learned_rows(connection, scenario, since=since, until=until):
+                if wanted is not None and not wanted(row):
+                    continue
                 slates.append(row)
                 if len(slates) % _TELL_EVERY == 0:
                     report(len(slates), 2 * len(slates), message="reading what was explored")

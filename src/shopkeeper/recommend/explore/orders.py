@@ -14,6 +14,8 @@ from shopkeeper.core.errors import Invalid
 from shopkeeper.lifecycle.measuring import Rival
 from shopkeeper.lifecycle.sourcing import secrets_of
 from shopkeeper.quality.offpolicy import Estimator, Interval
+from shopkeeper.recommend.explore.asked import ALIASES
+from shopkeeper.recommend.explore.snapshots import trainer_of
 
 _Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 
@@ -83,9 +85,5 @@ def _check_policy(policy: Named) -> None:
             code="bad_policy",
         )
     if policy.algorithm is not None:
-        trainer = plugins.algorithm(policy.algorithm)
-        if trainer.family != "policy":
-            raise Invalid(
-                f"{policy.algorithm} is an algorithm of family {trainer.family}, not a policy", field="policy.algorithm"
-            )
-        plugins.read_params(trainer, policy.params)
+        policy.algorithm = ALIASES.get(policy.algorithm, policy.algorithm)
+        plugins.read_params(trainer_of(policy.algorithm, field="policy.algorithm"), policy.params)

@@ -93,7 +93,8 @@ class Learner(Protocol):
 
 
 class PolicyTrainer(Protocol):
-    """The algorithm of a policy, as `plugins.algorithm(name)` gives it; a `Trainer` of family `policy`."""
+    """The algorithm of a policy, as `plugins.algorithm(name)` gives it; a `Trainer` of family `policy`. Its `fit` of
+    `LearnedRows` (rows.py) is what the state in them says: nothing is learned."""
 
     name: ClassVar[str]
     contextual: ClassVar[bool]

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from shopkeeper.core.errors import Invalid
 
+LEAST_ROUNDS = 20
 Floats = NDArray[np.float64]
 Places = NDArray[np.int32]
 
@@ -98,3 +99,12 @@ class PolicyRows:
             if not (self.pool == self.arm[:, None]).any(axis=1).all():
                 raise Invalid("an arm was drawn that its pool does not offer", code="bad_round", field="pool")
         return self
+
+
+@dataclass(frozen=True)
+class LearnedRows(PolicyRows):
+    """Rounds of a scenario with what its learner already knows: `state` of a learner of `policy`. A trainer makes a
+    policy of the state and learns nothing."""
+
+    policy: str = ""
+    state: bytes = b""

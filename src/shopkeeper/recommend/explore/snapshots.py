@@ -80,11 +80,12 @@ def policies() -> dict[str, Any]:
     return {name: one for name, one in plugins.load_all("algorithm").items() if one.family == FAMILY}
 
 
-def trainer_of(name: str) -> Any:
+def trainer_of(name: str, field: str | None = None) -> Any:
     """Raises Invalid, naming what there is."""
     found = policies().get(name)
     if found is None:
-        raise Invalid(f"no policy {name[:64]!r}; there are: {', '.join(policies())}", code="unknown_policy")
+        there = ", ".join(policies())
+        raise Invalid(f"no policy {name[:64]!r}; there are: {there}", code="unknown_policy", field=field)
     return found
 
 
