@@ -102,7 +102,8 @@ def _how_far(channel: dict[str, Any]) -> str:
     if state == "running":
         return f"{channel.get('stage') or ''} {float(channel.get('percent') or 0):.0f} %".strip()
     ended = clock(channel.get("finished_at"))
-    return {"idle": say("never_run"), "failed": f"{say('job_failed')}, {ended}"}.get(state, f"{state}, {ended}")
+    words = {"done": say("job_done"), "failed": say("job_failed"), "cancelled": say("job_cancelled")}
+    return say("never_run") if state == "idle" else f"{words.get(state, state)}, {ended}"
 
 
 def _refresh_form() -> None:
