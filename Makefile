@@ -28,8 +28,11 @@ test: lint ## lint, then all tests in parallel with coverage
 format: setup-dev ## rewrite the code in the house style
 	$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
 
+tour: setup-dev ## photograph every page of the console for docs/console.md
+	$(BIN)/python -m scripts.console_tour $(ARGS)
+
 bench-%: setup-dev ## run one benchmark, e.g. make bench-serving; writes benchmarks/results/*.json and RESULTS.md
 	$(BIN)/python -m benchmarks.$(subst -,_,$*)
 	$(BIN)/python -m benchmarks.results
 
-.PHONY: help setup setup-dev run lint test format
+.PHONY: help setup setup-dev run lint test format tour
