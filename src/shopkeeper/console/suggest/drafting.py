@@ -1,4 +1,4 @@
-"""A new experiment: what is tried against what is, by which metric, on how many people that needs."""
+"""A plan of an experiment, new or changed: what is tried against what is, by which metric, on whom."""
 
 from __future__ import annotations
 
@@ -11,83 +11,133 @@ from shopkeeper.client import ShopkeeperClient
 from shopkeeper.console import asking
 from shopkeeper.console.connection import told
 from shopkeeper.console.plain import plain
-from shopkeeper.console.suggest.question import listed
+from shopkeeper.console.suggest import participants, sizing, trials
 from shopkeeper.console.words import say
-from shopkeeper.core.errors import ShopkeeperError
+from shopkeeper.core.errors import Invalid, ShopkeeperError
+from shopkeeper.core.experiments import Experiment, Guard
 
-_METRICS = ("conversion", "orders", "revenue", "click_rate", "reward")
-_EXAMPLE = '{"objectives": {"relevance": 1, "novelty": 0.3}}'
-_MODEL = '{"version": 2}'
+METRICS = ("conversion", "orders", "revenue", "click_rate", "reward")
 
 
-def show(shop: ShopkeeperClient) -> None:
+def show(shop: ShopkeeperClient, one: Experiment | None = None) -> None:
+    """The form and, beside it, how many people it needs. `one`: the draft that is said anew."""
     plan, size = st.columns([3, 2], gap="large")
     with plan, told():
-        _plan(shop)
+        _plan(shop, one)
     with size, told():
-        _size(shop)
+        sizing.show(shop)
 
 
-def _plan(shop: ShopkeeperClient) -> None:
-    name = st.text_input(say("name"), key="draft_name").strip()
-    kind, what = st.columns([1, 2], vertical_alignment="bottom")
-    of = kind.segmented_control(
-        say("tried"), ["scenario", "model"], default="scenario", key="draft_of",
-        format_func=lambda one: say("scenario") if one == "scenario" else say("model"),
+def _plan(shop: ShopkeeperClient, one: Experiment | None) -> None:
+    key = "draft" if one is None else f"draft_{one.experiment_id}_{one.version}"
+    name = st.text_input(say("name"), "" if one is None else one.name, key=f"{key}_name").strip()
+    target, variants = trials.fields(shop, key, one)
+    metric, better = st.columns(2)
+    share, least, days = st.columns(3)
+    known = list(METRICS) if one is None or one.metric in METRICS else [*METRICS, one.metric]
+    goal = metric.selectbox(
+        say("metric"), known, 0 if one is None else known.index(one.metric), key=f"{key}_metric",
+        accept_new_options=True, help=say("metric_help"),
     )  # fmt: skip
-    model = of == "model"
-    names = [each.name for each in shop.models() if each.scope == "all"] if model else _scenarios(shop)
-    target = what.selectbox(say("model") if model else say("scenario"), names, key=f"draft_{of}")
-    st.caption(say("variants_note"))
-    variants = []
-    for place in range(2):
-        title, fields = st.columns([1, 2])
-        called = title.text_input(
-            say("control") if place == 0 else say("variant"), ["as it is", "new"][place], key=f"draft_{place}_name"
-        )
-        example = (['{"version": 1}', _MODEL] if model else ["{}", _EXAMPLE])[place]
-        text = fields.text_input(say("other_fields"), example, key=f"draft_{of}_{place}_config")
-        variants.append((called.strip(), text))
-    metric, share, least, days = st.columns([2, 1, 1, 1])
-    goal = metric.selectbox(say("metric"), _METRICS, key="draft_metric", accept_new_options=True)
-    part = share.number_input(say("share_of_users"), value=1.0, step=0.1, key="draft_share")
-    sample = least.number_input(say("least_people"), value=1000, step=100, key="draft_sample")
-    span = days.number_input(say("days"), value=30.0, step=1.0, key="draft_days")
-    guards = listed(st.text_input(say("guards"), "", key="draft_guards", help=say("guards_help")))
-    if st.button(say("make_draft"), type="primary", disabled=not (name and target), key="draft_make"):
-        said = {
-            "name": name, "target": {"model" if model else "scenario": target}, "metric": goal, "share": float(part),
-            "min_sample": int(sample), "max_days": float(span), "guards": guards,
-        }  # fmt: skip
-        _make(shop, said, variants)
+    said: dict[str, Any] = {
+        "name": name,
+        "target": target,
+        "metric": goal,
+        "better": _direction(better, f"{key}_better", "up" if one is None else one.better),
+        "share": float(share.number_input(
+            say("share_of_users"), value=1.0 if one is None else one.share, step=0.1, key=f"{key}_share")),
+        "min_sample": int(least.number_input(
+            say("least_people"), value=1000 if one is None else one.min_sample, step=100, key=f"{key}_sample")),
+        "max_days": float(days.number_input(
+            say("days"), value=30.0 if one is None else one.max_days, step=1.0, key=f"{key}_days")),
+        "guards": _guards(key, one),
+    }  # fmt: skip
+    with st.expander(say("more_of_it"), icon=":material/tune:"):
+        said |= _deciding(key, one)
+        who = participants.fields(key, one, [str(each["name"]) for each in variants])
+    ready = bool(name and target)
+    if st.button(say("make_draft") if one is None else say("save"), type="primary", disabled=not ready,
+                 key=f"{key}_make"):  # fmt: skip
+        _made(shop, one, {**said, **who}, variants)
 
 
-def _scenarios(shop: ShopkeeperClient) -> list[str]:
-    return [str(one["name"]) for one in shop.scenarios()]
+def _direction(place: Any, key: str, now: str) -> str:
+    words = {"up": say("more_is_better"), "down": say("less_is_better")}
+    chosen = place.selectbox(say("better"), list(words), list(words).index(now), format_func=words.__getitem__, key=key)
+    return str(chosen)
 
 
-def _make(shop: ShopkeeperClient, said: dict[str, Any], variants: list[tuple[str, str]]) -> None:
-    plans = []
-    for called, text in variants:
-        try:
-            plans.append({"name": called, "config": json.loads(text) if text.strip() else {}})
-        except ValueError as error:
-            st.error(say("config_no_json", name=plain(called), why=plain(str(error))))
-            return
+def _guards(key: str, one: Experiment | None) -> list[dict[str, Any]]:
+    """Metrics that must not get worse, each with its direction and how much worse it may be."""
+    given = [each if isinstance(each, Guard) else Guard(metric=each) for each in ([] if one is None else one.guards)]
+    before = {each.metric: each for each in given}
+    names = list(dict.fromkeys([*METRICS, *before]))
+    chosen = st.multiselect(
+        say("guards"), names, list(before), key=f"{key}_guards", help=say("guards_help"), accept_new_options=True
+    )
+    found = []
+    for metric in chosen:
+        now = before.get(metric, Guard(metric=metric))
+        title, better, tolerance = st.columns([2, 2, 2], vertical_alignment="bottom")
+        title.markdown(plain(metric))
+        direction = _direction(better, f"{key}_guard_{metric}_better", now.better)
+        worse = tolerance.number_input(
+            say("tolerance_percent"), value=100 * now.tolerance, step=1.0, format="%g", key=f"{key}_guard_{metric}_by",
+            help=say("tolerance_help"),
+        )  # fmt: skip
+        found.append({"metric": metric, "better": direction, "tolerance": round(float(worse) / 100, 6)})
+    return found
+
+
+def _deciding(key: str, one: Experiment | None) -> dict[str, Any]:
+    """When it is decided and how sure that is."""
+    left, middle, right = st.columns(3, vertical_alignment="bottom")
+    before_place, early_place = st.columns([1, 2], vertical_alignment="bottom")
+    ways = {"sequential": say("decide_any_day"), "fixed": say("decide_at_end")}
+    decide = left.selectbox(
+        say("decide"), list(ways), list(ways).index("sequential" if one is None else one.decide),
+        format_func=ways.__getitem__, key=f"{key}_decide", help=say("decide_help"),
+    )  # fmt: skip
+    sure = middle.number_input(
+        say("sureness"), value=0.95 if one is None else one.confidence, step=0.01, key=f"{key}_confidence",
+        help=say("sureness_help"),
+    )  # fmt: skip
+    effect = right.number_input(
+        say("change_worth_finding"), value=0.05 if one is None else one.effect, step=0.01, key=f"{key}_effect"
+    )
+    before = before_place.number_input(
+        say("days_before"), value=0.0 if one is None else one.before_days, step=1.0, format="%g", key=f"{key}_before",
+        help=say("days_before_help"),
+    )  # fmt: skip
+    early = early_place.toggle(say("ends_early"), one is not None and one.ends_early, key=f"{key}_early")
+    return {
+        "decide": decide, "confidence": float(sure), "effect": float(effect), "before_days": float(before),
+        "ends_early": early,
+    }  # fmt: skip
+
+
+def _made(shop: ShopkeeperClient, one: Experiment | None, said: dict[str, Any], variants: list[dict[str, Any]]) -> None:
     try:
-        made = shop.create_experiment({**said, "variants": plans})
+        plan = {**said, "variants": [{**each, "config": _config(each)} for each in variants]}
+        if one is None:
+            made = shop.create_experiment(plan)
+            st.session_state["experiment_made"] = made.experiment_id
+        else:
+            made = shop.change_experiment(one.experiment_id, plan, if_version=one.version)
     except ShopkeeperError as error:
-        st.error(plain(error.message))
+        st.error(say("lost_race") if error.code == "stale" else plain(error.message))
         return
-    st.session_state["experiment_made"] = made.experiment_id
     asking.tell("experiment", say("draft_made", name=plain(made.name)))
     st.rerun()
 
 
-def _size(shop: ShopkeeperClient) -> None:
-    """People in each variant, before anything is begun."""
-    st.markdown(f"**{say('how_many_people')}**")
-    base = st.number_input(say("rate_now"), 0.001, 0.999, 0.05, step=0.01, format="%.3f", key="size_base")
-    effect = st.number_input(say("change_worth_finding"), 0.01, 10.0, 0.1, step=0.05, key="size_effect")
-    needed = shop.sample_size(float(base), float(effect))
-    st.metric(say("people_a_variant"), f"{needed:,}", help=say("people_help"))
+def _config(variant: dict[str, Any]) -> Any:
+    """What was typed as JSON. Raises Invalid."""
+    config = variant["config"]
+    if not isinstance(config, str):
+        return config
+    try:
+        return json.loads(config) if config.strip() else {}
+    except ValueError as error:
+        name = str(variant["name"])
+        raise Invalid(say("config_no_json", name=name, why=error), code="bad_config", field="config") from error

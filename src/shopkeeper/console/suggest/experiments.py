@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import streamlit as st
@@ -13,7 +13,7 @@ from shopkeeper.console import asking
 from shopkeeper.console.connection import told
 from shopkeeper.console.frame import clock
 from shopkeeper.console.plain import plain
-from shopkeeper.console.suggest import drafting, results
+from shopkeeper.console.suggest import drafting, layers, results, rolling
 from shopkeeper.console.words import say
 from shopkeeper.core.errors import ShopkeeperError
 from shopkeeper.core.experiments import Experiment
@@ -28,7 +28,10 @@ def show(shop: ShopkeeperClient) -> None:
         st.dataframe([_row(one) for one in known.values()], hide_index=True, width="stretch")
     else:
         st.caption(say("no_experiments"))
-    asking.notice("experiment")
+    with st.container():  # each has its place, so that what opens below stays open when a notice goes
+        layers.show(list(known.values()))
+    with st.container():
+        asking.notice("experiment")
     if st.session_state.get("experiment_made") in known:  # what was just made is what is looked at
         st.session_state["experiment_chosen"] = st.session_state.pop("experiment_made")
     chosen = st.selectbox(
@@ -46,17 +49,36 @@ def _one(shop: ShopkeeperClient, one: Experiment) -> None:
     target = one.target.scenario or f"{one.target.model} ({one.target.scope})"
     facts = say("experiment_is", what=target, metric=one.metric, share=f"{one.part:.0%}", days=one.max_days)
     st.markdown(f":blue-badge[{state(one.status)}] {plain(facts)}")
-    if one.reason:
-        st.info(plain(one.reason))
+    with st.container():
+        if one.reason:
+            st.info(plain(one.reason))
     _steps(shop, one)
+    rolling.way(shop, one, _do)
     if one.status != "draft":
         results.show(shop.experiment_results(one.experiment_id), one)
         _whose(shop, one)
+    st.markdown(f"**{say('plan')}**")
     st.dataframe(
-        [{say("variant"): each.name, say("weight"): one.weights.get(each.name), say("other_fields"): str(each.config)}
-         for each in one.variants],
+        [{say("variant"): each.name, say("share"): f"{one.weights.get(each.name, 0.0):.1%}",
+          say("other_fields"): str(each.config)} for each in one.variants],
         hide_index=True, width="stretch",
     )  # fmt: skip
+    st.caption(plain(_terms(one)))
+    if one.status == "draft" and st.toggle(say("say_anew"), key=f"{one.experiment_id}_anew"):
+        drafting.show(shop, one)
+
+
+def _terms(one: Experiment) -> str:
+    """Layer, lists, guards, and when it ends."""
+    guards = [each if isinstance(each, str) else each.metric for each in one.guards]
+    told = [say("layer_is", layer=one.layer), say("least_people_is", n=f"{one.min_sample:,}")]
+    told += [say("guards_are", names=", ".join(guards))] if guards else []
+    told += [say("only_n", n=len(one.allow))] if isinstance(one.allow, list) and one.allow else []
+    told += [say("fixed_n", n=len(one.allow))] if isinstance(one.allow, dict) and one.allow else []
+    told += [say("never_n", n=len(one.deny))] if one.deny else []
+    told += [say("decide_at_end") if one.decide == "fixed" else say("decide_any_day")]
+    told += [say("ends_early")] if one.ends_early else []
+    return " · ".join(told)
 
 
 def _steps(shop: ShopkeeperClient, one: Experiment) -> None:
@@ -68,17 +90,21 @@ def _steps(shop: ShopkeeperClient, one: Experiment) -> None:
             _do(lambda: shop.start_experiment(id, if_version=at), say("experiment_runs", name=plain(one.name)))
         if columns[1].button(say("delete"), width="stretch", key=f"{id}_delete"):
             asking.confirm(say("delete_draft", name=plain(one.name)), lambda: _delete(shop, one))
-    elif one.status == "running" and columns[0].button(say("pause"), width="stretch", key=f"{id}_pause"):
-        _do(lambda: shop.pause_experiment(id, if_version=at), say("experiment_rests", name=plain(one.name)))
+    elif one.status == "running":
+        if columns[0].button(say("pause"), width="stretch", key=f"{id}_pause"):
+            _do(lambda: shop.pause_experiment(id, if_version=at), say("experiment_rests", name=plain(one.name)))
+        rolling.shares(shop, one, columns[1], _do)
+        if one.rolling is None:
+            rolling.begin(shop, one, columns[2], _do)
     elif one.status == "paused" and columns[0].button(say("resume"), type="primary", width="stretch", key=f"{id}_go"):
         _do(lambda: shop.resume_experiment(id, if_version=at), say("experiment_runs", name=plain(one.name)))
     if one.status not in _ENDED:
-        _ending(shop, one, columns[2:])
+        _ending(shop, one, columns[3])
 
 
-def _ending(shop: ShopkeeperClient, one: Experiment, columns: Sequence[DeltaGenerator]) -> None:
+def _ending(shop: ShopkeeperClient, one: Experiment, place: DeltaGenerator) -> None:
     names = [each.name for each in one.variants]
-    with columns[0].popover(say("end_it"), width="stretch"):
+    with place.popover(say("end_it"), width="stretch"):
         winner = st.selectbox(
             say("winner"), [None, *names], format_func=lambda name: name or say("as_results_say"), key="stop_winner"
         )
@@ -133,8 +159,8 @@ def _row(one: Experiment) -> dict[str, Any]:
         say("state"): state(one.status),
         say("target"): one.target.scenario or one.target.model,
         say("metric"): one.metric,
-        say("verdict"): results.verdict(one.verdict),
-        say("winner"): one.winner,
+        say("verdict"): results.verdict(one.verdict) if one.status == "done" else "–",
+        say("winner"): one.winner or "–",
         say("entered"): clock(one.started_at.isoformat() if one.started_at else None),
         say("left"): clock(one.ended_at.isoformat() if one.ended_at else None),
     }
