@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 import plotly.graph_objects as go
@@ -101,9 +102,16 @@ def _steps(
     )
     figure.update_layout(height=90 + 32 * (len(shown) + 2))
     _framed(figure, "", legend=False)
-    figure.update_xaxes(title=title)
+    figure.update_xaxes(title=title, range=_with_room([0.0, *accumulate(shown.values(), initial=base), total]))
     figure.update_yaxes(autorange="reversed")
     return figure
+
+
+def _with_room(levels: Sequence[float]) -> list[float]:
+    """The range of an axis with room beside the bars for the numbers that stand there."""
+    low, high = min(levels), max(levels)
+    room = 0.15 * (high - low or 1.0)
+    return [low - room if low < 0 else low, high + room if high > 0 else high]
 
 
 class Neighbour(NamedTuple):

@@ -25,7 +25,7 @@ def _row(one: dict[str, Any]) -> dict[str, Any]:
     return {
         say("name"): one["name"],
         say("rows"): one["rows"],
-        say("megabytes"): None if one["bytes"] is None else round(one["bytes"] / _MB, 1),
+        say("megabytes"): "–" if one["bytes"] is None else f"{one['bytes'] / _MB:,.1f}",
         say("first_time"): clock(one["from"]),
         say("last_time"): clock(one["to"]),
     }
