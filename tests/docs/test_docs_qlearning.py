@@ -17,6 +17,7 @@ from shopkeeper.core.clock import MINUTE
 from shopkeeper.core.errors import Conflict
 from shopkeeper.quality.gate import Surely
 from shopkeeper.recommend.acting.asked import FIELDS, MODES, SHARE, asking
+from shopkeeper.recommend.acting.evaluating import COVER
 from shopkeeper.recommend.acting.evaluating import MOST_SLATES as MOST_JUDGED
 from shopkeeper.recommend.acting.visits import GAP, MOST_PEOPLE
 from shopkeeper.recommend.acting.visits import MOST_SLATES as MOST_SLATES_OPEN
@@ -70,6 +71,7 @@ def test_what_is_said_of_slates_is_so() -> None:
     assert f"newest {MOST_PEOPLE:,} people" in told
     assert {10.0: "at most ten seconds ago"}[TICK_S] in told
     assert f"newest {MOST_JUDGED:,} slates" in told
+    assert f"in which {COVER:.0%} of all clicks fell".replace("%", " %") in told
     rule = Surely("gain")
     assert f"fewer than {rule.least:g} effective visits, or {rule.least_rewarded:g} that brought anything" in told
     rare = asking({"agent_id": "a", "actions": [{"name": "a"}, {"name": "b"}]})

@@ -35,6 +35,17 @@ def test_rewards_are_discounted_by_their_step() -> None:
     assert found.value == found.logged == found.low == found.high == 1.75
 
 
+def test_episodes_are_cut_where_enough_of_what_was_earned_has_fallen() -> None:
+    long = [(0.0, 0.5, 1.0)] * 9 + [(1.0, 0.5, 1.0)]
+    steps = told(long, *([[(4.0, 0.5, 1.0), (1.0, 0.5, 0.0)]] * 4))
+    whole = per_decision(steps, draws=100)
+    assert (whole.horizon, whole.logged, whole.effective) == (10, 21 / 5, 1.0)
+    cut = per_decision(steps, cover=0.75, draws=100)
+    assert (cut.horizon, cut.logged, cut.value, cut.effective) == (1, 16 / 5, 16 / 5, 5.0)
+    assert per_decision(steps, cover=0.9, draws=100).horizon == 2
+    assert per_decision(told([(0.0, 1.0, 1.0)] * 3), cover=0.9, draws=100).horizon == 3, "nothing was earned"
+
+
 @given(st.lists(st.lists(st.floats(0, 5), min_size=1, max_size=6), min_size=1, max_size=20))
 def test_a_policy_that_does_what_was_done_is_worth_what_was_logged(rewards: list[list[float]]) -> None:
     found = per_decision(told(*([(reward, 0.25, 0.25) for reward in each] for each in rewards)), draws=100)

@@ -7,8 +7,10 @@ with which the policy in question would have taken it; w(i, t) is the product of
     value = sum over t of gamma^t * (sum over i of w(i, t) r(i, t)) / (sum over i of w(i, t))
 
 An episode that has ended keeps its last weight and brings nothing more. What nobody followed far enough to see counts
-as nothing. Intervals are percentiles over whole episodes, drawn again (Efron 1979); those of `gain` draw the value and
-what was logged together, so that what moves both alike widens nothing.
+as nothing. Weights grow with each step, so that the few longest episodes would drown all others: `cover` cuts episodes
+off after the steps in which that share of all rewards fell, for the value and for what was logged alike. Intervals are
+percentiles over whole episodes, drawn again (Efron 1979); those of `gain` draw the value and what was logged together,
+so that what moves both alike widens nothing.
 """
 
 from __future__ import annotations
@@ -56,8 +58,9 @@ class Episodes:
 
 class EpisodeValue(msgspec.Struct, kw_only=True, frozen=True):
     """`value` of the policy an episode, `logged`: what episodes brought as they were, `gain` the difference, each with
-    its interval. `effective`: as many episodes drawn by the policy itself would say as much (Kish, of the last
-    weights), `rewarded` of those that brought anything. `error`: the spread of the value over draws."""
+    its interval, all of the first `horizon` steps. `effective`: as many episodes drawn by the policy itself would say
+    as much (Kish, of the last weights), `rewarded` of those that brought anything. `error`: the spread of the value
+    over draws."""
 
     value: float
     low: float
@@ -67,6 +70,7 @@ class EpisodeValue(msgspec.Struct, kw_only=True, frozen=True):
     gain: float
     gain_low: float
     gain_high: float
+    horizon: int
     episodes: int
     steps: int
     effective: float
@@ -75,10 +79,18 @@ class EpisodeValue(msgspec.Struct, kw_only=True, frozen=True):
 
 
 def per_decision(
-    episodes: Episodes, *, gamma: float = 1.0, confidence: float = 0.95, draws: int = DRAWS, seed: int = 0
+    episodes: Episodes,
+    *,
+    gamma: float = 1.0,
+    cover: float = 1.0,
+    confidence: float = 0.95,
+    draws: int = DRAWS,
+    seed: int = 0,
 ) -> EpisodeValue:
     """Raises Invalid as `Episodes.check`, and `no_overlap` when the policy would have begun no episode as it began."""
     weights, rewards = _padded(episodes.check(), gamma)
+    horizon = _horizon(np.abs(rewards).sum(axis=0), cover)
+    weights, rewards = weights[:, :horizon], rewards[:, :horizon]
     if not weights[:, 0].any():
         raise Invalid(
             "the policy would have begun no episode as it began: these say nothing of it; draw a larger share of "
@@ -102,6 +114,7 @@ def per_decision(
         gain=float(value) - logged,
         gain_low=gain_low,
         gain_high=gain_high,
+        horizon=horizon,
         episodes=n,
         steps=len(episodes.reward),
         effective=_effective(last),
@@ -120,6 +133,13 @@ def _padded(episodes: Episodes, gamma: float) -> tuple[Floats, Floats]:
     ratios[row, step] = episodes.chance / episodes.propensity
     rewards[row, step] = episodes.reward * gamma**step
     return ratios.cumprod(axis=1), rewards
+
+
+def _horizon(by_step: Floats, cover: float) -> int:
+    """After how many steps that share of all rewards has fallen; where nothing was earned, all."""
+    if cover >= 1.0 or not by_step.any():
+        return len(by_step)
+    return int((by_step.cumsum() < cover * by_step.sum()).sum()) + 1
 
 
 def _value(under: Floats, over: Floats) -> Floats:

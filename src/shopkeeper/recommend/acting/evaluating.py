@@ -27,11 +27,14 @@ from shopkeeper.stores.visits import Verdict
 MOST_SLATES = 100_000
 """The newest learned slates that are looked at."""
 
+COVER = 0.9
+"""Of all clicks, that are looked at: those of a visit's first slates."""
+
 
 class VisitsJudged(Record, kw_only=True):
-    """`verdict` PROMOTE, HOLD or REJECT, with the `reasons`. `value`: clicks a visit if the agent had steered, with its
-    interval; `logged`: clicks a visit as it was; `gain`: the difference. `effective`: as many visits steered by the
-    agent would say as much."""
+    """`verdict` PROMOTE, HOLD or REJECT, with the `reasons`. Of the first `horizon` slates of visits: `value`, clicks a
+    visit if the agent had steered, with its interval; `logged`, clicks a visit as it was; `gain`, the difference.
+    `effective`: as many visits steered by the agent would say as much."""
 
     scenario: str
     verdict: str
@@ -44,6 +47,7 @@ class VisitsJudged(Record, kw_only=True):
     gain: float
     gain_low: float
     gain_high: float
+    horizon: int
     visits: int
     slates: int
     effective: float
@@ -74,7 +78,7 @@ class VisitJudging:
                 "in the mode shadow; a visit is learned when it and the time of its clicks are over",
                 code="no_visits",
             )
-        judged = self._judged(scenario, per_decision(episodes))
+        judged = self._judged(scenario, per_decision(episodes, cover=COVER))
         told: dict[str, Any] = msgspec.to_builtins(judged)
         verdict = Verdict(
             agent_id=agent_id,
