@@ -21,9 +21,12 @@ lint: setup-dev ## ruff, import contract, strict types
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 
+# Jobs and servers of tests are processes of their own: each would compile all that it imports anew, where the machine
+# says that no bytecode is to be kept.
+test: export PYTHONDONTWRITEBYTECODE =
 test: lint ## lint, then all tests in parallel with coverage
 	$(BIN)/coverage erase
-	$(BIN)/pytest -n $(WORKERS) --dist worksteal --durations=25 --cov --cov-report=term --cov-report=json:build/coverage.json
+	scripts/in_memory $(BIN)/pytest -n $(WORKERS) --dist worksteal --durations=25 --cov --cov-report=term --cov-report=json:build/coverage.json
 
 format: setup-dev ## rewrite the code in the house style
 	$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
