@@ -6,6 +6,7 @@ Each check is given a trainer class and makes its own customers: some order unti
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import cast
 
 import msgspec
@@ -43,7 +44,7 @@ def states_its_facts(trainer: type[Trainer]) -> None:
 
 def gives_probabilities(trainer: type[Trainer]) -> None:
     """One number between 0 and 1 for each customer, none for none; also for who never came again, or only today."""
-    model, edges = _fitted(trainer), np.array([0.0, 0.0, 1.0, 400.0, 1e5])
+    model, edges = fitted(trainer), np.array([0.0, 0.0, 1.0, 400.0, 1e5])
     said = model.risk(
         Customers(edges, np.array([0.0, 0.0, 1e-6, 3000.0, 3000.0]), np.array([0.0, 4e4, 4e4, 3000.0, 1e5]))
     )
@@ -54,7 +55,7 @@ def gives_probabilities(trainer: type[Trainer]) -> None:
 
 def grows_while_nothing_comes(trainer: type[Trainer]) -> None:
     """The longer the last order is ago, the higher the risk."""
-    model, away = _fitted(trainer), np.linspace(0, 2000, 50)
+    model, away = fitted(trainer), np.linspace(0, 2000, 50)
     said = model.risk(Customers(np.full(50, 6.0), np.full(50, 120.0), 120.0 + away))
     assert (np.diff(said) >= -1e-12).all(), said
     assert said[-1] > said[0] + 0.1
@@ -62,27 +63,27 @@ def grows_while_nothing_comes(trainer: type[Trainer]) -> None:
 
 def frequent_customers_are_missed_sooner(trainer: type[Trainer]) -> None:
     """After the same silence, who used to come often is more likely to have left."""
-    model = _fitted(trainer)
+    model = fitted(trainer)
     rare, often = model.risk(Customers(np.array([2.0, 20.0]), np.full(2, 200.0), np.full(2, 300.0)))
     assert often > rare
 
 
 def learns(trainer: type[Trainer]) -> None:
     """Later orders are more likely under it than at one rate for all, and its risk tells who comes again."""
-    metrics = ChurnFamily().evaluate(_fitted(trainer), small_later(seed=6))
+    metrics = ChurnFamily().evaluate(fitted(trainer), small_later(seed=6))
     assert metrics["log_likelihood"] > metrics["naive_log_likelihood"], metrics
     assert metrics["auc"] > 0.7, metrics
 
 
 def loads_what_it_saved(trainer: type[Trainer]) -> None:
     """The same answers after save and load, from plain data files."""
-    model = _fitted(trainer)
+    model = fitted(trainer)
     _same(model, cast(ChurnModel, saved_and_loaded(model)))
 
 
 def same_seed_same_model(trainer: type[Trainer]) -> None:
     """Two fits with one seed give the same answers."""
-    _same(_fitted(trainer), _fitted(trainer))
+    _same(fitted(trainer), _fit(trainer))
 
 
 def survives_a_tiny_shop(trainer: type[Trainer]) -> None:
@@ -95,7 +96,7 @@ def survives_a_tiny_shop(trainer: type[Trainer]) -> None:
 
 def answers_many_threads(trainer: type[Trainer]) -> None:
     """Asked from several threads at the same time it says what it says to one."""
-    model = _fitted(trainer)
+    model = fitted(trainer)
     assert not differing_in_threads(model.risk, [small_customers(100, seed=seed) for seed in range(16)])
 
 
@@ -112,8 +113,12 @@ CHECKS: tuple[Callable[[type[Trainer]], None], ...] = (
 )
 
 
-def _fitted(trainer: type[Trainer]) -> ChurnModel:
+def _fit(trainer: type[Trainer]) -> ChurnModel:
     return cast(ChurnModel, trainer(trainer.Params(), 11).fit(small_customers(), silent))
+
+
+fitted = cache(_fit)
+"""Checks that only ask a model share one: no check changes it."""
 
 
 def _nobody() -> Customers:

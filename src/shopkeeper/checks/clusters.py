@@ -6,6 +6,7 @@ Each check is given a trainer class and makes its own customers: three kinds tha
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import cast
 
 import msgspec
@@ -46,21 +47,21 @@ def states_its_facts(trainer: type[Trainer]) -> None:
 def finds_the_kinds(trainer: type[Trainer]) -> None:
     """Nearly all customers of one cluster are of one kind; new ones are put where they belong."""
     rows, kind = small_habits(seed=6)
-    label = _fitted(trainer).assign(rows)
+    label = fitted(trainer).assign(rows)
     right = sum(np.bincount(kind[label == cluster]).max() for cluster in np.unique(label))
     assert right >= 0.95 * len(rows), f"{right} of {len(rows)}"
 
 
 def names_differ_and_say_something(trainer: type[Trainer]) -> None:
     """A name for each cluster, all different, none empty."""
-    model = _fitted(trainer)
+    model = fitted(trainer)
     assert len(set(model.names)) == len(model.names) >= 2
     assert all(name.strip() for name in model.names), model.names
 
 
 def everybody_has_a_cluster(trainer: type[Trainer]) -> None:
     """Places in `names`, also of customers of whom everything is missing or extreme, and of nobody."""
-    model = _fitted(trainer)
+    model = fitted(trainer)
     rows = np.array([[np.nan] * len(HABITS), [1e15] * len(HABITS), [0.0] * len(HABITS)])
     label = model.assign(rows)
     assert label.shape == (3,)
@@ -70,31 +71,31 @@ def everybody_has_a_cluster(trainer: type[Trainer]) -> None:
 
 def alone_as_among_many(trainer: type[Trainer]) -> None:
     """A customer has the same cluster when asked for alone."""
-    model, (rows, _) = _fitted(trainer), small_habits(100, seed=7)
+    model, (rows, _) = fitted(trainer), small_habits(100, seed=7)
     together = model.assign(rows).tolist()
     assert together == [int(model.assign(rows[place : place + 1])[0]) for place in range(len(rows))]
 
 
 def learns(trainer: type[Trainer]) -> None:
     """Customers who were held out lie better than in groups by the number of orders alone."""
-    metrics = ClusterFamily().evaluate(_fitted(trainer), small_habits(seed=6)[0])
+    metrics = ClusterFamily().evaluate(fitted(trainer), small_habits(seed=6)[0])
     assert metrics["silhouette"] > max(metrics["naive_silhouette"], 0.2), metrics
 
 
 def loads_what_it_saved(trainer: type[Trainer]) -> None:
     """The same clusters and names after save and load, from plain data files."""
-    model = _fitted(trainer)
+    model = fitted(trainer)
     _same(model, cast(ClusterModel, saved_and_loaded(model)))
 
 
 def same_seed_same_model(trainer: type[Trainer]) -> None:
     """Two fits with one seed give the same clusters and names."""
-    _same(_fitted(trainer), _fitted(trainer))
+    _same(fitted(trainer), _fit(trainer))
 
 
 def answers_many_threads(trainer: type[Trainer]) -> None:
     """Asked from several threads at the same time it says what it says to one."""
-    model = _fitted(trainer)
+    model = fitted(trainer)
     assert not differing_in_threads(model.assign, [small_habits(100, seed)[0] for seed in range(16)])
 
 
@@ -111,8 +112,12 @@ CHECKS: tuple[Callable[[type[Trainer]], None], ...] = (
 )
 
 
-def _fitted(trainer: type[Trainer]) -> ClusterModel:
+def _fit(trainer: type[Trainer]) -> ClusterModel:
     return cast(ClusterModel, trainer(trainer.Params(), 11).fit(small_habits()[0], silent))
+
+
+fitted = cache(_fit)
+"""Checks that only ask a model share one: no check changes it."""
 
 
 def _same(one: ClusterModel, other: ClusterModel) -> None:

@@ -166,9 +166,8 @@ def _trained(trainer: Any) -> Trained:
     if getattr(trainer, "uploads_only", False):
         return Trained(trainer.name, uploads.small_model(trainer), {"rows": uploads.small_golden()})
     data, golden = _SMALL[trainer.family]()
-    if trainer.family == "forecast":  # the fit that its own suite asks, when both run in one process
-        from shopkeeper.checks.forecast import fitted
-
+    fitted = getattr(_suite(trainer.family), "fitted", None)
+    if fitted is not None:  # the fit that its own suite asks, when both run in one process
         return Trained(trainer.name, fitted(trainer), golden)
     return Trained(trainer.name, trainer(brief_params(trainer), 11).fit(data, silent), golden)
 

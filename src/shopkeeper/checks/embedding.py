@@ -65,7 +65,7 @@ def states_its_facts(trainer: type[Trainer]) -> None:
 
 def its_vectors_are_finite(trainer: type[Trainer]) -> None:
     """One for each of its items, each item once, of length 1 so that inner products are cosines."""
-    model = cast(ItemVectors, _fitted(trainer))
+    model = cast(ItemVectors, fitted(trainer))
     ids, vectors = model.item_ids, model.item_vectors
     assert len(set(ids)) == len(ids) > 0
     assert set(ids) <= {f"i{at}" for at in range(GROUPS * SIZE)}
@@ -76,7 +76,7 @@ def its_vectors_are_finite(trainer: type[Trainer]) -> None:
 
 def what_goes_together_is_near(trainer: type[Trainer]) -> None:
     """The nearest of an item are of its own group, nine times in ten: three times as often as by chance."""
-    model = cast(ItemVectors, _fitted(trainer))
+    model = cast(ItemVectors, fitted(trainer))
     group = np.array([int(name[1:]) // SIZE for name in model.item_ids])
     like = model.item_vectors @ model.item_vectors.T
     np.fill_diagonal(like, -2)
@@ -86,7 +86,7 @@ def what_goes_together_is_near(trainer: type[Trainer]) -> None:
 
 def same_seed_same_model(trainer: type[Trainer]) -> None:
     """To the last bit; another seed gives another."""
-    one, again, other = (cast(ItemVectors, model) for model in (_fitted(trainer), _fit(trainer), _fit(trainer, 12)))
+    one, again, other = (cast(ItemVectors, model) for model in (fitted(trainer), _fit(trainer), _fit(trainer, 12)))
     np.testing.assert_array_equal(one.item_vectors, again.item_vectors)
     assert not np.array_equal(one.item_vectors, other.item_vectors)
 
@@ -105,7 +105,7 @@ def any_number_of_workers_gives_the_same(trainer: type[Trainer]) -> None:
 
 def loads_what_it_saved(trainer: type[Trainer]) -> None:
     """The same vectors and answers after save and load, from plain data files."""
-    model = _fitted(trainer)
+    model = fitted(trainer)
     loaded = cast(Any, saved_and_loaded(model))
     assert tuple(loaded.item_ids) == tuple(model.item_ids)
     np.testing.assert_array_equal(loaded.item_vectors, model.item_vectors)
@@ -117,7 +117,7 @@ def loads_what_it_saved(trainer: type[Trainer]) -> None:
 def its_rows_are_answered(trainer: type[Trainer]) -> None:
     """Each row of the kind that its class states, the empty list of rows too; lists hold items only, and are no longer
     than was asked."""
-    model = cast(RowScorer, _fitted(trainer))
+    model = cast(RowScorer, fitted(trainer))
     rows = _rows(model)
     outputs = model.score_rows(rows)
     check_outputs(trainer.name, model, outputs, len(rows))
@@ -131,7 +131,7 @@ def its_rows_are_answered(trainer: type[Trainer]) -> None:
 def what_it_says_of_new_users_is_so(trainer: type[Trainer]) -> None:
     """Whoever took items that it knows has a vector near theirs, if he was never seen before; nothing known: zeros. A
     model that recalls by id and knows no new users has no answer for a stranger."""
-    model = _fitted(trainer)
+    model = fitted(trainer)
     if isinstance(model, Recalls):
         assert model.recall("u0", 3)[0]
         assert bool(model.recall(STRANGER, 3)[0]) == trainer.knows_new_users
@@ -148,7 +148,7 @@ def what_it_says_of_new_users_is_so(trainer: type[Trainer]) -> None:
 
 def what_it_says_of_new_items_is_so(trainer: type[Trainer]) -> None:
     """An item that it never saw has a vector, near what is said alike, if and only if its class says so."""
-    model = _fitted(trainer)
+    model = fitted(trainer)
     assert isinstance(model, EmbedsItems)
     try:
         vector = np.array(model.item_embedding({"item_id": "brand new", "name": "i0 i1 i2"}))
@@ -210,7 +210,7 @@ def _fit(trainer: type[Trainer], seed: int = 11) -> Any:
     return trainer(brief_params(trainer), seed).fit(small_rows(), silent)
 
 
-_fitted = cache(_fit)
+fitted = cache(_fit)
 """Checks that only ask a model share one: no check changes it."""
 
 

@@ -7,6 +7,7 @@ by a group of items, and by a rule.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import cast
 
 import msgspec
@@ -71,7 +72,7 @@ def states_its_facts(trainer: type[Trainer]) -> None:
 
 def learns(trainer: type[Trainer]) -> None:
     """On a month that it never saw it is better than the rules alone, and its chances are nearer to what happened."""
-    model = _fitted(trainer)
+    model = fitted(trainer)
     later, inputs = _later(model)
     said = model.fuse(inputs).probability
     assert auc(later.ordered, said) > auc(later.ordered, later.facts.score) + 0.03
@@ -80,7 +81,7 @@ def learns(trainer: type[Trainer]) -> None:
 
 def answers_are_whole(trainer: type[Trainer]) -> None:
     """One finite number for each customer and each output, also for one customer and for none; no pair is mixed."""
-    model = _fitted(trainer)
+    model = fitted(trainer)
     _, inputs = _later(model)
     for n in (0, 1, 50):
         fused = model.fuse(inputs.take(slice(0, n)))
@@ -96,7 +97,7 @@ def answers_are_whole(trainer: type[Trainer]) -> None:
 
 def keeps_its_form(trainer: type[Trainer]) -> None:
     """score = gate x f_rule + (1 - gate) x f_nn; f_rule is affine in the score, f_nn in embedding and activity."""
-    model = _fitted(trainer)
+    model = fitted(trainer)
     _, inputs = _later(model)
     fused = model.fuse(inputs)
     np.testing.assert_allclose(fused.score, fused.gate * fused.f_rule + (1 - fused.gate) * fused.f_nn, rtol=1e-12)
@@ -108,7 +109,7 @@ def keeps_its_form(trainer: type[Trainer]) -> None:
 
 def strangers_get_the_rules(trainer: type[Trainer]) -> None:
     """Who was never seen has gate 1, exactly; everybody else one between 0 and 1."""
-    model = _fitted(trainer)
+    model = fitted(trainer)
     _, inputs = _later(model)
     fused = model.fuse(inputs)
     unseen = inputs.seen == 0
@@ -120,7 +121,7 @@ def strangers_get_the_rules(trainer: type[Trainer]) -> None:
 
 def takes_any_number_of_rules(trainer: type[Trainer]) -> None:
     """A version that was trained with three rules answers for none and for forty."""
-    model = _fitted(trainer)
+    model = fitted(trainer)
     frame = frame_of(model, small_rows().items)
     for rules in (0, 1, 40):
         inputs = small_block(9, np.random.default_rng(3), rules).facts.inputs(frame)
@@ -129,7 +130,7 @@ def takes_any_number_of_rules(trainer: type[Trainer]) -> None:
 
 def publishes_its_vectors(trainer: type[Trainer]) -> None:
     """One vector for each item that it knows."""
-    model = _fitted(trainer)
+    model = fitted(trainer)
     assert model.item_vectors.shape == (len(model.item_ids), model.dims)
     assert len(set(model.item_ids)) == len(model.item_ids) > 0
     assert model.baseline.embedding.shape == (1, model.dims)
@@ -137,13 +138,13 @@ def publishes_its_vectors(trainer: type[Trainer]) -> None:
 
 def loads_what_it_saved(trainer: type[Trainer]) -> None:
     """The same answers after save and load, from plain data files."""
-    model = _fitted(trainer)
+    model = fitted(trainer)
     _same(model, cast(FusionModel, saved_and_loaded(model)))
 
 
 def same_seed_same_model(trainer: type[Trainer]) -> None:
     """Two fits with one seed give the same answers."""
-    _same(_fitted(trainer), _fitted(trainer))
+    _same(fitted(trainer), _fit(trainer))
 
 
 def stops_when_asked(trainer: type[Trainer]) -> None:
@@ -166,7 +167,7 @@ def stops_when_asked(trainer: type[Trainer]) -> None:
 
 def answers_many_threads(trainer: type[Trainer]) -> None:
     """Scoring at the same time from several threads gives what one thread gives."""
-    model = _fitted(trainer)
+    model = fitted(trainer)
     _, inputs = _later(model)
     parts = [inputs.take(slice(at * 15, at * 15 + 15)) for at in range(16)]
     assert not differing_in_threads(lambda part: model.fuse(part).score, parts)
@@ -187,8 +188,12 @@ CHECKS: tuple[Callable[[type[Trainer]], None], ...] = (
 )
 
 
-def _fitted(trainer: type[Trainer]) -> FusionModel:
+def _fit(trainer: type[Trainer]) -> FusionModel:
     return cast(FusionModel, trainer(trainer.Params(), 11).fit(small_rows(), silent))
+
+
+fitted = cache(_fit)
+"""Checks that only ask a model share one: no check changes it."""
 
 
 def _later(model: FusionModel) -> tuple[Block, FusionInputs]:

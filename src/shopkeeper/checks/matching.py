@@ -78,7 +78,7 @@ def states_its_facts(trainer: type[Trainer]) -> None:
 
 def learns(trainer: type[Trainer]) -> None:
     """Words that no document holds find those of their good: also in ways of asking that it has not seen."""
-    model, pairs = _fitted(trainer), small_pairs()
+    model, pairs = fitted(trainer), small_pairs()
     asked = [f"where is a {name}" for names, _ in GOODS for name in names]
     said = model.shelf(pairs.docs).chances(_texts(asked))
     right = np.array([[doc // 2 == at // 3 for doc in range(len(pairs.docs))] for at in range(len(asked))])
@@ -88,14 +88,14 @@ def learns(trainer: type[Trainer]) -> None:
 def says_below_and_above_half(trainer: type[Trainer]) -> None:
     """Probabilities: right pairs above those that are wrong, and on either side of one half."""
     pairs = small_pairs()
-    said = _fitted(trainer).match(pairs.queries, pairs.docs, pairs.query, pairs.doc)
+    said = fitted(trainer).match(pairs.queries, pairs.docs, pairs.query, pairs.doc)
     assert ((said >= 0) & (said <= 1)).all()
     assert said[pairs.label > 0.5].mean() > 0.5 > said[pairs.label < 0.5].mean()
 
 
 def gives_vectors_of_length_one(trainer: type[Trainer]) -> None:
     """Of queries and documents, known or not, of empty texts too; as wide as it says."""
-    model = _fitted(trainer)
+    model = fitted(trainer)
     assert isinstance(model, RowScorer)
     assert isinstance(model, EmbedsQueries)
     assert isinstance(model, EmbedsItems)
@@ -111,7 +111,7 @@ def gives_vectors_of_length_one(trainer: type[Trainer]) -> None:
 
 def names_its_documents(trainer: type[Trainer]) -> None:
     """The vectors of the documents that have names are those that their texts get anew; new ones get one too."""
-    model, pairs = _fitted(trainer), small_pairs()
+    model, pairs = fitted(trainer), small_pairs()
     assert isinstance(model, ItemVectors)
     assert model.item_ids == pairs.doc_ids
     np.testing.assert_allclose(model.item_vectors, model.doc_vectors(pairs.docs), atol=1e-5)
@@ -121,7 +121,7 @@ def knows_new_documents(trainer: type[Trainer]) -> None:
     """A document that no training saw is found by what it says: whoever claims to know new items is asked."""
     if not trainer.knows_new_items:
         return
-    model = _fitted(trainer)
+    model = fitted(trainer)
     shelf = model.shelf(_texts(["steel seat for a terrace", "paper vessel", "wooden fastener m9", "遮雨通勤用品"]))
     found = shelf.chances(_texts(["couch", "beaker", "bolt", "阳伞"])).argmax(axis=1)
     assert (found == np.arange(4)).sum() >= 3, found
@@ -131,7 +131,7 @@ def knows_new_queries(trainer: type[Trainer]) -> None:
     """So is a query that nobody asked: a word in another form, upper case, accents, signs around it."""
     if not trainer.knows_new_users:
         return
-    model, pairs = _fitted(trainer), small_pairs()
+    model, pairs = fitted(trainer), small_pairs()
     best = model.shelf(pairs.docs).chances(_texts(["SOFAS!", "càmping", "灯 lamps"])).argmax(axis=1)
     assert (best // 2 == np.array([0, 1, 2])).sum() >= 2, best
 
@@ -150,7 +150,7 @@ def takes_numbers(trainer: type[Trainer]) -> None:
 
 def refuses_what_is_no_text(trainer: type[Trainer]) -> None:
     """Lists and dicts are Invalid, and the message names the column."""
-    model = _fitted(trainer)
+    model = fitted(trainer)
     wrong: tuple[Any, ...] = (["mug"], {"is": "mug"})
     for value in wrong:
         assert "query" in _refusal(model, {"query": value}), f"{value!r} was taken"
@@ -158,7 +158,7 @@ def refuses_what_is_no_text(trainer: type[Trainer]) -> None:
 
 def reads_long_and_odd_texts(trainer: type[Trainer]) -> None:
     """A megabyte of words, signs alone, a lone half of a character: an answer each, and soon."""
-    model = _fitted(trainer)
+    model = fitted(trainer)
     odd = ["mug " * 250_000, "x" * 1_000_000, "?!…", "\ud83d", "\x00\x00", "🦜🦜", "ｆｕｌｌ　ｗｉｄｔｈ"]
     assert np.isfinite(model.score_rows([{"query": text} for text in odd])).all()
 
@@ -195,18 +195,18 @@ def survives_one_pair(trainer: type[Trainer]) -> None:
 
 def loads_what_it_saved(trainer: type[Trainer]) -> None:
     """The same answers after save and load, from plain data files."""
-    model = _fitted(trainer)
+    model = fitted(trainer)
     _same(model, cast(Matcher, saved_and_loaded(model)))
 
 
 def same_seed_same_model(trainer: type[Trainer]) -> None:
     """Two fits with one seed give the same answers."""
-    _same(_fitted(trainer), _fit(trainer, small_pairs()))
+    _same(fitted(trainer), _fit(trainer, small_pairs()))
 
 
 def answers_many_threads(trainer: type[Trainer]) -> None:
     """Vectors asked for at the same time from several threads are those that one thread gives."""
-    model = _fitted(trainer)
+    model = fitted(trainer)
     texts = [_texts([how.format(name) for how in _HOW]) for names, _ in GOODS for name in names]
     assert not differing_in_threads(model.query_vectors, texts)
 
@@ -240,7 +240,7 @@ def _fit(trainer: type[Trainer], pairs: Pairs) -> Matcher:
 
 
 @cache
-def _fitted(trainer: type[Trainer]) -> Matcher:
+def fitted(trainer: type[Trainer]) -> Matcher:
     return _fit(trainer, small_pairs())
 
 

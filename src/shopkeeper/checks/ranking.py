@@ -6,6 +6,7 @@ Each check is given a trainer class and makes its own rows: four features, two o
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any, cast
 
 import msgspec
@@ -79,22 +80,22 @@ def states_its_facts(trainer: type[Trainer]) -> None:
 def learns(trainer: type[Trainer]) -> None:
     """On rows that it never saw it orders better than chance and beats the base rate's log-loss."""
     later = small_rows(seed=6)
-    said = _fitted(trainer).score(later.values)
+    said = fitted(trainer).score(later.values)
     assert auc(later.label, said) > 0.8
     assert logloss(later.label, said) < logloss(later.label, np.full(len(later), later.label.mean()))
 
 
 def gives_probabilities(trainer: type[Trainer]) -> None:
     """One number between 0 and 1 for each row, none for no rows."""
-    said = _fitted(trainer).score(small_rows(50).values)
+    said = fitted(trainer).score(small_rows(50).values)
     assert said.shape == (50,)
     assert ((said >= 0) & (said <= 1)).all()
-    assert _fitted(trainer).score(np.empty((0, 4), dtype=np.float32)).shape == (0,)
+    assert fitted(trainer).score(np.empty((0, 4), dtype=np.float32)).shape == (0,)
 
 
 def scores_named_rows(trainer: type[Trainer]) -> None:
     """The same as a matrix in the order of its names; unknown names are ignored, missing ones take the default."""
-    model = _fitted(trainer)
+    model = fitted(trainer)
     assert isinstance(model, RowScorer)
     rows = small_rows(5)
     named = [dict(zip(reversed(NAMES), map(float, reversed(row)), strict=True)) for row in rows.values]
@@ -106,7 +107,7 @@ def scores_named_rows(trainer: type[Trainer]) -> None:
 
 def refuses_what_is_not_a_number(trainer: type[Trainer]) -> None:
     """Text, NaN and lists are Invalid, and the message names the feature."""
-    model = _fitted(trainer)
+    model = fitted(trainer)
     refused: tuple[Any, ...] = ("many", float("nan"), [1.0], {})
     for value in refused:
         assert "strong" in _refusal(model, {"strong": value}), f"{value!r} was scored"
@@ -142,18 +143,18 @@ def knows_what_it_never_saw(trainer: type[Trainer]) -> None:
 
 def loads_what_it_saved(trainer: type[Trainer]) -> None:
     """The same answers after save and load, from plain data files."""
-    model = _fitted(trainer)
+    model = fitted(trainer)
     _same(model, cast(Ranker, saved_and_loaded(model)))
 
 
 def same_seed_same_model(trainer: type[Trainer]) -> None:
     """Two fits with one seed give the same answers."""
-    _same(_fitted(trainer), _fitted(trainer))
+    _same(fitted(trainer), _fit(trainer))
 
 
 def answers_many_threads(trainer: type[Trainer]) -> None:
     """Scoring at the same time from several threads gives what one thread gives."""
-    model = _fitted(trainer)
+    model = fitted(trainer)
     assert not differing_in_threads(model.score, [small_rows(200, seed).values for seed in range(16)])
 
 
@@ -171,8 +172,12 @@ CHECKS: tuple[Callable[[type[Trainer]], None], ...] = (
 )
 
 
-def _fitted(trainer: type[Trainer]) -> Ranker:
+def _fit(trainer: type[Trainer]) -> Ranker:
     return cast(Ranker, trainer(brief_params(trainer), 11).fit(small_rows(), silent))
+
+
+fitted = cache(_fit)
+"""Checks that only ask a model share one: no check changes it."""
 
 
 def _refusal(model: Ranker, row: dict[str, Any]) -> str:

@@ -67,7 +67,7 @@ def states_its_facts(trainer: type[Trainer]) -> None:
 
 def scores_every_item(trainer: type[Trainer]) -> None:
     """One finite number for each of its items, whether the user took much, one thing or nothing."""
-    model = _fitted(trainer)
+    model = fitted(trainer)
     for taken in ([], [0], [0, 1, 2, 9]):
         scores = model.scores(*_taken(model, taken))
         assert scores.shape == (len(model.item_ids),)
@@ -76,14 +76,14 @@ def scores_every_item(trainer: type[Trainer]) -> None:
 
 def knows_only_items_of_the_shop(trainer: type[Trainer]) -> None:
     """Its vocabulary holds ids of the shop, each once, and scoring it needs no other."""
-    ids = _fitted(trainer).item_ids
+    ids = fitted(trainer).item_ids
     assert len(set(ids)) == len(ids)
     assert set(ids) <= set(small_orders().item_ids)
 
 
 def never_suggests_what_nobody_bought(trainer: type[Trainer]) -> None:
     """Nothing speaks for the item without a purchase."""
-    model = _fitted(trainer)
+    model = fitted(trainer)
     top = best(model.scores(*_taken(model, [0, 9])), len(model.item_ids))
     assert NEVER_BOUGHT not in [model.item_ids[place] for place in top]
 
@@ -118,7 +118,7 @@ def knows_new_items_as_it_says(trainer: type[Trainer]) -> None:
 
 def reasons_point_into_the_history(trainer: type[Trainer]) -> None:
     """`because` names a position in the history, or -1."""
-    model = _fitted(trainer)
+    model = fitted(trainer)
     items, weights = _taken(model, [0, 1, 2])
     wanted = best(model.scores(items, weights), 5)
     voters = model.because(items, weights, wanted)
@@ -129,13 +129,13 @@ def reasons_point_into_the_history(trainer: type[Trainer]) -> None:
 
 def loads_what_it_saved(trainer: type[Trainer]) -> None:
     """The same answers after save and load, from plain data files."""
-    model = _fitted(trainer)
+    model = fitted(trainer)
     _same(model, cast(RecallModel, saved_and_loaded(model)))
 
 
 def same_seed_same_model(trainer: type[Trainer]) -> None:
     """Two fits with one seed give the same answers."""
-    _same(_fitted(trainer), _fit(trainer))
+    _same(fitted(trainer), _fit(trainer))
 
 
 def survives_a_tiny_shop(trainer: type[Trainer]) -> None:
@@ -148,7 +148,7 @@ def survives_a_tiny_shop(trainer: type[Trainer]) -> None:
 
 def answers_many_threads(trainer: type[Trainer]) -> None:
     """Scoring at the same time from several threads gives what one thread gives, and changes no input."""
-    model = _fitted(trainer)
+    model = fitted(trainer)
     questions = [_taken(model, [k % 24, (k * 7) % 24]) for k in range(40)]
     assert not differing_in_threads(lambda question: model.scores(*question), questions)
 
@@ -177,7 +177,7 @@ def _told(trainer: type[Trainer]) -> RecallModel:
     return cast(RecallModel, trainer(brief_params(trainer), 11).fit(told_data(), silent))
 
 
-_fitted = cache(_fit)
+fitted = cache(_fit)
 """Checks that only ask a model share one: no check changes it."""
 
 
