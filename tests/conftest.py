@@ -1,12 +1,13 @@
 """What holds for all rooms: how many threads a process of the tests computes with, and which files come first.
 
-Both are for the time of a whole run; no test depends on either.
+Both are for the time of a whole run; no test depends on either. No generated example is held to a time.
 """
 
 from __future__ import annotations
 
 import os
 
+import hypothesis
 import pytest
 
 _WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
@@ -17,6 +18,9 @@ _THREADS = str(max(1, (os.cpu_count() or 1) // _WORKERS))
 _NAMES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS", "SHOPKEEPER_JOB_THREADS")
 for _name in _NAMES:
     os.environ.setdefault(_name, _THREADS)
+
+hypothesis.settings.register_profile("untimed", hypothesis.settings(), deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 
 @pytest.hookimpl(trylast=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import toyshop
 
+from ready_database import ready
 from shopkeeper.core.clock import SystemClock
 from shopkeeper.core.ids import ulid
 from shopkeeper.core.records import Gate, Version
@@ -41,7 +42,9 @@ def stranger(installed: str) -> Iterator[None]:
 
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
-    return Home(tmp_path / "home").make()
+    made = Home(tmp_path / "home").make()
+    ready(made.path)
+    return made
 
 
 @pytest.fixture

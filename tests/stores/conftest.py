@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from ready_database import ready
 from shopkeeper.core.clock import DAY, StoppedClock
 from shopkeeper.stores.catalog import Catalog
 from shopkeeper.stores.events import EventLog
@@ -19,7 +20,7 @@ NOW = 20_000 * DAY
 
 @pytest.fixture(params=ENGINES)
 def engine_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    return {"sqlite": sqlite_url(tmp_path)}[request.param]
+    return {"sqlite": sqlite_url(ready(tmp_path))}[request.param]
 
 
 @pytest.fixture

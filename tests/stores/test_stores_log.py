@@ -11,13 +11,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection
 
+from ready_database import ready
 from shopkeeper.core.batch import EventBatch
 from shopkeeper.core.clock import SECOND, ReplayClock, StoppedClock, micros, moment
 from shopkeeper.core.errors import Invalid, Unavailable
 from shopkeeper.core.records import Event, StoredEvent
 from shopkeeper.stores.catalog import Catalog
 from shopkeeper.stores.events import EventLog, EventRow, validate_event
-from shopkeeper.stores.sql import Database, open_database
+from shopkeeper.stores.sql import Database, open_database, sqlite_url
 from shopkeeper.stores.vocabulary import Vocabularies
 
 NOW = 20_000 * 86_400 * SECOND
@@ -314,7 +315,7 @@ class TestEventCheck:
 @pytest.fixture
 def fresh_log(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], tuple[Database, EventLog]]:
     def make() -> tuple[Database, EventLog]:
-        db = open_database(f"sqlite:///{tmp_path_factory.mktemp('log')}/shop.db")
+        db = open_database(sqlite_url(ready(tmp_path_factory.mktemp("log"))))
         return db, EventLog(db, Vocabularies.load(db), StoppedClock(NOW))
 
     return make
