@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
@@ -79,7 +78,7 @@ def _check_form(given: Mapping[str, Any]) -> None:
     mode, share = given.get("mode", SHADOW), given.get("share", SHARE)
     if mode not in MODES:
         raise _wrong("mode", f"is {mode!r:.80}, expected {' or '.join(MODES)}")
-    if isinstance(share, bool) or not isinstance(share, int | float) or not (math.isfinite(share) and 0 < share <= 1):
+    if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share <= 1:
         raise _wrong("share", f"is {share!r:.80}, expected a number above 0 and at most 1", code="out_of_bounds")
     actions = given.get("actions")
     if not isinstance(actions, list | tuple) or not 2 <= len(actions) <= MOST_ACTIONS:
@@ -115,7 +114,7 @@ def _check_action(
         check(varied(scenario, {**config, "agent": {}}))
     except Invalid as error:
         raise _wrong(f"{place}.{error.field or ''}".rstrip("."), error.message, code=error.code) from error
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         raise _wrong(place, f"is not of the form of a scenario ({error!r:.200})") from error
 
 
