@@ -48,7 +48,7 @@ def _editor(shop: ShopkeeperClient, one: Store) -> None:
     with st.form(key):
         id = one.store_id or st.text_input(say("store_id"), key=f"{key}_id").strip()
         left, right = st.columns(2)
-        facts = {
+        facts: dict[str, Any] = {
             "name": left.text_input(say("name"), one.name, key=f"{key}_name"),
             "location": right.text_input(say("location"), one.location, key=f"{key}_location"),
             "type": left.text_input(say("kind"), one.type, key=f"{key}_type"),
