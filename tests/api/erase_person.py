@@ -44,12 +44,15 @@ def fill(live: Running) -> Somebody:
     """Puts somebody into every store. Beside them goes a neighbour, `neighbour`, who has to stay as they are."""
     who = Somebody()
     http, shop = live.http, live.shop
+    done(http.post(f"{V1}/bandit/initialize", json={"n_items": 4}))
     for stranger in (who.user_id, who.anonymous_id):  # before anybody knows them
         done(http.post(f"{V1}/personalization/recommend", json={"user_id": stranger, "scenario": "home"}))
+        done(http.post(f"{V1}/bandit/recommend", json={"user_id": stranger}))
+    done(http.post(f"{V1}/bandit/recommend", json={"user_id": "neighbour"}))
     events = [
         {
             "event_id": f"order-{who.user_id}-{n}", "event_type": "order", "user_id": who.user_id,
-            "item_id": f"item-{n % 4}", "quantity": 2, "unit_price": 5, "context": {"note": who.note},
+            "item_id": f"item-{n % 2}", "quantity": 2, "unit_price": 5, "context": {"note": who.note},
             "time": f"2026-03-{n + 1:02d}T10:00:00Z", "promotion": "spring" if n == 0 else None,
         }
         for n in range(20)
@@ -80,11 +83,28 @@ def fill(live: Running) -> Somebody:
     shop.db.writer.run(lambda connection: _rows(connection, live, who))
     _files(live, who)
     done(http.post(f"{V1}/personalization/recommend", json={"user_id": who.other_id, "scenario": "home"}))
-    until = time.monotonic() + 30
-    while shop.slatelog.waiting:
-        assert time.monotonic() < until
-        time.sleep(0.01)
+    _tried(live, who)
+    exposures, drawn = shop.experimenting.trying.exposures, shop.suggesting.exploration.log
+    until(lambda: not (shop.slatelog.waiting or exposures.waiting or drawn.waiting), 30)
     return who
+
+
+def _tried(live: Running, who: Somebody) -> None:
+    """Drawn slates and exposures of an experiment of theirs and of the neighbour's; lists of one that has not begun."""
+    http = live.http
+    plan = {"experiment_name": "two", "algorithms": {"ucb1": {}, "exp3": {}}}
+    id = done(http.post(f"{V1}/bandit/experiments", json=plan)).json()["experiment_id"]
+    for user_id in (who.user_id, "neighbour"):
+        answer = done(http.post(f"{V1}/bandit/recommend", json={"user_id": user_id})).json()
+        assert answer["experiments"], "known people take part"
+        told = {"user_id": user_id, "metric": "smiles", "value": 1}
+        done(http.post(f"{V1}/experiments/{id}/events", json=told))
+    draft = {
+        "name": "later", "target": {"scenario": "home"}, "variants": [{"name": "a"}, {"name": "b"}],
+        "metric": "orders", "layer": "later", "allow": {who.user_id: "a", who.other_id: "b", "neighbour": "b"},
+        "deny": [who.anonymous_id, who.seen_id],
+    }  # fmt: skip
+    done(http.post(f"{V1}/experiments", json=draft))
 
 
 def _rows(connection: Connection, live: Running, who: Somebody) -> None:

@@ -33,9 +33,9 @@ def test_nothing_of_a_person_is_left_in_any_file_or_table(own: Running, mode: st
     who = fill(own)
     before = {place.split(":")[0] for place in traces(own, who)}
     assert {"users", "events", "preferences", "identities", "deliveries", "jobs", "job_events", "withheld"} <= before
-    assert {"slates", "agent_visits"} <= before
-    slates = _slates(own)
-    assert slates >= 3
+    assert {"slates", "agent_visits", "explored", "experiments"} <= before
+    assert _counts(own) == {"explored": 3, "experiment_units": 2, "experiment_events": 2}
+    assert _slates(own) >= 7
     assert {"audit", "imports", "log.txt", "left.bin", "server.log", "source.csv", "source.parquet"} <= before | {
         "imports"
     }
@@ -48,7 +48,8 @@ def test_nothing_of_a_person_is_left_in_any_file_or_table(own: Running, mode: st
     assert own.shop.log.last_seq == last
     assert len(own.shop.log.read()) == last
     assert (sales(own, "item-1") == sold) is (mode == "anonymise")
-    assert _slates(own) == slates - 3
+    assert _counts(own) == {"explored": 1, "experiment_units": 1, "experiment_events": 1}, "the neighbour's"
+    assert _slates(own) == 2
     with own.shop.db.read() as connection:
         assert connection.scalar(select(func.count()).select_from(schema.agent_visits)) == 0
     neighbour_stays(own)
@@ -57,6 +58,12 @@ def test_nothing_of_a_person_is_left_in_any_file_or_table(own: Running, mode: st
 def _slates(live: Running) -> int:
     with live.shop.db.read() as connection:
         return connection.scalar(select(func.count()).select_from(schema.slates)) or 0
+
+
+def _counts(live: Running) -> dict[str, int]:
+    tables = (schema.explored, schema.experiment_units, schema.experiment_events)
+    with live.shop.db.read() as connection:
+        return {one.name: connection.scalar(select(func.count()).select_from(one)) or 0 for one in tables}
 
 
 def neighbour_stays(live: Running) -> None:
