@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from ready_database import ready
 from shopkeeper.core.clock import DAY, StoppedClock, moment
 from shopkeeper.core.records import Event, Item, User
 from shopkeeper.features.state import FeatureState
@@ -23,7 +24,7 @@ NOW = 1_700_000_000_000_000
 class World:
     def __init__(self, home: Path, **options: object) -> None:
         self.clock = StoppedClock(NOW)
-        self.db = open_database(sqlite_url(home))
+        self.db = open_database(sqlite_url(ready(home)))
         self.vocabularies = Vocabularies.load(self.db)
         self.log = EventLog(self.db, self.vocabularies, self.clock)
         self.users = UserStore(self.db, self.vocabularies, self.clock)
