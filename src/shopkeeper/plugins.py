@@ -96,6 +96,7 @@ def describe(name: str) -> AlgorithmInfo:
         params_schema=params_schema(trainer.Params),
         knows_new_users=trainer.knows_new_users,
         knows_new_items=trainer.knows_new_items,
+        continues=hasattr(trainer, "continue_from"),
     )
 
 

@@ -10,13 +10,13 @@ from console_world import choose, fill, go, keep, pick, press
 from shopkeeper.client import ShopkeeperClient
 
 
-def _trained(page: Any, version: int) -> None:
+def _trained(page: Any, model: str, version: int) -> None:
     from playwright.sync_api import expect
 
     button = page.get_by_role("button", name="Train", exact=True)
     expect(button).to_have_count(1)
     button.click()
-    page.get_by_text(f"v{version} has learned.").wait_for(timeout=240_000)
+    page.get_by_text(f"{model} v{version} has learned.").wait_for(timeout=240_000)
 
 
 def _two_versions(shop: dict[str, Any], model: str) -> None:
@@ -35,13 +35,30 @@ def test_a_person_trains_any_algorithm_and_reads_the_verdict(shop: dict[str, Any
     choose(page, "Algorithm", "popularity")
     expect(page.get_by_role("textbox", name="Other parameters, as JSON")).to_have_count(0)  # those of recall's first
     expect(page.get_by_role("spinbutton", name="Seed")).to_have_count(1)
-    _trained(page, 1)
+    _trained(page, "popularity", 1)
     page.get_by_text("The gate").first.wait_for()
     keep(page, "train")
     with ShopkeeperClient(shop["url"]) as client:
         assert client.version("popularity", 1).algorithm == "popularity"
         client.wait(client.train("popularity", "popularity", seed=7, promote=False).job_id)
         assert len(client.versions("popularity")) == 2
+
+
+def test_a_person_is_told_which_parameter_is_wrong(shop: dict[str, Any], page: Any) -> None:
+    from playwright.sync_api import expect
+
+    go(page, "Train")
+    pick(page, "Task", "ranking")
+    choose(page, "Algorithm", "ftrl")
+    others = page.get_by_role("textbox", name="Other parameters, as JSON")
+    expect(page.get_by_role("spinbutton", name="passes")).to_have_count(1)
+    others.fill("[1]")
+    press(page, "Train", exact=True)
+    page.get_by_text("must be one JSON object").wait_for()
+    others.fill('{"pases": 2}')
+    press(page, "Train", exact=True)
+    page.get_by_text("did you mean 'passes'?").wait_for()
+    keep(page, "train-wrong")
 
 
 def test_a_person_lets_a_version_serve_shares_it_and_takes_it_back(

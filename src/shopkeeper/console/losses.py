@@ -13,6 +13,7 @@ from shopkeeper.core.records import FINISHED, Job
 
 Points: TypeAlias = dict[int, dict[str, float]]
 _KEPT = 20
+_FEW = 12
 
 
 def show(shop: ShopkeeperClient, job: Job) -> None:
@@ -28,6 +29,8 @@ def show(shop: ShopkeeperClient, job: Job) -> None:
     lines = {titles.get(name, name): [points[epoch].get(name) for epoch in epochs] for name in names}
     title = say("loss") if names[0] in titles else names[0]
     figure = charts.lines_chart(epochs, lines, title, x_title=say("epoch"), zero=False)
+    if len(epochs) <= _FEW:  # no half epochs
+        figure.update_xaxes(dtick=1)
     st.plotly_chart(figure, width="stretch", height=260, config={"displayModeBar": False}, key=f"losses_{job.job_id}")
 
 

@@ -465,6 +465,8 @@ class ModelInfo(Record, kw_only=True):
 
 
 class AlgorithmInfo(Record, kw_only=True):
+    """`continues`: a training can go on from a version of the same model (`start_from`)."""
+
     name: str
     task: str
     description: str
@@ -474,6 +476,7 @@ class AlgorithmInfo(Record, kw_only=True):
     knows_new_users: bool
     knows_new_items: bool
     needs: str | None = None
+    continues: bool = False
 
 
 def encode(record: Any) -> bytes:

@@ -11,8 +11,10 @@ from shopkeeper.client import ShopkeeperClient
 from shopkeeper.console import forms, gates, losses, training, watching
 from shopkeeper.console.connection import client, told
 from shopkeeper.console.frame import clock
+from shopkeeper.console.models.chosen import named
+from shopkeeper.console.plain import plain
 from shopkeeper.console.words import say
-from shopkeeper.core.errors import ShopkeeperError, Unavailable
+from shopkeeper.core.errors import Invalid, NotFound, ShopkeeperError, Unavailable
 from shopkeeper.core.records import AlgorithmInfo, Gate, Job
 
 _JOB = "train_job"
@@ -69,15 +71,18 @@ def _form(shop: ShopkeeperClient, algorithm: AlgorithmInfo) -> None:
         of = scope[0].selectbox(
             say("scope"), scopes, accept_new_options=True, help=say("scope_help"), key="train_scope"
         )
+    begin = _beginning(shop, algorithm, str(name), str(of))
     source = _source(kind.selectbox(say("rows_from"), ["shop", "file"], format_func=_source_name, key="train_source"))
     with st.form(f"train_any_{algorithm.name}"):
         changed, rest = forms.fields(algorithm)
-        left, right = st.columns(2, vertical_alignment="center")
+        left, right = st.columns(2)
         seed = int(left.number_input(say("seed"), 0, 2**31 - 1, 42, step=1, help=say("seed_help"), key="train_seed"))
-        promote = right.toggle(say("promote_if_better"), value=True, key="train_promote")
+        label = right.text_input(say("called"), key="train_label_of", help=say("called_help")).strip()
+        promote = st.toggle(say("promote_if_better"), value=True, key="train_promote")
         if st.form_submit_button(say("train"), type="primary"):
+            more = {"start_from": begin, "version": label or None}
             _begin(shop, algorithm, changed, rest, model=str(name), scope=str(of), source=source, seed=seed,
-                   promote=promote)  # fmt: skip
+                   promote=promote, **{field: value for field, value in more.items() if value is not None})  # fmt: skip
 
 
 def _names(shop: ShopkeeperClient, algorithm: AlgorithmInfo) -> tuple[list[str], list[str]]:
@@ -86,6 +91,23 @@ def _names(shop: ShopkeeperClient, algorithm: AlgorithmInfo) -> tuple[list[str],
     own = [one.name for one in models if one.algorithm == algorithm.name]
     names = list(dict.fromkeys([*own, algorithm.name, *(one.name for one in models)]))
     return names, list(dict.fromkeys(["all", *(one.scope for one in models)]))
+
+
+def _beginning(shop: ShopkeeperClient, algorithm: AlgorithmInfo, model: str, scope: str) -> int | None:
+    """The version whose training goes on, where the algorithm can and there is one. None: anew."""
+    if not algorithm.continues:
+        return None
+    try:
+        found = shop.versions(model, scope=scope)
+    except (NotFound, Invalid):  # a name that is being typed
+        return None
+    own = {one.version: one for one in found if one.algorithm == algorithm.name and one.status == "ready"}
+    if not own:
+        return None
+    return st.selectbox(
+        say("begin_with"), [None, *own], help=say("begin_with_help"), key=f"train_begin_{model}_{scope}",
+        format_func=lambda number: say("begin_anew") if number not in own else named(own[number]),
+    )  # fmt: skip
 
 
 def _source_name(kind: str) -> str:
@@ -113,7 +135,14 @@ def _begin(
     except Unavailable:
         raise
     except ShopkeeperError as error:
-        st.error(error.message)
+        st.error(_wrong(error))
+
+
+def _wrong(error: ShopkeeperError) -> str:
+    """The server's words, and the field that they are about where they do not name it."""
+    field = (error.field or "").rpartition(".")[2]
+    told = plain(error.message)
+    return told if not field or field in error.message else f"**{plain(field)}**: {told}"
 
 
 def _earlier(shop: ShopkeeperClient) -> None:
