@@ -29,6 +29,7 @@ class Running:
     shop: Shop
     server: Server
     http: httpx.Client
+    loop: asyncio.AbstractEventLoop
 
 
 @contextmanager
@@ -44,6 +45,7 @@ def serving(
 
     async def run() -> None:
         shop = open_shop(settings, shop=kind, clock=clock)
+        held["loop"] = asyncio.get_running_loop()
         try:
             await shop.start()
             held["shop"], held["server"] = shop, Server(shop, listener)
@@ -68,7 +70,7 @@ def serving(
         with httpx.Client(base_url=url, timeout=30) as http:
             if filled and kind == "empty":
                 held["shop"].log.append(orders()).result()
-            yield Running(url, held["shop"], held["server"], http)
+            yield Running(url, held["shop"], held["server"], http, held["loop"])
     finally:
         if "server" in held:
             held["server"].should_exit = True

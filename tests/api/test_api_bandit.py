@@ -264,6 +264,6 @@ def test_the_shop_learns_by_itself_and_goes_on_after_a_start(running: Running, b
     learn(running)
     held = exploration.snapshots.held()
     assert any(number for number in held.values())
-    future = asyncio.run_coroutine_threadsafe(exploration.turn(), exploration._running.get_loop())
+    future = asyncio.run_coroutine_threadsafe(exploration.turn(), running.loop)
     assert future.result(60) == 0
     pass_time(running, 2 * MINUTE / SECOND)

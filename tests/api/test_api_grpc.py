@@ -337,7 +337,7 @@ def test_a_running_request_is_finished_when_the_server_drains(pb: SimpleNamespac
 
 
 def test_callers_wait_while_the_shop_changes_over(pb: SimpleNamespace, wire: Running, stub: Any) -> None:
-    gate, loop = wire.shop.turnstile, wire.shop._loop
+    gate, loop = wire.shop.turnstile, wire.loop
     assert loop is not None
     gate.close()
     try:

@@ -193,7 +193,7 @@ def test_an_answer_follows_what_the_user_just_said(live: Running) -> None:
         shown = say({"type": "request", "scenario": "home"})["data"]["recommendations"]
         gone = shown[0]["item_id"]
         assert say({"type": "feedback", "item_id": gone, "feedback_type": "dislike"})["type"] == "feedback_received"
-        loop = live.shop._loop
+        loop = live.loop
         assert loop is not None
         waiting = live.shop.following.wait_for(live.shop.log.last_seq)
         asyncio.run_coroutine_threadsafe(waiting, loop).result(30)

@@ -33,7 +33,7 @@ def events(live: Running, user_id: str, event_type: str) -> list[dict[str, Any]]
 
 def seen(live: Running) -> None:
     """Returns when every follower knows what is in the log."""
-    loop = live.shop._loop
+    loop = live.loop
     assert loop is not None
     waiting = live.shop.following.wait_for(live.shop.log.last_seq)
     asyncio.run_coroutine_threadsafe(waiting, loop).result(30)

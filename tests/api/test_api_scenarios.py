@@ -142,7 +142,7 @@ def test_whoever_writes_at_once_hears_of_their_own_version(live: Running) -> Non
         ({"explore": {"policy": "ucb", "share": 1.1}}, "out_of_bounds", "explore.share: is 1.1, expected 0 to 1"),
         ({"explore": {"policy": "ucb", "pool": 1}}, "out_of_bounds", "explore.pool: is 1, expected 2 to 100"),
         ({"explore": {"policy": "ucb", "floor": "much"}}, "bad_scenario", "explore.floor: is 'much'"),
-        ({"explore": {"policy": "ucb", "held_out": 0.6}}, "bad_scenario", "explore.held_out"),
+        ({"explore": {"policy": "ucb", "held_out": 0.6}}, "out_of_bounds", "explore.held_out"),
         ({"explore": {"policy": "linear", "context": ["x"]}}, "unknown_feature", "explore.context[0]: no feature 'x'"),
         ({"explore": {"policy": "ucb", "params": {"c": -1}}}, "bad_param", "explore.params: ucb1"),
     ],

@@ -75,7 +75,7 @@ def agreed(one: Running, other: Running, user_id: str = "user-1", **more: Any) -
         if slate_of(ask(other, user_id, **more)) == first:
             return first
         for each in (one, other):
-            each.shop._loop.call_soon_threadsafe(each.shop.slates.local.drop_scenario, scenario)  # type: ignore[union-attr]
+            each.loop.call_soon_threadsafe(each.shop.slates.local.drop_scenario, scenario)
     raise AssertionError("each computes its own")
 
 
@@ -130,7 +130,7 @@ def test_copies_that_went_their_own_way_show_nobody_the_slate_of_another(two: tu
         assert (ann["user_id"], bob["user_id"]) == ("ann", "bob")
         assert slate_of(ann) != slate_of(bob)
         for each in two:
-            each.shop._loop.call_soon_threadsafe(each.shop.slates.local.drop_scenario, "home")  # type: ignore[union-attr]
+            each.loop.call_soon_threadsafe(each.shop.slates.local.drop_scenario, "home")
 
 
 def test_redis_may_be_killed_and_come_back_while_people_ask(redis: RedisServer, two: tuple[Running, Running]) -> None:
