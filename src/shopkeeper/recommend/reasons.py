@@ -22,6 +22,8 @@ _SOUGHT = frozenset({"context", "meaning", "query"})
 _TASTE = frozenset({GRAPH, "als"})
 _SOON = 0.8
 """Share of the usual interval after which it is told that an item is due."""
+_BROKEN = 6.0
+"""So many intervals after which nobody can be said to buy it in that rhythm."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ def _rhythm(due: Due) -> dict[int, tuple[float, float]]:
 
 
 def _again(times: int, rhythm: tuple[float, float] | None) -> Reason:
-    if rhythm is not None and rhythm[1] >= _SOON * rhythm[0]:
+    if rhythm is not None and _SOON * rhythm[0] <= rhythm[1] <= _BROKEN * rhythm[0]:
         days, age = rhythm
         text = f"you buy this about every {_days(days)}, last {_days(age)} ago"
         return Reason("due", text, times=times, days=days)
