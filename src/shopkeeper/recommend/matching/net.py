@@ -226,7 +226,9 @@ class _RowAdagrad:
 
 
 def _pace(step: int, steps: int, late: float) -> float:
-    """Up within the first steps, then down to a tenth by the passes or the minutes that are gone."""
+    """Up within the first steps, then down to a tenth by the passes or the minutes that are gone: these once
+    a tenth of them is, so that two fits with time enough are the same to the bit."""
+    late = late if late > 0.1 else 0.0
     up = min(1.0, (step + 1) / min(50, max(steps // 10, 1)))
     return up * (1 - 0.9 * min(max(step / steps, late), 1.0))
 

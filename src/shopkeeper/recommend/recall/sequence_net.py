@@ -192,7 +192,9 @@ def _batches(sequences: Sequence[Items], plan: Plan, random: np.random.Generator
 
 def pace(step: int, steps: int, late: float) -> float:
     """Share of the learning rate: up within the first steps, then down along a cosine of what is gone of the passes or
-    of the time (`late`), whichever ends first: what is cut short has come to rest, too."""
+    of the time (`late`), whichever ends first: what is cut short has come to rest, too. Time counts once a tenth
+    of it is gone: two fits with time enough are the same to the bit."""
+    late = late if late > 0.1 else 0.0
     up = min(1.0, (step + 1) / min(200, max(steps // 10, 1)))
     gone = min(max(step / steps, late), 1.0)
     return float(up * (0.02 + 0.49 * (1 + np.cos(np.pi * gone))))
