@@ -206,3 +206,10 @@ def test_training_can_be_stopped() -> None:
 
     with pytest.raises(Stop):
         Sasrec(SMALL, 1).fit(RecallData(small_orders(), NOW), report)
+
+
+def test_time_counts_only_where_it_is_short() -> None:
+    from shopkeeper.recommend.recall.sequence_net import pace
+
+    assert pace(50, 1000, late=0.09) == pace(50, 1000, late=0.0)
+    assert pace(50, 1000, late=0.5) < 0.6 * pace(50, 1000, late=0.0)
