@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from typing import NamedTuple
@@ -114,6 +115,11 @@ def _with_room(levels: Sequence[float]) -> list[float]:
     return [low - room if low < 0 else low, high + room if high > 0 else high]
 
 
+_OUTSIDE, _LINE, _APART = 1.1, 0.065, 0.03
+"""The circle on which names stand around a picture of neighbours, the height of a name, and how far those of both
+sides stay from the middle."""
+
+
 class Neighbour(NamedTuple):
     """A node around the one that a picture is of, at a place from -1 to 1."""
 
@@ -136,29 +142,55 @@ def network(centre: str, around: Sequence[Neighbour]) -> go.Figure:
             opacity=0.4, hoverinfo="skip", showlegend=False,
         )  # fmt: skip
         figure.add_scatter(
-            x=[one.x for one in own], y=[one.y for one in own], mode="markers+text",
-            text=[drawn(_shortened(one.label)) for one in own], textposition=[_beside(one) for one in own],
-            textfont={"size": 11},
+            x=[one.x for one in own], y=[one.y for one in own], mode="markers",
             hovertext=[drawn(f"{one.label} ({one.kind})") for one in own], hoverinfo="text",
             marker={"size": 11, "color": colour}, name=drawn(relation),
         )  # fmt: skip
+    _named(figure, around)
     figure.add_scatter(
-        x=[0], y=[0], mode="markers+text", text=[drawn(centre)], textposition="bottom center", showlegend=False,
-        marker={"size": 20, "color": INK}, hoverinfo="text",
+        x=[0], y=[0], mode="markers+text", text=[drawn(_shortened(centre))], textposition="bottom center",
+        hovertext=[drawn(centre)], hoverinfo="text", marker={"size": 20, "color": INK}, showlegend=False,
     )  # fmt: skip
     figure.update_layout(height=620)
     _framed(figure, "")
     figure.update_layout(hovermode="closest")
-    figure.update_xaxes(visible=False, range=[-1.6, 1.6])
-    figure.update_yaxes(visible=False, range=[-1.15, 1.15], rangemode="normal")
+    figure.update_xaxes(visible=False, range=[-1.75, 1.75])
+    figure.update_yaxes(visible=False, range=[-1.2, 1.2], rangemode="normal")
     return figure
 
 
-def _beside(one: Neighbour) -> str:
-    """Where the name of a node stands: away from the middle, so that names at the sides do not meet."""
-    if abs(one.x) < 0.2:
-        return "top center" if one.y > 0 else "bottom center"
-    return "middle right" if one.x > 0 else "middle left"
+def _named(figure: go.Figure, around: Sequence[Neighbour]) -> None:
+    """The names stand outside the circle, each led to by a dotted line."""
+    places = name_places(around)
+    ends = [end for one, (x, y) in zip(around, places, strict=True) for end in ((one.x, one.y), (x, y), (None, None))]
+    figure.add_scatter(
+        x=[x for x, _ in ends], y=[y for _, y in ends], mode="lines", opacity=0.4, hoverinfo="skip", showlegend=False,
+        line={"color": INK, "width": 1, "dash": "dot"},
+    )  # fmt: skip
+    figure.add_scatter(
+        x=[x for x, _ in places], y=[y for _, y in places], mode="text", textfont={"size": 11}, showlegend=False,
+        text=[drawn(_shortened(one.label)) for one in around], hovertext=[drawn(one.label) for one in around],
+        textposition=["middle right" if one.x >= 0 else "middle left" for one in around], hoverinfo="text",
+    )  # fmt: skip
+
+
+def name_places(around: Sequence[Neighbour]) -> list[tuple[float, float]]:
+    """Where the name of each begins, on a circle around all: in its direction, moved down where the one above it on
+    its side would be met, and never so far that those below have no room."""
+    places = [(0.0, 0.0)] * len(around)
+    for side in (1, -1):
+        own = [place for place, one in enumerate(around) if (one.x >= 0) == (side > 0)]
+        own.sort(key=lambda place: -_height(around[place]))
+        above = math.inf
+        for below, place in zip(range(len(own) - 1, -1, -1), own, strict=True):
+            above = max(min(_height(around[place]), above - _LINE), _LINE * below - _OUTSIDE)
+            places[place] = (side * math.sqrt(max(_OUTSIDE**2 - above**2, _APART**2)), above)
+    return places
+
+
+def _height(one: Neighbour) -> float:
+    """Of the place on the outer circle in its direction."""
+    return _OUTSIDE * one.y / (math.hypot(one.x, one.y) or 1.0)
 
 
 def _shortened(text: str, most: int = 26) -> str:
