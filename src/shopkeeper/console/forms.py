@@ -19,14 +19,16 @@ def fields(algorithm: AlgorithmInfo) -> tuple[dict[str, Any], str]:
     changed: dict[str, Any] = {}
     others: dict[str, str] = {}
     columns = st.columns(3)
+    switches = st.container(horizontal=True, gap="large")  # as wide as their names: a column would cut them off
     shown = 0
     for name, rule in algorithm.params_schema.get("properties", {}).items():
-        with columns[shown % len(columns)]:
+        switch = rule.get("type") == "boolean"
+        with switches if switch else columns[shown % len(columns)]:
             value = _field(f"{algorithm.name}.{name}", name, rule)
         if value is None:
             others[name] = str(rule.get("description", ""))
             continue
-        shown += 1
+        shown += not switch
         if value != rule.get("default"):
             changed[name] = value
     return changed, _rest(algorithm, others)

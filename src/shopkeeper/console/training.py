@@ -8,6 +8,7 @@ import streamlit as st
 
 from shopkeeper.client import ShopkeeperClient
 from shopkeeper.console import charts, forms, watching
+from shopkeeper.console.algorithms import algorithms
 from shopkeeper.console.connection import told
 from shopkeeper.console.plain import plain
 from shopkeeper.console.words import say
@@ -22,26 +23,20 @@ _FIRST = ("auto", "lightgbm")
 
 def page(shop: ShopkeeperClient, scope: Scope, ids: Mapping[str, str | None]) -> None:
     """The form for one scope, which the stock paths know by `ids`; beside it the last training that was begun here."""
-    algorithms = _algorithms(shop)
-    name = st.selectbox(
-        say("algorithm"), list(algorithms), format_func=lambda name: f"{name} · {algorithms[name].description}"
-    )
+    known = _algorithms(shop)
+    name = st.selectbox(say("algorithm"), list(known), format_func=lambda name: f"{name} · {known[name].description}")
     form, watch = st.columns([3, 2], gap="large")
     if name is not None:
         with form, told():
-            _form(shop, algorithms[name], scope, ids)
+            _form(shop, known[name], scope, ids)
     with watch:
         watching.watch(_JOB, curve=_curve, ended=ended)
 
 
 def _algorithms(shop: ShopkeeperClient) -> dict[str, AlgorithmInfo]:
-    """Those that forecast, asked for once a session."""
-    held: dict[str, AlgorithmInfo] | None = st.session_state.get("forecasters")
-    if held is None:
-        found = {one.name: one for one in shop.forecast_types()}
-        held = {name: found[name] for name in sorted(found, key=lambda name: (name not in _FIRST, name))}
-        st.session_state["forecasters"] = held
-    return held
+    """Those that forecast."""
+    found = {one.name: one for one in algorithms(shop) if one.task == "forecast"}
+    return {name: found[name] for name in sorted(found, key=lambda name: (name not in _FIRST, name))}
 
 
 def _form(shop: ShopkeeperClient, algorithm: AlgorithmInfo, scope: Scope, ids: Mapping[str, str | None]) -> None:

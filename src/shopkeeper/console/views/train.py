@@ -9,6 +9,7 @@ import streamlit as st
 
 from shopkeeper.client import ShopkeeperClient
 from shopkeeper.console import forms, gates, losses, training, watching
+from shopkeeper.console.algorithms import algorithms
 from shopkeeper.console.connection import client, told
 from shopkeeper.console.frame import clock
 from shopkeeper.console.models.chosen import named
@@ -34,7 +35,7 @@ def page() -> None:
 
 
 def _chosen(shop: ShopkeeperClient) -> AlgorithmInfo:
-    known = _algorithms(shop)
+    known = algorithms(shop)
     tasks = sorted({one.task for one in known})
     which, what = st.columns([1, 3])
     task = which.selectbox(say("task"), tasks, key="train_task")
@@ -44,16 +45,6 @@ def _chosen(shop: ShopkeeperClient) -> AlgorithmInfo:
         format_func=lambda name: f"{name} · {by_name[name].description}" if name in by_name else name,
     )  # fmt: skip
     return by_name[str(name)]
-
-
-def _algorithms(shop: ShopkeeperClient) -> list[AlgorithmInfo]:
-    """Asked for once a session: the first answer takes the server some seconds. Those that only take files are none."""
-    held: list[AlgorithmInfo] | None = st.session_state.get("algorithms")
-    if held is None:
-        with st.spinner(say("looking")):
-            held = [one for one in shop.algorithms() if "upload" not in one.tags]
-        st.session_state["algorithms"] = held
-    return held
 
 
 def _form(shop: ShopkeeperClient, algorithm: AlgorithmInfo) -> None:
