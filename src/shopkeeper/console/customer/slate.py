@@ -8,6 +8,7 @@ import streamlit as st
 
 from shopkeeper.client import ShopkeeperClient
 from shopkeeper.console import charts
+from shopkeeper.console.names import titled
 from shopkeeper.console.plain import plain
 from shopkeeper.console.words import say
 from shopkeeper.core.records import RecItem, RecResponse
@@ -56,7 +57,7 @@ def times(answer: RecResponse) -> None:
 def _row(place: int, item: RecItem) -> dict[str, Any]:
     return {
         "#": place,
-        say("product"): f"{item.metadata.get('name') or item.item_id} · {item.item_id}",
+        say("product"): titled(item.metadata.get("name"), item.item_id),
         say("confidence"): item.confidence,
         say("reason"): item.explanation,
         say("channels"): ", ".join(item.metadata.get("channels", [])),

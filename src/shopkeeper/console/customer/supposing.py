@@ -7,6 +7,7 @@ from typing import Any
 import streamlit as st
 
 from shopkeeper.client import ShopkeeperClient
+from shopkeeper.console.names import titled
 from shopkeeper.console.plain import plain
 from shopkeeper.console.words import say
 from shopkeeper.core.records import Event
@@ -20,7 +21,7 @@ def show(shop: ShopkeeperClient, user_id: str) -> None:
         what, which, many = st.columns([1, 3, 1])
         kind = what.selectbox(say("what"), _KINDS, key="what_if_kind", accept_new_options=True)
         found = shop.items(st.session_state.get("what_if_find") or None, kind="product", active=True, limit=50).items
-        names = {item.item_id: f"{item.name} · {item.item_id}" for item in found}
+        names = {item.item_id: titled(item.name, item.item_id) for item in found}
         item_id = which.selectbox(say("product"), list(names), format_func=lambda id: names.get(id, id))
         pieces = float(many.number_input(say("pieces"), 1, 10_000, 1))
         find, go = st.columns([4, 1], vertical_alignment="bottom")
@@ -44,7 +45,7 @@ def _compare(told: dict[str, Any]) -> None:
     rows = [
         {
             "#": place,
-            say("product"): f"{item['metadata'].get('name') or item['item_id']} · {item['item_id']}",
+            say("product"): titled(item["metadata"].get("name"), item["item_id"]),
             say("place_before"): was.get(item["item_id"]),
             say("reason"): item["explanation"],
         }

@@ -14,6 +14,7 @@ from shopkeeper.console.connection import told
 from shopkeeper.console.models import chosen
 from shopkeeper.console.models.chosen import version as choose
 from shopkeeper.console.models.trying import tried
+from shopkeeper.console.plain import plain
 from shopkeeper.console.words import say
 from shopkeeper.core.records import ModelInfo, Version
 
@@ -59,7 +60,7 @@ def _whole(shop: ShopkeeperClient, model: ModelInfo) -> None:
     st.caption(say("whole_model_note", n=model.versions))
     serves = "champion" in model.aliases
     if st.button(say("delete_model"), key="archive_delete_model", icon=":material/delete_forever:"):
-        question = say("delete_model_sure", model=chosen.title((model.name, model.scope)), n=model.versions)
+        question = say("delete_model_sure", model=_named(model), n=model.versions)
         if serves:
             question += " " + say("delete_model_serves", version=model.aliases["champion"])
         asking.confirm(question, lambda: _delete_model(shop, model, serves=serves))
@@ -68,7 +69,11 @@ def _whole(shop: ShopkeeperClient, model: ModelInfo) -> None:
 def _delete_model(shop: ShopkeeperClient, model: ModelInfo, *, serves: bool) -> None:
     """By force only where the question said that it serves."""
     shop.delete_model(model.name, scope=model.scope, force=serves)
-    asking.tell("models", say("deleted", name=chosen.title((model.name, model.scope))))
+    asking.tell("models", say("deleted", name=_named(model)))
+
+
+def _named(model: ModelInfo) -> str:
+    return plain(chosen.title((model.name, model.scope)))
 
 
 def _archive(shop: ShopkeeperClient, one: Version, name: str) -> bytes:

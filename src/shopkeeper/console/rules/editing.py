@@ -80,7 +80,7 @@ def _versions(shop: ShopkeeperClient, rule: Rule) -> None:
     said = shop.rule_versions(rule.name).items
     rows = [
         {say("version"): one.version, say("condition"): one.condition, say("weight"): one.weight,
-         say("who"): one.updated_by}
+         say("by"): one.updated_by}
         for one in said
     ]  # fmt: skip
     st.dataframe(rows, hide_index=True, width="stretch", height=min(38 * (len(rows) + 1), 260))

@@ -10,7 +10,7 @@ from shopkeeper.client import ShopkeeperClient
 from shopkeeper.console import asking, charts, paging
 from shopkeeper.console.connection import told
 from shopkeeper.console.frame import clock
-from shopkeeper.console.names import item_names
+from shopkeeper.console.names import item_names, titled
 from shopkeeper.console.plain import plain
 from shopkeeper.console.stock import analysis
 from shopkeeper.console.words import say
@@ -83,7 +83,7 @@ def _of(one: dict[str, Any], names: dict[str, str]) -> str:
     """What it is of."""
     product = one["product_id"]
     if product:
-        return f"{names.get(product, product)} · {product}"
+        return titled(names.get(product), product)
     return str(one["category"] or one["store_id"] or say("whole_shop"))
 
 

@@ -9,6 +9,7 @@ import streamlit as st
 
 from shopkeeper.client import ShopkeeperClient
 from shopkeeper.console import charts, paging
+from shopkeeper.console.names import titled
 from shopkeeper.console.words import say
 
 _PLAIN = {"displayModeBar": False}
@@ -25,7 +26,7 @@ def show(shop: ShopkeeperClient) -> None:
         return
     st.dataframe([_row(one) for one in page.items], hide_index=True, width="stretch")
     paging.turn(key, page.next_cursor)
-    names = {one["product_id"]: f"{one['product_name']} · {one['product_id']}" for one in page.items}
+    names = {one["product_id"]: titled(one["product_name"], one["product_id"]) for one in page.items}
     chosen = st.selectbox(say("product"), list(names), format_func=lambda id: names.get(id, id), key="product_chosen")
     if chosen:
         _one(shop, chosen)

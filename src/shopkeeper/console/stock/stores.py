@@ -12,6 +12,7 @@ from shopkeeper.client import ShopkeeperClient
 from shopkeeper.console import asking, paging
 from shopkeeper.console.connection import told
 from shopkeeper.console.holding import held, let_go
+from shopkeeper.console.names import titled
 from shopkeeper.console.plain import plain
 from shopkeeper.console.words import say
 from shopkeeper.core.errors import ShopkeeperError, Stale
@@ -103,14 +104,14 @@ def _products(shop: ShopkeeperClient, store_id: str) -> None:
     if not page.items:
         st.caption(say("sells_nothing"))
         return
-    rows = [{say("product"): f"{one['product_name']} · {one['product_id']}", say("category"): one["category"],
+    rows = [{say("product"): titled(one["product_name"], one["product_id"]), say("category"): one["category"],
              say("price"): one["price"]} for one in page.items]  # fmt: skip
     st.dataframe(rows, hide_index=True, width="stretch")
     paging.turn(key, page.next_cursor)
 
 
 def _title(one: Store) -> str:
-    return f"{one.name} · {one.store_id}" if one.name else one.store_id
+    return titled(one.name, one.store_id)
 
 
 def _day(one: Store) -> date | None:

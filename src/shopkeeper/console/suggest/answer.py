@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from shopkeeper.console import charts
+from shopkeeper.console.names import titled
 from shopkeeper.console.plain import plain
 from shopkeeper.console.words import say
 from shopkeeper.core.records import RecItem, RecResponse
@@ -82,7 +83,7 @@ def _row(place: int, item: RecItem, made: Mapping[str, float], other: list[str] 
     row: dict[str, Any] = {"#": place}
     if other is not None:
         row[say("place_beside")] = other.index(item.item_id) + 1 if item.item_id in other else None
-    row[say("product")] = f"{item.metadata.get('name') or item.item_id} · {item.item_id}"
+    row[say("product")] = titled(item.metadata.get("name"), item.item_id)
     row[say("reason")] = item.explanation
     row[say("confidence")] = item.confidence
     row[say("channels")] = ", ".join(item.metadata.get("channels", []))

@@ -9,7 +9,7 @@ import streamlit as st
 from shopkeeper.client import ShopkeeperClient
 from shopkeeper.console import asking, charts
 from shopkeeper.console.connection import told
-from shopkeeper.console.names import item_names
+from shopkeeper.console.names import item_names, titled
 from shopkeeper.console.plain import plain
 from shopkeeper.console.words import say
 from shopkeeper.core.errors import ShopkeeperError, Unavailable
@@ -63,7 +63,7 @@ def _statistics(shop: ShopkeeperClient, found: dict[str, Any]) -> None:
         return
     st.caption(say("best_arms"))
     names = item_names(shop, [one["item_id"] for one in best])
-    figure = charts.bars({f"{names[one['item_id']]} · {one['item_id']}": float(one["estimate"]) for one in best})
+    figure = charts.bars({titled(names[one["item_id"]], one["item_id"]): float(one["estimate"]) for one in best})
     figure.update_traces(texttemplate="%{x:.3f}")
     st.plotly_chart(figure, width="stretch", config=_PLAIN, key="bandit_best")
 

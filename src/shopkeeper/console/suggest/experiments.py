@@ -12,6 +12,7 @@ from shopkeeper.client import ShopkeeperClient
 from shopkeeper.console import asking
 from shopkeeper.console.connection import told
 from shopkeeper.console.frame import clock
+from shopkeeper.console.names import titled
 from shopkeeper.console.plain import plain
 from shopkeeper.console.suggest import drafting, layers, results, rolling
 from shopkeeper.console.words import say
@@ -36,7 +37,7 @@ def show(shop: ShopkeeperClient) -> None:
         st.session_state["experiment_chosen"] = st.session_state.pop("experiment_made")
     chosen = st.selectbox(
         say("look_at"), [*known, _NEW], key="experiment_chosen",
-        format_func=lambda id: f"{known[id].name} · {id}" if id in known else say("new_experiment"),
+        format_func=lambda id: titled(known[id].name, id) if id in known else say("new_experiment"),
     )  # fmt: skip
     if chosen in known:
         with told():

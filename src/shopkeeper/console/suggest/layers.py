@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from shopkeeper.console.charts import COLOURS
+from shopkeeper.console.plain import drawn
 from shopkeeper.console.words import say
 from shopkeeper.core.experiments import Experiment
 
@@ -32,7 +33,7 @@ def picture(holding: Sequence[Experiment]) -> go.Figure:
         figure.add_bar(
             y=[one.layer], x=[one.part], orientation="h", marker_color=COLOURS[place % len(COLOURS)],
             text=[f"{_shortened(one.name)} {one.part:.0%}"], textposition="inside", insidetextanchor="middle",
-            hovertext=[f"{one.name} {one.part:.1%}"], hoverinfo="text",
+            hovertext=[f"{drawn(one.name)} {one.part:.1%}"], hoverinfo="text",
         )  # fmt: skip
     for layer in layers:
         free = max(0.0, 1 - sum(one.part for one in holding if one.layer == layer))
@@ -51,6 +52,4 @@ def picture(holding: Sequence[Experiment]) -> go.Figure:
 
 
 def _shortened(name: str, most: int = 24) -> str:
-    """As Plotly shows it: a name is never its markup."""
-    text = name if len(name) <= most else name[: most - 1] + "…"
-    return text.replace("<", "‹").replace(">", "›")
+    return drawn(name if len(name) <= most else name[: most - 1] + "…")

@@ -117,7 +117,7 @@ def _show() -> None:
         with column:
             st.markdown(f"#### {plain(variant.title)}")
             if isinstance(one, ShopkeeperError):
-                st.error(f"{one.field}: {one.message}" if one.field else one.message)
+                st.error(plain(f"{one.field}: {one.message}" if one.field else one.message))
                 continue
             other = slates[1 - at] if len(slates) == 2 else None
             answer.show(one, other, key=f"trial_answer_{at}")

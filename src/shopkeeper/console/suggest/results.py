@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from shopkeeper.console.charts import AMBER, INK, TEAL
-from shopkeeper.console.plain import plain
+from shopkeeper.console.plain import drawn, plain
 from shopkeeper.console.suggest.sentences import sentences, standing
 from shopkeeper.console.words import say
 from shopkeeper.core.experiments import Experiment, GuardResult, Results, VariantResult
@@ -60,7 +60,7 @@ def intervals(changes: Sequence[VariantResult], better: str) -> go.Figure:
         middle = each.lift or 0.0
         colour = {"better": TEAL, "worse": AMBER, "open": INK}[standing(each, better)]
         figure.add_scatter(
-            x=[middle], y=[each.name], mode="markers+text", text=[f"{middle:+.1%}"], textposition="top center",
+            x=[middle], y=[drawn(each.name)], mode="markers+text", text=[f"{middle:+.1%}"], textposition="top center",
             marker={"size": 12, "color": colour}, hovertext=[f"{low:+.1%} … {high:+.1%}"], hoverinfo="text",
             error_x={"type": "data", "symmetric": False, "array": [high - middle], "arrayminus": [middle - low],
                      "thickness": 3, "width": 8, "color": colour},
@@ -80,13 +80,15 @@ def counted(variants: Sequence[VariantResult], one: Experiment) -> go.Figure:
     total = sum(each.n for each in variants)
     figure = go.Figure(
         go.Bar(
-            y=[each.name for each in variants], x=[each.n for each in variants], orientation="h", marker_color=TEAL,
-            text=[f"{each.n:,}" for each in variants], textposition="auto", hoverinfo="skip", width=0.5,
+            y=[drawn(each.name) for each in variants], x=[each.n for each in variants], orientation="h",
+            marker_color=TEAL, text=[f"{each.n:,}" for each in variants], textposition="auto", hoverinfo="skip",
+            width=0.5,
         )
     )  # fmt: skip
     figure.add_scatter(
-        y=[each.name for each in variants], x=[total * one.weights.get(each.name, 0.0) for each in variants],
-        mode="markers", marker={"symbol": "line-ns", "size": 26, "line": {"width": 3, "color": AMBER}},
+        y=[drawn(each.name) for each in variants],
+        x=[total * one.weights.get(each.name, 0.0) for each in variants], mode="markers",
+        marker={"symbol": "line-ns", "size": 26, "line": {"width": 3, "color": AMBER}},
         hoverinfo="skip",
     )  # fmt: skip
     figure.update_layout(

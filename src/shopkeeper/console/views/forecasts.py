@@ -10,6 +10,7 @@ import streamlit as st
 from shopkeeper.client import ShopkeeperClient
 from shopkeeper.console import charts, training
 from shopkeeper.console.connection import client, told
+from shopkeeper.console.names import titled
 from shopkeeper.console.stock import analysis, predictions, products, stores
 from shopkeeper.console.words import say
 from shopkeeper.core.errors import ShopkeeperError
@@ -80,24 +81,27 @@ def _asked(shop: ShopkeeperClient) -> Asked | None:
     if kind == "product":
         text = find.text_input(say("find_product"), key="forecast_find").strip()
         found = shop.items(text or None, kind="product", active=True, limit=50).items
-        choices = {item.item_id: f"{item.name} · {item.item_id}" for item in found}
+        choices = {item.item_id: titled(item.name, item.item_id) for item in found}
     else:
         choices = _categories(shop) if kind == "category" else _stores(shop)
     if not choices:
         st.info(say("nothing_to_choose"))
         return None
-    id = which.selectbox(kinds[kind], list(choices), format_func=lambda id: choices.get(id, id), key=f"forecast_{kind}")
+    id = which.selectbox(
+        kinds[kind], list(choices), format_func=lambda id: choices.get(id, id), key=f"forecast_{kind}",
+        accept_new_options=kind == "category",
+    )  # fmt: skip
     return Asked(Scope(cast(Kind, kind), id), horizon, history)
 
 
 def _categories(shop: ShopkeeperClient) -> dict[str, str]:
-    """Of the first thousand products."""
+    """Of the first thousand products; any other can be typed."""
     items = shop.items(kind="product", active=True, limit=1000).items
     return {name: name for name in sorted({item.category for item in items if item.category})}
 
 
 def _stores(shop: ShopkeeperClient) -> dict[str, str]:
-    return {one.store_id: f"{one.name} · {one.store_id}" for one in shop.stores()}
+    return {one.store_id: titled(one.name, one.store_id) for one in shop.stores()}
 
 
 def _models(shop: ShopkeeperClient, scope: Scope) -> dict[str, ModelInfo]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from shopkeeper.console import asking
 from shopkeeper.console.connection import client, told
 from shopkeeper.console.models import answering, archives, chosen, past, release, versions
 from shopkeeper.console.words import say
@@ -21,7 +22,8 @@ def page() -> None:
     with told():
         shop = client()
         model = chosen.choose(shop)
-        if model is None:
+        if model is None:  # perhaps the last one has just been deleted
+            asking.notice("models")
             return
         sides = {
             "versions": say("versions"),
