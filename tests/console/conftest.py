@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -15,9 +14,7 @@ from typing import Any
 
 import psutil
 import pytest
-from console_world import SCREENSHOTS
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+from console_world import CHROMIUM, SCREENSHOTS
 
 
 @pytest.fixture(scope="module")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
+import socket
 from pathlib import Path
 from typing import Any
 
 SCREENSHOTS = Path(__file__).resolve().parents[2] / "build" / "screenshots"
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
 def keep(page: Any, name: str) -> None:
@@ -51,3 +54,9 @@ def press(page: Any, name: str, *, exact: bool = False) -> None:
     """A button, once the page stands: one that is drawn anew under the finger takes no click."""
     page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for()
     page.get_by_role("button", name=name, exact=exact).click()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -7,6 +7,7 @@ from datetime import datetime
 import streamlit as st
 
 from shopkeeper.console.connection import address, client
+from shopkeeper.console.plain import plain
 from shopkeeper.console.words import LANGUAGES, say
 from shopkeeper.core.errors import Refused, ShopkeeperError
 
@@ -56,13 +57,13 @@ def _state() -> None:
         ready, reasons = shop.ready()
         ingestion = shop.operations_metrics().get("ingestion", {})
     except Refused as error:
-        st.markdown(f":orange-badge[● {say('locked')}] :gray[{error.message}]")
+        st.markdown(f":orange-badge[● {say('locked')}] :gray[{plain(error.message)}]")
         return
     except ShopkeeperError as error:
-        st.markdown(f":red-badge[● {say('offline')}]  \n:gray[{address()}]", help=error.message)
+        st.markdown(f":red-badge[● {say('offline')}]  \n:gray[{plain(address())}]", help=plain(error.message))
         return
     colour, word = ("green", say("serving")) if ready else ("orange", say("starting"))
-    why = "" if ready else "  \n" + " ".join(f":gray[{reason}.]" for reason in reasons if reason)
+    why = "" if ready else "  \n" + " ".join(f":gray[{plain(reason)}.]" for reason in reasons if reason)
     st.markdown(f":{colour}-badge[● {word}] :gray[{say('shop_time')} {clock(ingestion.get('shop_time'))}]{why}")
 
 

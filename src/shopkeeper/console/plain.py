@@ -6,12 +6,17 @@ import re
 
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
 _SPACE = re.compile(r"\s+")
+_ADDRESS = re.compile(r"https?(?=\\:)|www(?=\\\.)|\\@", re.IGNORECASE)
+"""Where an address begins that Markdown would make a link of, escaped or not (GFM, 6.9), in a text that is escaped."""
+_NOTHING = ":small[]"
+"""An element without any content: no address goes on beyond it, and what a person copies is the text as it was."""
 
 
 def plain(text: str) -> str:
     """A condition, a name or a reason as text on one line, not as Markdown. Any ASCII punctuation may be escaped there
-    (CommonMark, 2.4)."""
-    return _PUNCTUATION.sub(r"\\\1", _SPACE.sub(" ", text))
+    (CommonMark, 2.4); addresses are looked for in what was unescaped, so they are broken apart."""
+    escaped = _PUNCTUATION.sub(r"\\\1", _SPACE.sub(" ", text))
+    return _ADDRESS.sub(rf"\g<0>{_NOTHING}", escaped)
 
 
 def drawn(text: str) -> str:

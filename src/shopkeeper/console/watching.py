@@ -35,16 +35,20 @@ def _look(key: str, curve: Part, ended: Part) -> None:
     with told():
         shop = client()
         job = shop.job(st.session_state[key])
-        about = " · ".join(
-            str(job.params[name]) for name in ("algorithm", "model", "scope", "mode") if name in job.params
-        )
-        st.markdown(f"**{plain(about or job.kind)}** · `{job.job_id}` · {state(job)}")
-        if job.status not in FINISHED:
+        about = " · ".join(str(job.params[name]) for name in _NAMING if name in job.params)
+        running = job.status not in FINISHED
+        new = st.session_state.get(f"{key}_seen_end") != job.job_id  # or has just ended, until the page is made anew
+        head = st.container()
+        if new:
             st.progress(min(max(job.progress.percent / 100, 0.0), 1.0), text=plain(job.progress.message) or None)
-        curve(shop, job)
-        if job.status in FINISHED:
+        learned = st.container()
+        stop = new and st.button(say("cancel"), key=f"{key}_cancel", disabled=not running)
+        head.markdown(f"**{plain(about or job.kind)}** · `{job.job_id}` · {state(job)}")
+        with learned:
+            curve(shop, job)
+        if not running:
             _end(key, shop, job, ended)
-        elif st.button(say("cancel"), key=f"{key}_cancel"):
+        elif stop:
             shop.cancel_job(job.job_id)
         if st.toggle(say("log"), key=f"{key}_log"):
             st.code(shop.job_logs(job.job_id, _LOG_LINES) or "–", language=None, height=260)
