@@ -8,6 +8,7 @@ from console_world import go, keep, pick, press
 
 from shopkeeper.client import ShopkeeperClient
 from shopkeeper.core.records import FINISHED
+from shopkeeper.core.schedules import Schedule
 
 
 def _side(page: Any, name: str) -> None:
@@ -91,6 +92,17 @@ def test_a_person_runs_the_shop(shop: dict[str, Any], page: Any) -> None:
         page.get_by_text("weekly-tidy is saved as version 1").wait_for()
         made = client.schedule("weekly-tidy")
         assert (made.cron, made.kind, made.params) == ("0 12 * * MON", "cleanup", {"dry_run": True})
+        # somebody else puts it off while it is changed here
+        client.change_schedule(
+            Schedule(name="weekly-tidy", cron="0 12 * * TUE", kind="cleanup", params={"dry_run": True})
+        )
+        when.fill("0 12 * * WED")
+        press(page, "Save")
+        page.get_by_text("Somebody else has changed it meanwhile.").first.wait_for()
+        expect(when).to_have_value("0 12 * * WED")  # nobody loses what they typed
+        keep(page, "operations-schedule-race")
+        page.get_by_role("button", name="Load again").click()
+        expect(when).to_have_value("0 12 * * TUE")
         press(page, "Run now")
         page.get_by_text("cleanup").first.wait_for()
         press(page, "Delete")
