@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from shopkeeper.checks.artifacts import differing_in_threads, saved_and_loaded
 from shopkeeper.checks.brief import brief_params
 from shopkeeper.core.clock import DAY
+from shopkeeper.core.errors import Invalid
 from shopkeeper.core.protocols import Trainer, silent
 from shopkeeper.recommend.orders import Orders
 from shopkeeper.recommend.recall.model import RecallModel, best
@@ -146,6 +147,17 @@ def survives_a_tiny_shop(trainer: type[Trainer]) -> None:
     assert np.isfinite(model.scores(np.empty(0, dtype=np.int32), np.empty(0, dtype=np.float32))).all()
 
 
+def survives_a_shop_without_orders(trainer: type[Trainer]) -> None:
+    """Items that nobody has ordered yet: it answers, or says in words that there is nothing to learn from."""
+    orders = small_orders()
+    none = Orders(orders.user[:0], orders.item[:0], orders.time[:0], orders.item_ids)
+    try:
+        model = cast(RecallModel, trainer(brief_params(trainer), 1).fit(RecallData(none, NOW), silent))
+    except Invalid:
+        return
+    assert np.isfinite(model.scores(np.empty(0, dtype=np.int32), np.empty(0, dtype=np.float32))).all()
+
+
 def answers_many_threads(trainer: type[Trainer]) -> None:
     """Scoring at the same time from several threads gives what one thread gives, and changes no input."""
     model = fitted(trainer)
@@ -164,6 +176,7 @@ CHECKS: tuple[Callable[[type[Trainer]], None], ...] = (
     loads_what_it_saved,
     same_seed_same_model,
     survives_a_tiny_shop,
+    survives_a_shop_without_orders,
     answers_many_threads,
 )
 

@@ -89,7 +89,7 @@ class Ease:
         table = _weights(inverse)
         found = Neighbours.from_table(table, ids, params.k, params.half_life_days)
         report(3, 4, message="asking how users began")
-        usual = np.asarray(bought.mean(axis=0), dtype=np.float32).ravel()
+        usual = np.asarray(bought.sum(axis=0), dtype=np.float32).ravel() / max(bought.shape[0], 1)
         beginning = learned(data.orders, kept, usual, _without(bought, inverse, found), self.seed)
         return LinearModel(ids, found.start, found.other, found.weight, params.half_life_days, beginning=beginning)
 
