@@ -24,9 +24,16 @@ def go(page: Any, name: str) -> None:
     page.get_by_role("heading", name=name, exact=True, level=1).wait_for()
 
 
+def settled(page: Any) -> None:
+    """What is being drawn anew under the finger takes no click."""
+    page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for()
+
+
 def pick(page: Any, label: str, option: str) -> None:
+    settled(page)
     page.get_by_role("combobox", name=label).last.click()
     page.get_by_role("option", name=option, exact=True).click()
+    settled(page)
 
 
 def choose(page: Any, label: str, option: str) -> None:
@@ -51,8 +58,8 @@ def fill(box: Any, text: str) -> None:
 
 
 def press(page: Any, name: str, *, exact: bool = False) -> None:
-    """A button, once the page stands: one that is drawn anew under the finger takes no click."""
-    page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for()
+    """A button, once the page stands."""
+    settled(page)
     page.get_by_role("button", name=name, exact=exact).click()
 
 

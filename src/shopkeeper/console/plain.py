@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-_PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
+_PUNCTUATION = re.compile(r"((?!(?<=[^\W_])_(?=[^\W_]))[!-/:-@\[-`{-~])")
+"""But an underscore within a word, which is text anyway: who listens to a label hears no backslash."""
 _SPACE = re.compile(r"\s+")
 _ADDRESS = re.compile(r"https?(?=\\:)|www(?=\\\.)|\\@", re.IGNORECASE)
 """Where an address begins that Markdown would make a link of, escaped or not (GFM, 6.9), in a text that is escaped."""
