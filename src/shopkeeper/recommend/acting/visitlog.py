@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from shopkeeper.core.changes import Change
@@ -16,6 +15,7 @@ from shopkeeper.core.clock import Clock
 from shopkeeper.recommend.acting.visits import OpenVisits
 from shopkeeper.recommend.behind import InBatches
 from shopkeeper.recommend.made import Made
+from shopkeeper.recommend.strangers import known_by_now
 from shopkeeper.stores import visits as table
 from shopkeeper.stores.sql import Database
 from shopkeeper.stores.visits import VisitRow
@@ -78,14 +78,10 @@ class VisitLog(InBatches[VisitRow]):
         self._noted.set()
 
     def hear(self, change: Change) -> None:
-        """Who was a stranger may be known by now: what waits of theirs goes when they are erased."""
-        if change.kind != "user":
-            return
-        for waiting in (self._pending, self._writing):
-            for at, one in enumerate(waiting):
-                row = None if one.user_id is None else self._users.row(one.user_id)
-                if row is not None:
-                    waiting[at] = replace(one, user_row=row, user_id=None)
+        """A stranger may be known by now."""
+        if change.kind == "user":
+            known_by_now(self._pending, self._users)
+            known_by_now(self._writing, self._users)
 
     def forget(self, row: int) -> None:
         """Of an erased person nothing waits, and no visit is open."""

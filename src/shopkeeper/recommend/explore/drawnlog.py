@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from shopkeeper.core.changes import Change
@@ -17,6 +16,7 @@ from shopkeeper.core.clock import Clock
 from shopkeeper.recommend.behind import InBatches
 from shopkeeper.recommend.explore.explored import Explored
 from shopkeeper.recommend.made import Made
+from shopkeeper.recommend.strangers import known_by_now
 from shopkeeper.stores import exploring
 from shopkeeper.stores.exploring import ExploredRow
 from shopkeeper.stores.sql import Database
@@ -74,14 +74,10 @@ class DrawnLog(InBatches[ExploredRow]):
             return exploring.answer_of(connection, scenario, row, user_id, item_row)
 
     def hear(self, change: Change) -> None:
-        """Who was a stranger may be known by now: what waits of theirs goes when they are erased."""
-        if change.kind != "user":
-            return
-        for waiting in (self._pending, self._writing):
-            for at, one in enumerate(waiting):
-                row = None if one.user_id is None else self._users.row(one.user_id)
-                if row is not None:
-                    waiting[at] = replace(one, user_row=row, user_id=None)
+        """A stranger may be known by now."""
+        if change.kind == "user":
+            known_by_now(self._pending, self._users)
+            known_by_now(self._writing, self._users)
 
     def _row(self, made: Made, drawn: Explored, row: int | None) -> ExploredRow:
         asked, context = drawn.asked, drawn.context
