@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import socket
+import time
 from pathlib import Path
 from typing import Any
 
@@ -53,8 +54,25 @@ def choose(page: Any, label: str, option: str) -> None:
 
 
 def fill(box: Any, text: str) -> None:
+    alone(box)
     box.fill(text)
     box.press("Control+Enter")
+
+
+def alone(box: Any) -> None:
+    """While a page is drawn anew, what was there before stands beside what is there now."""
+    from playwright.sync_api import expect
+
+    settled(box.page)
+    expect(box).to_have_count(1)
+
+
+def holds(box: Any, value: str, within_s: float = 60) -> None:
+    """The one box of its name has the value, soon."""
+    until = time.monotonic() + within_s
+    while (found := box.evaluate_all("boxes => boxes.map(box => box.value)")) != [value]:
+        assert time.monotonic() < until, f"{found} is not {value!r}"
+        time.sleep(0.1)
 
 
 def press(page: Any, name: str, *, exact: bool = False) -> None:

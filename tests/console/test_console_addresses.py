@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from console_world import holds
 
 pytest.importorskip("streamlit")
 
@@ -38,10 +39,9 @@ def test_a_bookmark_leads_to_its_page_without_detours(shop: dict[str, Any], page
 
 
 def test_an_address_keeps_its_language_and_what_it_is_about(shop: dict[str, Any], page: Any) -> None:
-    from playwright.sync_api import expect
 
     page.goto(f"{shop['console']}/overview?lang=zh")
     page.get_by_role("heading", name="概览", exact=True, level=1).wait_for()
     page.goto(f"{shop['console']}/customers?lang=zh&user=17850")
     page.get_by_role("heading", name="顾客", exact=True, level=1).wait_for()
-    expect(page.get_by_role("textbox", name="顾客编号")).to_have_value("17850")
+    holds(page.get_by_role("textbox", name="顾客编号"), "17850")

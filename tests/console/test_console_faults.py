@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from console_world import CHROMIUM, choose, fill, free_port, go, keep, pick, press
+from console_world import CHROMIUM, choose, fill, free_port, go, holds, keep, pick, press, settled
 
 from shopkeeper.client import ShopkeeperClient
 from shopkeeper.console import launch
@@ -98,31 +98,26 @@ def shop(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[d
     console.wait(30)
 
 
-def _stands(page: Any) -> None:
-    """A page that is held until the shop is back never does."""
-    page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for()
-
-
 def test_what_is_typed_in_the_editor_of_rules_outlives_the_server(server: Server, page: Any) -> None:
-    from playwright.sync_api import expect
 
     go(page, "Rules and segments")
     pick(page, "Edit", "regular")
     condition = page.get_by_role("textbox", name="Condition", exact=True)
-    expect(condition).to_have_value("orders > 5")
+    holds(condition, "orders > 5")
     fill(condition, "orders > 7")
     page.get_by_role("textbox", name="Description").fill("typed before")
-    _stands(page)
+    settled(page)
     server.kill()
     page.get_by_role("button", name="Save").click()
     page.get_by_text(_AWAY).wait_for()
-    fill(condition, "orders > 8")  # typed while nothing answers
+    condition.fill("orders > 8")  # typed while nothing answers: the page is held, and does not settle
+    condition.press("Control+Enter")
     page.get_by_text(_AWAY).wait_for()
     keep(page, "faults-rule-away")
     server.start()
     page.get_by_text(_AWAY).wait_for(state="hidden")
-    expect(condition).to_have_value("orders > 8")
-    expect(page.get_by_role("textbox", name="Description")).to_have_value("typed before")
+    holds(condition, "orders > 8")
+    holds(page.get_by_role("textbox", name="Description"), "typed before")
     press(page, "Save")
     page.get_by_text("is saved as version 2").wait_for()
     with ShopkeeperClient(server.url) as client:
@@ -163,7 +158,7 @@ def test_a_file_is_handed_over_when_the_server_is_back_and_its_job_is_watched_to
     page.get_by_role("button", name="Hand over").wait_for()
     page.locator("input[type=file]").set_input_files(str(file))
     page.get_by_test_id("stFileChipName").get_by_text("many.csv").wait_for()
-    _stands(page)
+    settled(page)
     server.kill()
     page.get_by_role("button", name="Hand over").click()
     page.get_by_text(_AWAY).wait_for()
@@ -199,7 +194,7 @@ def test_a_job_that_failed_cannot_be_cancelled_any_more(server: Server, page: An
     page.evaluate(_WATCHED)
     press(page, "Train", exact=True)
     page.get_by_test_id("stAlertContentError").get_by_text("nothing was explored").wait_for()
-    _stands(page)
+    settled(page)
     keep(page, "faults-job-failed")
     seen = {(state, could) for state, could in page.evaluate("window.seen")}
     assert ("failed", False) in seen

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from console_world import fill, go, keep, pick, press
+from console_world import fill, go, holds, keep, pick, press
 
 from shopkeeper.client import ShopkeeperClient
 
@@ -49,16 +49,16 @@ def test_a_person_changes_a_scenario_loses_a_race_and_takes_it_back(shop: dict[s
         assert client.scenario("home")["filters"] == ["sellable", "price < 50"]
 
         # somebody else changes it meanwhile
-        expect(filters).to_have_value("sellable\nprice < 50", timeout=60_000)
+        holds(filters, "sellable\nprice < 50")
         now = client.scenario("home")
         client.put_scenario("home", {**_sent(now), "ttl_s": 60.0})
         fill(filters, "sellable\nprice < 40")
         press(page, "Save")
         page.get_by_text("Somebody else has changed it meanwhile.").first.wait_for()
-        expect(filters).to_have_value("sellable\nprice < 40")  # nobody loses what they typed
+        holds(filters, "sellable\nprice < 40")  # nobody loses what they typed
         assert client.scenario("home")["ttl_s"] == 60.0
         page.get_by_role("button", name="Load again").first.click()
-        expect(filters).to_have_value("sellable\nprice < 50", timeout=60_000)
+        holds(filters, "sellable\nprice < 50")
         press(page, "Take the change back")
         press(page, "Yes")
         page.get_by_text("home is taken back.").wait_for()
@@ -142,7 +142,7 @@ def test_a_person_rolls_one_of_three_variants_out_and_takes_it_back(shop: dict[s
 
         press(page, "Shares")
         first = page.get_by_role("spinbutton", name="as it is (%)")
-        expect(first).to_have_value("25")
+        holds(first, "25")
         first.fill("40")
         first.press("Tab")
         press(page, "Share like this")

@@ -12,6 +12,7 @@ from lifecycle_waiting import eventually, is_alive
 from shopkeeper.core.clock import SystemClock
 from shopkeeper.core.errors import Busy, Conflict, Invalid, NotFound, Overloaded
 from shopkeeper.lifecycle.attempt import Limits
+from shopkeeper.lifecycle.child import Child
 from shopkeeper.lifecycle.jobs import JobService
 
 
@@ -109,6 +110,21 @@ def test_a_child_that_is_killed_fails_and_the_next_job_runs(make_jobs):
     assert job.status == "failed"
     assert "SIGKILL" in job.error
     only_end(jobs, dead.job_id)
+
+
+def test_what_a_child_says_as_it_ends_is_heard(make_jobs, monkeypatch):
+    hear = Child.hear
+
+    def nothing_until_its_end(child, timeout_s):
+        """The tick ran out just before it spoke, and it was gone just after."""
+        if child.ended(0):
+            return hear(child, timeout_s)
+        child.ended(60)
+        return []
+
+    monkeypatch.setattr(Child, "hear", nothing_until_its_end)
+    jobs = make_jobs()
+    assert jobs.wait(jobs.submit("toy_count", {"steps": 1}).job_id, 60).status == "done"
 
 
 def test_a_log_that_grows_too_large_keeps_its_end_and_says_so(make_jobs):

@@ -79,7 +79,8 @@ class Attempt:
         return self._outcome(status)
 
     def _hear(self) -> bool:
-        """False when the child has nothing more to say."""
+        """False when the child has nothing more to say. What it said just before its end is there to be heard then."""
+        ended = self._child.ended(0)
         messages = self._child.hear(_TICK_S)
         if messages is None:
             self._child.ended(_EXIT_S)
@@ -89,7 +90,7 @@ class Attempt:
                 self._told = Outcome(message["status"], message.get("error"))
         if news := [message for message in messages if message.get("type") != "outcome"]:
             self._on_messages(news)
-        return bool(messages) or not self._child.ended(0)
+        return bool(messages) or not ended
 
     def _hold_to_limits(self) -> None:
         now = time.monotonic()

@@ -14,7 +14,7 @@ import pytest
 from graph_shop import ITEMS, USERS, at, furnish, on_a_loop, publish, running, same, sent, settled, until
 
 from shopkeeper.core.errors import Busy, Conflict, Invalid, NotFound
-from shopkeeper.core.records import Event, Item, User
+from shopkeeper.core.records import Event, Item, JobEvent, User
 from shopkeeper.stores.audit import Actor
 
 
@@ -201,25 +201,25 @@ async def test_an_embedding_that_is_killed_leaves_the_old_space(tmp_path: Path) 
         await asyncio.to_thread(publish, shop)
         shop.graph.touch([])  # wakes it
         await until(lambda: shop.graph.facts() is not None)
-        killed = asyncio.Event()
-        loop = asyncio.get_running_loop()
+        killed: list[int] = []
 
-        def kill(event: object) -> None:
-            if not killed.is_set() and _children():
-                for child in _children():
+        def kill(event: JobEvent) -> None:
+            """At its first word, long before it has a result."""
+            if event.type != "status" and not killed:
+                killed.extend(_children())
+                for child in killed:
                     os.kill(child, signal.SIGKILL)
-                loop.call_soon_threadsafe(killed.set)
 
         built = shop.graph.facts().built_at  # type: ignore[union-attr]
+        stop = shop.jobs.subscribe(None, kill)
         job = await asyncio.to_thread(shop.graph.refresh, requested_by="anna")
         with pytest.raises(Busy):
             await asyncio.to_thread(shop.graph.refresh)
-        stop = shop.jobs.subscribe(job.job_id, kill)
         done = await asyncio.to_thread(shop.jobs.wait, job.job_id, 60)
         stop()
-        if killed.is_set():
-            assert done.status == "failed"
-            assert shop.graph.facts().built_at == built  # type: ignore[union-attr]
+        assert killed
+        assert done.status == "failed"
+        assert shop.graph.facts().built_at == built  # type: ignore[union-attr]
         await sent(shop, _act("u1", "i3"))
         same(shop)
 
