@@ -25,8 +25,9 @@ lint: setup-dev ## ruff, import contract, strict types
 # says that no bytecode is to be kept.
 test: export PYTHONDONTWRITEBYTECODE =
 test: lint ## lint, then all tests in parallel with coverage
-	$(BIN)/coverage erase
-	scripts/in_memory $(BIN)/pytest -n $(WORKERS) --dist worksteal --durations=25 --cov --cov-report=term --cov-report=json:build/coverage.json
+	mkdir -p build
+	scripts/in_memory $(BIN)/python -m slipcover -m pytest -n $(WORKERS) --dist worksteal --durations=25
+	$(BIN)/python -m slipcover --merge build/coverage.json --out build/coverage.json --fail-under 85
 
 format: setup-dev ## rewrite the code in the house style
 	$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
