@@ -18,7 +18,7 @@ _FEW = 12
 
 def show(shop: ShopkeeperClient, job: Job) -> None:
     """Nothing where the algorithm has no epochs, or told no figure."""
-    points = _points(shop, job)
+    points = by_epoch(shop, job)
     epochs = sorted(points)
     told = list(dict.fromkeys(name for epoch in epochs for name in points[epoch]))
     losses = [name for name in told if name in ("loss", "val_loss")]
@@ -34,8 +34,9 @@ def show(shop: ShopkeeperClient, job: Job) -> None:
     st.plotly_chart(figure, width="stretch", height=260, config={"displayModeBar": False}, key=f"losses_{job.job_id}")
 
 
-def _points(shop: ShopkeeperClient, job: Job) -> Points:
-    """By epoch. The stream of a finished job ends by itself, so it is read once; that of a running one does not."""
+def by_epoch(shop: ShopkeeperClient, job: Job) -> Points:
+    """What was told after each epoch. The stream of a finished job ends by itself, so it is read once; that of a
+    running one does not."""
     held: dict[str, tuple[bool, Points]] = st.session_state.setdefault("losses", {})
     whole, points = held.get(job.job_id, (False, {}))
     if job.status in FINISHED and not whole:

@@ -9,7 +9,9 @@ from typing import Any
 import streamlit as st
 
 from shopkeeper.client import ShopkeeperClient
+from shopkeeper.console.suggest import asking_agent
 from shopkeeper.console.suggest.question import listed
+from shopkeeper.console.suggest.typed import parsed, rows
 from shopkeeper.console.words import say
 
 _CHANNELS = ("again", "due", "new", "together", "trending", "content", "context", "query", "meaning", "similar",
@@ -32,14 +34,17 @@ def edited(shop: ShopkeeperClient, now: Mapping[str, Any], key: str) -> dict[str
     said |= _order(shop, now, key)
     with st.expander(say("explore_slots"), icon=":material/casino:", expanded=bool(now["explore"])):
         said["explore"] = _explore(shop, now["explore"], key)
-    return {"help": about, "agent": now.get("agent", {}), **said}
+    agent = now.get("agent", {})
+    with st.expander(say("asks_agent"), icon=":material/smart_toy:", expanded=bool(agent)):
+        said["agent"] = asking_agent.asked(shop, agent, key)
+    return {"help": about, **said}
 
 
 def _recall(shop: ShopkeeperClient, now: list[dict[str, Any]], key: str) -> list[dict[str, Any]]:
     st.markdown(f"**{say('recall')}**", help=say("recall_help"))
     used = [each["channel"] for each in now]
     names = list(dict.fromkeys([*used, *_CHANNELS, *_recall_models(shop)]))
-    return _rows(
+    return rows(
         now,
         ("channel", "quota", "weight"),
         f"{key}_recall",
@@ -60,7 +65,7 @@ def _filters(now: list[str], key: str) -> list[str]:
 
 def _boosts(now: list[dict[str, Any]], key: str) -> list[dict[str, Any]]:
     st.markdown(f"**{say('boosts')}**", help=say("boosts_help"))
-    return _rows(
+    return rows(
         now,
         ("rule", "factor"),
         f"{key}_boosts",
@@ -123,45 +128,18 @@ def _explore(shop: ShopkeeperClient, now: Mapping[str, Any], key: str) -> dict[s
     return {
         "policy": policy, "share": float(share), "pool": int(pool), "floor": float(floor),
         "slots": [int(slot) - 1 if slot.isdecimal() else slot for slot in slots], "context": context,
-        "params": _parsed(params),
+        "params": parsed(params),
     }  # fmt: skip
-
-
-def _parsed(text: str) -> Any:
-    """What is no JSON goes to the server as it is, which says what it expects."""
-    try:
-        return json.loads(text) if text.strip() else {}
-    except ValueError:
-        return text
 
 
 def _weights(
     now: Mapping[str, float], names: Sequence[str], title: str, number: str, key: str
 ) -> dict[str, float | None]:
-    rows = _rows(
+    found = rows(
         [{"name": name, "number": value} for name, value in now.items()],
         ("name", "number"),
         key,
         name=st.column_config.SelectboxColumn(title, options=list(dict.fromkeys([*now, *names])), required=True),
         number=st.column_config.NumberColumn(number, default=1.0),
     )
-    return {row["name"]: row["number"] for row in rows}
-
-
-def _rows(now: list[dict[str, Any]], fields: Sequence[str], key: str, **columns: Any) -> list[dict[str, Any]]:
-    """A small table that people add to, change and take from. Rows without their first field are not meant yet."""
-    import pandas as pd
-
-    table = pd.DataFrame(now, columns=list(fields))
-    changed = st.data_editor(
-        table, num_rows="dynamic", hide_index=True, width="stretch", column_config=columns, key=key
-    )
-    rows = changed.astype(object).where(changed.notna(), None).to_dict("records")
-    return [_whole({name: row[name] for name in fields}) for row in rows if row[fields[0]]]
-
-
-def _whole(row: dict[str, Any]) -> dict[str, Any]:
-    """A column with a gap makes numbers of pieces into fractions; they are whole again."""
-    return {
-        name: int(value) if isinstance(value, float) and value.is_integer() else value for name, value in row.items()
-    }
+    return {row["name"]: row["number"] for row in found}

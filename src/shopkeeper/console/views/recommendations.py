@@ -1,9 +1,10 @@
-"""Recommendations: tried beside one another, what makes them, what is tried on people, explored and kept."""
+"""Recommendations: tried beside one another, what makes them, tried on people, explored, by agents, and kept."""
 
 from __future__ import annotations
 
 import streamlit as st
 
+from shopkeeper.console.agents import side as agents
 from shopkeeper.console.connection import client, told
 from shopkeeper.console.suggest import arms, caches, experiments, playground, scenarios
 from shopkeeper.console.words import say
@@ -15,6 +16,7 @@ def page() -> None:
         "scenarios": say("scenarios"),
         "experiments": say("experiments"),
         "arms": say("arms"),
+        "agents": say("agents"),
         "caches": say("kept_slates"),
     }
     side = st.segmented_control(
@@ -25,6 +27,7 @@ def page() -> None:
         "scenarios": scenarios.show,
         "experiments": experiments.show,
         "arms": arms.show,
+        "agents": agents.show,
         "caches": caches.show,
     }
     with told():
