@@ -37,6 +37,8 @@ def new(page: Any) -> None:
 
 
 def test_an_agent_is_made_and_asked_in_the_shadow_but_does_not_steer_unproven(shop: dict[str, Any], page: Any) -> None:
+    from playwright.sync_api import expect
+
     with ShopkeeperClient(shop["url"]) as client:
         new(page)
         pick(page, "Kind", "net, double targets")
@@ -56,6 +58,7 @@ def test_an_agent_is_made_and_asked_in_the_shadow_but_does_not_steer_unproven(sh
         page.get_by_text("Agent: asked which of several ways to answer").click()
         # far down: the page scrolls to it, which closes its list once
         choose(page, "Agent asked", f"net, double targets · 16 numbers → 2 actions · {made['agent_id']}")
+        page.get_by_role("combobox", name="How it is asked").wait_for()  # it moves the button down
         press(page, "Save", exact=True)
         page.get_by_text("home is saved as version").first.wait_for()
         asked = client.scenario("home")["agent"]
@@ -65,6 +68,7 @@ def test_an_agent_is_made_and_asked_in_the_shadow_but_does_not_steer_unproven(sh
 
         settled(page)
         choose(page, "How it is asked", "steer: its choice answers")
+        expect(page.get_by_text("home is saved as version")).to_have_count(0)  # it moves the button up
         press(page, "Save", exact=True)
         page.get_by_text("it was never judged on visits of this scenario").first.wait_for()
         keep(page, "agent-may-not-steer")
