@@ -17,7 +17,7 @@ CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,re
 LEFT_OUT = r"(/stream$|/jobs/\{job_id\}/events$|^/ping$|^/readyz$|^/v2/health/ready$)"
 
 # These wait for a job, a process of its own that loads torch first: two seconds each.
-TRAININGS = r"^/api/v1/operations/(training|fusion/train)"
+TRAININGS = r"^/api/v1/(operations/(training|fusion/train)|qlearning/agents/\{agent_id\}/(training|evaluat))"
 FEWER = {"trainings": ["--phases", "fuzzing", "--max-examples", "6"]}
 
 # Each group in a test of its own, for workers to share; what no other group takes is in the last.
@@ -28,7 +28,7 @@ GROUPS = {
     "operations": r"^/api/v1/((operations(?!/training/|/fusion/train))|data)(/|$)",
     "customers": r"^/api/v1/(items|events|users?|identities)(/|$)",
     "rules": r"^/api/v1/(segments|rules)(/|$)",
-    "learning": r"^/api/v1/(bandit|experiments|qlearning|learning|rewards)(/|$)",
+    "learning": r"^/api/v1/(bandit|experiments|qlearning(?!/.*(training|evaluat))|learning|rewards)(/|$)",
     "stock": r"^/api/(v1/(forecast|calendar|schedules|graph)|models|prediction|products|stores|training|data)(/|$)",
 }
 REST = "|".join(f"({pattern})" for pattern in (LEFT_OUT, *GROUPS.values()))
