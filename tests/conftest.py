@@ -1,4 +1,4 @@
-"""What holds for all rooms: how many threads a process of the tests computes with, and which files come first.
+"""What holds for all rooms: a process of the tests computes with one thread, and which files come first.
 
 Both are for the time of a whole run; no test depends on either. No generated example is held to a time.
 """
@@ -10,14 +10,11 @@ import os
 import hypothesis
 import pytest
 
-_WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-_THREADS = str(max(1, (os.cpu_count() or 1) // _WORKERS))
-
-# Before numpy, torch, lightgbm or polars are loaded, which read it once; processes that tests start inherit it. Workers
-# that each compute with a thread per core wait for each other at every barrier.
+# Before numpy, torch, lightgbm or polars are loaded, which read it once; workers, and processes that tests start,
+# inherit it. Workers that each compute with a thread per core wait for each other at every barrier.
 _NAMES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS", "SHOPKEEPER_JOB_THREADS")
 for _name in _NAMES:
-    os.environ.setdefault(_name, _THREADS)
+    os.environ.setdefault(_name, "1")
 
 hypothesis.settings.register_profile("untimed", hypothesis.settings(), deadline=None)
 hypothesis.settings.load_profile("untimed")
