@@ -22,7 +22,7 @@ hypothesis.settings.load_profile("untimed")
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files with a slow test come first: one that began last would be waited for by all other workers. Tests of a file
-    stay together, in their order, for they share what their fixtures opened."""
-    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    """Files with a slow test, or a browser, come first: one that began last would be waited for by all other workers.
+    Tests of a file stay together, in their order, for they share what their fixtures opened."""
+    slow = {item.path for item in items if item.get_closest_marker("slow") or "page" in getattr(item, "fixturenames", ())}
     items.sort(key=lambda item: item.path not in slow)
