@@ -24,5 +24,5 @@ hypothesis.settings.load_profile("untimed")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files with a slow test, or a browser, come first: one that began last would be waited for by all other workers.
     Tests of a file stay together, in their order, for they share what their fixtures opened."""
-    slow = {item.path for item in items if item.get_closest_marker("slow") or "page" in getattr(item, "fixturenames", ())}
+    slow = {item.path for item in items if item.get_closest_marker("slow") or item.path.parent.name == "console"}
     items.sort(key=lambda item: item.path not in slow)
