@@ -22,7 +22,8 @@ lint: setup-dev ## ruff, import contract, strict types
 	$(BIN)/mypy
 
 # Jobs and servers of tests are processes of their own: each would compile all that it imports anew, where the machine
-# says that no bytecode is to be kept.
+# says that no bytecode is to be kept. What runs in those processes, pages of the console among it, is not counted as
+# covered.
 test: export PYTHONDONTWRITEBYTECODE =
 test: lint ## lint, then all tests in parallel with coverage
 	mkdir -p build
