@@ -1,1 +1,1 @@
-"""Schema migrations, run by `stores/migrate.py`. A new one: `versions/NNNN_what.py`, then change `stores/schema.py`."""
+"""Schema migrations, run by `stores/migrate.py`. A new one: `versions/NNNN_what.py`, then change `stores/schema`."""
