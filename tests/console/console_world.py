@@ -31,22 +31,22 @@ def settled(page: Any) -> None:
 
 
 def pick(page: Any, label: str, option: str) -> None:
+    """The option of a list, once the page stands."""
     settled(page)
-    page.get_by_role("combobox", name=label).last.click()
-    page.get_by_role("option", name=option, exact=True).click()
+    choose(page, label, option, exact=True)
     settled(page)
 
 
-def choose(page: Any, label: str, option: str) -> None:
+def choose(page: Any, label: str, option: str, *, exact: bool = False) -> None:
     """The first option that begins with a text, once the list is the one that has it."""
     from playwright.sync_api import TimeoutError as Late
 
-    wanted = page.get_by_role("option", name=option)
+    wanted = page.get_by_role("option", name=option, exact=exact)
     for _ in range(20):
         page.get_by_role("combobox", name=label).last.click()
         try:
             wanted.first.click(timeout=3_000)
-        except Late:  # the list of before
+        except Late:  # the list of before, or one that closed as the page moved
             page.keyboard.press("Escape")
         else:
             return
