@@ -11,6 +11,17 @@ from typing import Any
 SCREENSHOTS = Path(__file__).resolve().parents[2] / "build" / "screenshots"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
+_LISTEN = """name => {
+  window.heard = false
+  window.wanted = name.toLowerCase()
+  if (window.listens) return
+  window.listens = true
+  document.addEventListener('click', event => {
+    const button = event.target.closest('button')
+    window.heard ||= button !== null && button.innerText.toLowerCase().includes(window.wanted)
+  }, true)
+}"""
+
 
 def keep(page: Any, name: str) -> None:
     """No page may show a stack trace; a picture of it is kept for people to look at."""
@@ -76,9 +87,31 @@ def holds(box: Any, value: str, within_s: float = 60) -> None:
 
 
 def press(page: Any, name: str, *, exact: bool = False) -> None:
-    """A button, once the page stands."""
-    settled(page)
-    page.get_by_role("button", name=name, exact=exact).click()
+    """A button, once the page stands, until it has heard the click: one that moves just then hears none."""
+    button = page.get_by_role("button", name=name, exact=exact)
+    for _ in range(10):
+        settled(page)
+        page.evaluate(_LISTEN, name)
+        button.click()
+        if page.evaluate("window.heard"):
+            return
+    raise AssertionError(f"{name} heard no click")
+
+
+def turn(page: Any, name: str) -> None:
+    """To one of the sides of a page."""
+    from playwright.sync_api import expect
+
+    side = page.get_by_role("radio", name=name, exact=True)
+    for _ in range(10):
+        settled(page)
+        side.click()
+        try:
+            expect(side).to_be_checked(timeout=5_000)
+        except AssertionError:  # it was drawn anew under the click
+            continue
+        return
+    raise AssertionError(f"{name} is not looked at")
 
 
 def free_port() -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from console_world import choose, go, keep, pick, press, settled
+from console_world import choose, go, keep, pick, press, settled, turn
 
 from shopkeeper.client import ShopkeeperClient
 
@@ -14,7 +14,7 @@ def side(page: Any, name: str, list_: str) -> None:
     go(page, "Overview")
     go(page, "Recommendations")
     settled(page)
-    page.get_by_role("radio", name=name, exact=True).click()
+    turn(page, name)
     page.get_by_role("combobox", name=list_).wait_for()
     settled(page)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import Any
 
-from console_world import fill, go, holds, keep, pick, press
+from console_world import fill, go, holds, keep, pick, press, turn
 
 from shopkeeper.client import ShopkeeperClient
 from shopkeeper.core.records import Event
@@ -55,7 +55,7 @@ def test_a_person_finds_a_customer_and_their_slate(page: Any) -> None:
         ("Suggested now", "scenario home · "),
         ("What if", "Nothing is stored."),
     ):
-        page.get_by_role("radio", name=side, exact=True).click()
+        turn(page, side)
         page.get_by_text(seen).first.wait_for()
         keep(page, f"customer-{side.split()[0].lower()}")
     press(page, "See")
@@ -63,7 +63,7 @@ def test_a_person_finds_a_customer_and_their_slate(page: Any) -> None:
     keep(page, "customer-supposed")
 
     # a refresh is begun from here too, and is refused in words where no model has learned
-    page.get_by_role("radio", name="Profile", exact=True).click()
+    turn(page, "Profile")
     page.get_by_test_id("stExpander").get_by_text("Refresh", exact=True).click()
     pick(page, "Mode", "train, then vectors")
     page.get_by_role("spinbutton", name="Epochs", exact=True).wait_for()
@@ -122,7 +122,7 @@ def test_a_person_writes_a_rule_loses_a_race_and_takes_it_back(shop: dict[str, A
         page.get_by_text("is deleted.").wait_for()
         assert "keen 🛍 <b>" not in {rule.name for rule in client.rules()}
 
-        page.get_by_role("radio", name="Segments", exact=True).click()
+        turn(page, "Segments")
         page.get_by_text("Size over time").wait_for()
         keep(page, "segments")
         press(page, "Export as CSV")
@@ -138,7 +138,7 @@ def test_a_person_trains_a_model_watches_it_and_asks_why(shop: dict[str, Any], p
     page.locator(".js-plotly-plot:visible").first.wait_for()
     with ShopkeeperClient(shop["url"]) as client:
         # train: a form of the algorithm's own parameters, then what it learns while it learns
-        page.get_by_role("radio", name="Train", exact=True).click()
+        turn(page, "Train")
         page.get_by_label("Algorithm").click()
         page.get_by_role("option", name=learned).first.click()
         for field, value in small.items():
@@ -160,7 +160,7 @@ def test_a_person_trains_a_model_watches_it_and_asks_why(shop: dict[str, Any], p
         search.wait_for()
         search.fill("regency cakestand")
         search.press("Enter")
-        page.get_by_role("radio", name="Look ahead", exact=True).click()
+        turn(page, "Look ahead")
         page.get_by_label("Models, the first with its intervals").last.click()
         page.get_by_role("option", name=f"({learned})").click()
         page.keyboard.press("Escape")
@@ -169,6 +169,6 @@ def test_a_person_trains_a_model_watches_it_and_asks_why(shop: dict[str, Any], p
         keep(page, "forecasts")
         assert client.prediction_history().items[0]["model_type"] == learned
 
-        page.get_by_role("radio", name="Models", exact=True).click()
+        turn(page, "Models")
         page.get_by_text("Measured on four weeks that the model had not seen.").wait_for()
         keep(page, "models")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from console_world import go, keep, pick, press
+from console_world import go, keep, pick, press, turn
 
 from shopkeeper.client import ShopkeeperClient
 
@@ -61,12 +61,12 @@ def test_a_person_brings_a_file(shop: dict[str, Any], page: Any, tmp_path: Path)
         assert one["import_id"] not in {other["import_id"] for other in client.imports().items}
         assert client.events(user_id="c-console").items
 
-        page.get_by_role("radio", name="What there is", exact=True).click()
+        turn(page, "What there is")
         page.get_by_text("With a customer").wait_for()
         keep(page, "data-holdings")
 
         # this shop was not simulated
-        page.get_by_role("radio", name="Simulated world", exact=True).click()
+        turn(page, "Simulated world")
         page.get_by_text("Only a simulated shop has settings of its world.").wait_for()
         expect(page.get_by_role("button", name="Make the world anew")).to_have_count(0)
         keep(page, "data-not-simulated")

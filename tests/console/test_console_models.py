@@ -5,17 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from console_world import choose, fill, go, keep, pick, press
+from console_world import choose, fill, go, keep, pick, press, turn
 
 from shopkeeper.client import ShopkeeperClient
 
 
 def _trained(page: Any, model: str, version: int) -> None:
-    from playwright.sync_api import expect
-
-    button = page.get_by_role("button", name="Train", exact=True)
-    expect(button).to_have_count(1)
-    button.click()
+    press(page, "Train", exact=True)
     page.get_by_text(f"{model} v{version} has learned.").wait_for(timeout=240_000)
 
 
@@ -86,7 +82,7 @@ def test_a_person_lets_a_version_serve_shares_it_and_takes_it_back(
         press(page, "Yes")
         page.get_by_text("popularity v1 serves now.").wait_for()
 
-        page.get_by_role("radio", name="Traffic and shadow", exact=True).click()
+        turn(page, "Traffic and shadow")
         page.get_by_text("Who answers").first.wait_for()
         press(page, "Begin the shadow")
         page.get_by_role("button", name="End the shadow").wait_for()
@@ -94,7 +90,7 @@ def test_a_person_lets_a_version_serve_shares_it_and_takes_it_back(
         keep(page, "models-traffic")
 
         # out as a file; what the shop has already does not come in twice
-        page.get_by_role("radio", name="Files", exact=True).click()
+        turn(page, "Files")
         press(page, "Export", exact=True)
         with page.expect_download() as got:
             press(page, "Download", exact=True)
@@ -115,12 +111,12 @@ def test_a_person_releases_a_version_step_by_step_and_deletes_the_model(shop: di
     go(page, "Models")
     pick(page, "Model", "released")
     # measured anew beside the one that serves
-    page.get_by_role("radio", name="Versions", exact=True).click()
+    turn(page, "Versions")
     press(page, "Measure anew")
     page.get_by_text("was measured anew beside v1.").wait_for(timeout=180_000)
     keep(page, "models-anew")
 
-    page.get_by_role("radio", name="Release step by step", exact=True).click()
+    turn(page, "Release step by step")
     steps = page.get_by_role("textbox", name="Steps, % of the requests")
     fill(steps, "10, half")
     press(page, "Begin the release")
@@ -142,12 +138,12 @@ def test_a_person_releases_a_version_step_by_step_and_deletes_the_model(shop: di
         assert client.version("released").version == 2
         keep(page, "models-released")
 
-        page.get_by_role("radio", name="Past and keeping", exact=True).click()
+        turn(page, "Past and keeping")
         page.get_by_text("What answered when").wait_for()
         expect(page.get_by_test_id("stPlotlyChart")).to_have_count(1)
         keep(page, "models-past")
 
-        page.get_by_role("radio", name="Files", exact=True).click()
+        turn(page, "Files")
         press(page, "Delete the model")
         page.get_by_text("v2 serves now: whatever asks this model").wait_for()
         keep(page, "models-delete")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from console_world import choose, fill, go, keep, pick, press
+from console_world import choose, fill, go, keep, pick, press, turn
 
 from shopkeeper.client import ShopkeeperClient
 from shopkeeper.core.records import Event, Item, Store
@@ -66,7 +66,7 @@ def _customer(page: Any) -> None:
     _as_text(page, NAME)
     keep(page, "names-customer")
     for side, seen in (("Why", "hold"), ("Graph", "Neighbours"), ("Suggested now", "scenario home · ")):
-        page.get_by_role("radio", name=side, exact=True).click()
+        turn(page, side)
         page.get_by_text(seen).first.wait_for()
         if side == "Why":
             _as_text(page, NAME)
@@ -82,7 +82,7 @@ def _rules(page: Any) -> None:
     """Chosen, saved, asked about."""
     go(page, "Rules and segments")
     for side, thing in (("Rules", "rule"), ("Segments", "segment")):
-        page.get_by_role("radio", name=side, exact=True).click()
+        turn(page, side)
         pick(page, "Edit", NAME)
         condition = page.get_by_role("textbox", name="Condition", exact=True)
         _stands(page)
@@ -102,7 +102,7 @@ def _recommendations(page: Any) -> None:
     press(page, "Suggest", exact=True)
     page.get_by_text("Milliseconds by stage").wait_for()
     keep(page, "names-slate")
-    page.get_by_role("radio", name="Experiments", exact=True).click()
+    turn(page, "Experiments")
     choose(page, "Look at", WHO)
     _as_text(page, "**other**: too little is known yet")
     page.locator(".js-plotly-plot:visible").get_by_text(NAME).first.wait_for()
@@ -140,18 +140,18 @@ def _stock(page: Any) -> None:
     _as_text(page, f"named (seasonal_naive) · category:{NAME}")
     _stands(page)
     keep(page, "names-forecast")
-    page.get_by_role("radio", name="Kept predictions", exact=True).click()
+    turn(page, "Kept predictions")
     page.get_by_text("kept as prediction").wait_for()
     press(page, "Delete", exact=True)
     _as_text(page, f", {NAME} is removed with its file.")
     keep(page, "names-prediction")
     press(page, "No", exact=True)
 
-    page.get_by_role("radio", name="Products", exact=True).click()
+    turn(page, "Products")
     fill(page.get_by_role("textbox", name="Product: part of its name, or its code"), "named")
     page.get_by_text("Days with a sale").wait_for()
     keep(page, "names-product")
-    page.get_by_role("radio", name="Stores", exact=True).click()
+    turn(page, "Stores")
     choose(page, "Edit", LONG)
     press(page, "Delete")
     _as_text(page, f"The store \u2068{LONG}\u2069 · named")
@@ -165,14 +165,14 @@ def _running(page: Any, job_id: str) -> None:
     _as_text(page, f"category:{NAME}")
     keep(page, "names-train")
     go(page, "Operations")
-    page.get_by_role("radio", name="Jobs", exact=True).click()
+    turn(page, "Jobs")
     choose(page, "Look at a job", f"train · named · {job_id}")
     _as_text(page, f"category:{NAME}")
     keep(page, "names-job")
     _stands(page)  # a page that is being made anew takes the click away
     go(page, "Models")
     choose(page, "Model", f"named · category:{NAME}")
-    page.get_by_role("radio", name="Files", exact=True).click()
+    turn(page, "Files")
     press(page, "Delete the model")
     _as_text(page, f"named · category:{NAME} goes with all its 1 versions")
     keep(page, "names-model")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from console_world import fill, go, holds, keep, pick, press
+from console_world import fill, go, holds, keep, pick, press, turn
 
 from shopkeeper.client import ShopkeeperClient
 
@@ -14,7 +14,7 @@ def side(page: Any, name: str) -> None:
     go(page, "Overview")
     go(page, "Recommendations")
     page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for()
-    page.get_by_role("radio", name=name, exact=True).click()
+    turn(page, name)
 
 
 def test_a_person_compares_two_variants(page: Any) -> None:

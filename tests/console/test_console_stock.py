@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from console_world import go, holds, keep, pick, press
+from console_world import go, holds, keep, pick, press, turn
 
 from shopkeeper.client import ShopkeeperClient
 from shopkeeper.core.records import Store
@@ -12,7 +12,7 @@ from shopkeeper.core.records import Store
 
 def _side(page: Any, name: str) -> None:
     go(page, "Forecasts")
-    page.get_by_role("radio", name=name, exact=True).click()
+    turn(page, name)
 
 
 def test_a_person_looks_back_at_a_prediction_and_takes_it_away(shop: dict[str, Any], page: Any) -> None:
