@@ -27,7 +27,7 @@ lint: setup-dev ## ruff, import contract, strict types
 test: export PYTHONDONTWRITEBYTECODE =
 test: lint ## lint, then all tests in parallel with coverage
 	mkdir -p build
-	scripts/in_memory $(BIN)/python -m slipcover -m pytest -n $(WORKERS) --dist worksteal --durations=25
+	scripts/in_memory $(BIN)/python -m slipcover -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations=25
 	$(BIN)/python -m slipcover --merge build/coverage.json --out build/coverage.json --fail-under 85
 
 format: setup-dev ## rewrite the code in the house style

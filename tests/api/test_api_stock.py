@@ -141,15 +141,17 @@ def test_a_category_and_a_store_have_forecasts_by_the_newer_door_too(stock: Runn
 
 
 def test_versions_are_exported_imported_and_removed_but_the_best(stock: Running) -> None:
-    uid = "store_S1_all_seasonal_naive_v1"
+    form = {"training_mode": "store", "store_id": "S2", "model_type": "seasonal_naive", "hyperparameters": {}}
+    trained(stock, form)
+    uid = "store_S2_all_seasonal_naive_v1"
     archive = stock.http.get(f"/api/models/{uid}/export")
     assert archive.headers["content-type"] == "application/gzip"
     again = stock.http.post("/api/models/import", files={"file": ("m.tar.gz", io.BytesIO(archive.content))})
     assert (again.status_code, again.json()["code"]) == (409, "exists")
     best = stock.http.delete(f"/api/models/{uid}")
     assert (best.status_code, best.json()["code"]) == (409, "best_version")
-    trained(stock, {"training_mode": "store", "store_id": "S1", "model_type": "seasonal_naive", "hyperparameters": {}})
-    newer = "store_S1_all_seasonal_naive_v2"
+    trained(stock, form)
+    newer = "store_S2_all_seasonal_naive_v2"
     known = {one["model_uid"]: one["best"] for one in stock.http.get("/api/models").json()["data"]}
     other = newer if not known[newer] else uid
     assert stock.http.delete(f"/api/models/{other}").status_code == 200
@@ -197,16 +199,16 @@ def test_a_backtest_measures_the_past(stock: Running) -> None:
 
 def test_a_net_learns_by_epochs_and_another_training_goes_on_from_it(stock: Running) -> None:
     brief = {"epochs": 2, "width": 8, "steps": 20, "lookback": 28, "horizon": 7}
-    form = {"training_mode": "store", "store_id": "S1", "model_type": "nhits", "hyperparameters": brief}
+    form = {"training_mode": "store", "store_id": "S2", "model_type": "nhits", "hyperparameters": brief}
     first = trained(stock, form)
     curve = stock.http.get(f"/api/training/{first}/loss").json()["data"]
     assert [one["epoch"] for one in curve] == [1, 2]
     assert all(one["train"] > 0 and one["val"] > 0 for one in curve)
     told = [one for one in stock.shop.jobs.events(first) if one.type == "epoch"]
     assert len(told) == 2
-    second = trained(stock, {**form, "start_from": "store_S1_all_nhits_v1"})
-    version = stock.http.get("/api/models/store_S1_all_nhits_v2").json()["data"]
+    second = trained(stock, {**form, "start_from": "store_S2_all_nhits_v1"})
+    version = stock.http.get("/api/models/store_S2_all_nhits_v2").json()["data"]
     assert version["data"]["start_from"] == 1
     begun = stock.http.get(f"/api/training/{second}/loss").json()["data"][0]["train"]
     assert begun < curve[0]["train"]  # it need not learn again what the first one knew
-    assert len(predicted(stock, model_uid="store_S1_all_nhits_v2", future_days=10)["predictions"]) == 10
+    assert len(predicted(stock, model_uid="store_S2_all_nhits_v2", future_days=10)["predictions"]) == 10

@@ -14,7 +14,7 @@ import pytest
 from graph_shop import ITEMS, USERS, at, furnish, on_a_loop, publish, running, same, sent, settled, until
 
 from shopkeeper.core.errors import Busy, Conflict, Invalid, NotFound
-from shopkeeper.core.records import Event, Item, JobEvent, User
+from shopkeeper.core.records import Event, Item, User
 from shopkeeper.stores.audit import Actor
 
 
@@ -201,23 +201,15 @@ async def test_an_embedding_that_is_killed_leaves_the_old_space(tmp_path: Path) 
         await asyncio.to_thread(publish, shop)
         shop.graph.touch([])  # wakes it
         await until(lambda: shop.graph.facts() is not None)
-        killed: list[int] = []
-
-        def kill(event: JobEvent) -> None:
-            """At its first word, long before it has a result."""
-            if event.type != "status" and not killed:
-                killed.extend(_children())
-                for child in killed:
-                    os.kill(child, signal.SIGKILL)
-
         built = shop.graph.facts().built_at  # type: ignore[union-attr]
-        stop = shop.jobs.subscribe(None, kill)
+        before = set(_children())
         job = await asyncio.to_thread(shop.graph.refresh, requested_by="anna")
         with pytest.raises(Busy):
             await asyncio.to_thread(shop.graph.refresh)
+        await until(lambda: set(_children()) > before)
+        for child in set(_children()) - before:  # as it begins
+            os.kill(child, signal.SIGKILL)
         done = await asyncio.to_thread(shop.jobs.wait, job.job_id, 60)
-        stop()
-        assert killed
         assert done.status == "failed"
         assert shop.graph.facts().built_at == built  # type: ignore[union-attr]
         await sent(shop, _act("u1", "i3"))
@@ -225,7 +217,7 @@ async def test_an_embedding_that_is_killed_leaves_the_old_space(tmp_path: Path) 
 
 
 def _children() -> list[int]:
-    """Processes of jobs that this process has begun."""
+    """Processes that this process has begun."""
     listed = Path(f"/proc/{os.getpid()}/task")
     found: list[int] = []
     for task in listed.iterdir():
