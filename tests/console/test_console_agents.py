@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from console_world import choose, go, keep, pick, press, settled, turn
+from console_world import alone, choose, go, keep, pick, press, settled, turn
 
 from shopkeeper.client import ShopkeeperClient
 
@@ -13,18 +13,14 @@ def side(page: Any, name: str, list_: str) -> None:
     """From another page, so that nothing is there of the side before. `list_`: the label of what it lets choose."""
     go(page, "Overview")
     go(page, "Recommendations")
-    settled(page)
     turn(page, name)
     page.get_by_role("combobox", name=list_).wait_for()
     settled(page)
 
 
 def number(page: Any, label: str, value: str) -> None:
-    from playwright.sync_api import expect
-
-    settled(page)
     box = page.get_by_role("spinbutton", name=label, exact=True)
-    expect(box).to_have_count(1)
+    alone(box)
     box.fill(value)
     box.press("Tab")
     settled(page)

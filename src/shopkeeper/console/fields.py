@@ -51,7 +51,7 @@ def _plain(rule: Mapping[str, Any]) -> tuple[Mapping[str, Any], bool]:
 def _field(key: str, name: str, rule: Mapping[str, Any], first: Any, *, optional: bool) -> Any:
     label, about = _label(name), _help(name)
     if "enum" in rule:
-        return st.selectbox(label, rule["enum"], rule["enum"].index(first), format_func=_choice, key=key, help=about)
+        return st.selectbox(label, rule["enum"], rule["enum"].index(first), format_func=choice, key=key, help=about)
     if rule.get("type") == "boolean" and optional:
         words = {None: say("by_itself"), True: say("yes"), False: say("no")}
         return st.selectbox(label, list(words), format_func=words.__getitem__, key=key, help=about)
@@ -93,7 +93,8 @@ def _help(name: str) -> str | None:
     return _HELP[name]() if name in _HELP else None
 
 
-def _choice(value: Any) -> str:
+def choice(value: Any) -> str:
+    """A value that the server offers, in words."""
     return _CHOICES[value]() if value in _CHOICES else str(value)
 
 

@@ -10,8 +10,9 @@ import streamlit as st
 from shopkeeper.client import ShopkeeperClient
 from shopkeeper.console import asking, paging
 from shopkeeper.console.agents import judged, making, measuring, policy
-from shopkeeper.console.agents.called import called, kind
+from shopkeeper.console.agents.called import called
 from shopkeeper.console.connection import told
+from shopkeeper.console.fields import choice
 from shopkeeper.console.frame import clock
 from shopkeeper.console.plain import plain
 from shopkeeper.console.words import say
@@ -108,7 +109,7 @@ def _row(one: Mapping[str, Any], scenarios: _Scenarios) -> dict[str, Any]:
     training, config = one["training"], one["config"]
     return {
         say("agent"): one["agent_id"],
-        say("kind"): kind(one["agent_type"]),
+        say("kind"): choice(one["agent_type"]),
         say("sizes"): f"{config['state_size']} → {config['action_size']}",
         say("state"): _status(one["status"]),
         say("trained_on"): "–" if training is None else say("n_episodes", n=f"{training['episodes']:,}"),
