@@ -19,7 +19,7 @@ from console_world import CHROMIUM, SCREENSHOTS
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
-    """`shopkeeper up` on a new home; its `server.json`."""
+    """`shopkeeper up` on a new home; its `server.json`, and where the home is."""
     if CHROMIUM is None and not os.environ.get("SHOPKEEPER_REQUIRE_ALL"):
         pytest.skip("needs a browser: apt-get install chromium")
     home = tmp_path_factory.mktemp("home")
@@ -36,7 +36,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     try:
         served = _served(home, process)
         children = psutil.Process(process.pid).children(recursive=True)
-        yield served
+        yield {**served, "home": str(home)}
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 0
         assert not [child for child in children if child.is_running()], "a child outlived the shop"

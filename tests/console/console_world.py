@@ -64,9 +64,13 @@ def choose(page: Any, label: str, option: str, *, exact: bool = False) -> None:
     raise AssertionError(f"{label} has no {option}")
 
 
-def fill(box: Any, text: str) -> None:
+def write(box: Any, text: str) -> None:
     alone(box)
     box.fill(text)
+
+
+def fill(box: Any, text: str) -> None:
+    write(box, text)
     box.press("Control+Enter")
 
 

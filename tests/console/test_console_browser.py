@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import Any
 
-from console_world import fill, go, holds, keep, pick, press, turn
+from console_world import fill, go, holds, keep, pick, press, turn, write
 
 from shopkeeper.client import ShopkeeperClient
 from shopkeeper.core.records import Event
@@ -18,7 +18,7 @@ def test_a_person_sees_how_the_shop_is_and_what_just_happened(shop: dict[str, An
     with ShopkeeperClient(shop["url"]) as client:
         event = Event(event_type="wishlist_share", user_id="17850", item_id="22423")
         assert client.send(event).accepted == 1
-    page.get_by_text("since opened").wait_for()
+    page.get_by_text("since opened").first.wait_for()
     keep(page, "overview")
 
     # vectors cannot be made anew where no graph model has learned yet: said where the button is
@@ -43,8 +43,8 @@ def test_a_person_finds_a_customer_and_their_slate(page: Any) -> None:
 
     go(page, "Customers")
     box = page.get_by_role("textbox", name="Customer id")
-    box.wait_for()
-    box.fill("17850")
+    box.first.wait_for()
+    write(box, "17850")
     box.press("Enter")
     page.get_by_text("big_spenders").first.wait_for()
     keep(page, "customer")
@@ -59,23 +59,23 @@ def test_a_person_finds_a_customer_and_their_slate(page: Any) -> None:
         page.get_by_text(seen).first.wait_for()
         keep(page, f"customer-{side.split()[0].lower()}")
     press(page, "See")
-    page.get_by_text("+ champions").wait_for()
+    page.get_by_text("+ champions").first.wait_for()
     keep(page, "customer-supposed")
 
     # a refresh is begun from here too, and is refused in words where no model has learned
     turn(page, "Profile")
     page.get_by_test_id("stExpander").get_by_text("Refresh", exact=True).click()
     pick(page, "Mode", "train, then vectors")
-    page.get_by_role("spinbutton", name="Epochs", exact=True).wait_for()
+    page.get_by_role("spinbutton", name="Epochs", exact=True).first.wait_for()
     pick(page, "Mode", "vectors only")
     expect(page.get_by_role("spinbutton", name="Epochs", exact=True)).to_have_count(0)
     press(page, "Begin")
     page.get_by_test_id("stAlert").first.wait_for()
     keep(page, "customer-refresh")
 
-    box.fill("nobody-of-this-name")
+    write(box, "nobody-of-this-name")
     box.press("Enter")
-    page.get_by_text("No customer nobody-of-this-name in this shop.").wait_for()
+    page.get_by_text("No customer nobody-of-this-name in this shop.").first.wait_for()
 
 
 def test_a_person_writes_a_rule_loses_a_race_and_takes_it_back(shop: dict[str, Any], page: Any) -> None:
@@ -86,17 +86,17 @@ def test_a_person_writes_a_rule_loses_a_race_and_takes_it_back(shop: dict[str, A
         # a new one, wrong at first
         pick(page, "Edit", "+ a new rule")
         expect(page.get_by_role("textbox", name="Name", exact=True)).to_have_count(1)
-        page.get_by_role("textbox", name="Name", exact=True).fill("keen 🛍 <b>")
+        write(page.get_by_role("textbox", name="Name", exact=True), "keen 🛍 <b>")
         condition = page.get_by_role("textbox", name="Condition", exact=True)
         expect(condition).to_have_count(1)  # the one of the rule before is gone
         fill(condition, "ordrs > 3")
-        page.get_by_text("did you mean 'orders'?").wait_for()
+        page.get_by_text("did you mean 'orders'?").first.wait_for()
         assert page.get_by_role("button", name="Save").is_disabled()
         keep(page, "rule-wrong")
         fill(condition, "orders > 3")
-        page.get_by_text("Holds for").wait_for()
+        page.get_by_text("Holds for").first.wait_for()
         press(page, "Save")
-        page.get_by_text("is saved as version 1").wait_for()
+        page.get_by_text("is saved as version 1").first.wait_for()
         assert client.rule("keen 🛍 <b>").condition == "orders > 3"
 
         # somebody else changes it while it is looked at
@@ -115,15 +115,15 @@ def test_a_person_writes_a_rule_loses_a_race_and_takes_it_back(shop: dict[str, A
         page.get_by_role("button", name="Load again").first.click()
         holds(condition, "orders > 4")
         press(page, "Bring back")
-        page.get_by_text("is saved as version 3").wait_for()
+        page.get_by_text("is saved as version 3").first.wait_for()
         assert client.rule("keen 🛍 <b>").condition == "orders > 3"
         press(page, "Delete")
         press(page, "Yes")
-        page.get_by_text("is deleted.").wait_for()
+        page.get_by_text("is deleted.").first.wait_for()
         assert "keen 🛍 <b>" not in {rule.name for rule in client.rules()}
 
         turn(page, "Segments")
-        page.get_by_text("Size over time").wait_for()
+        page.get_by_text("Size over time").first.wait_for()
         keep(page, "segments")
         press(page, "Export as CSV")
         with page.expect_download() as got:
@@ -143,11 +143,11 @@ def test_a_person_trains_a_model_watches_it_and_asks_why(shop: dict[str, Any], p
         page.get_by_role("option", name=learned).first.click()
         for field, value in small.items():
             box = page.get_by_role("spinbutton", name=field, exact=True)
-            box.wait_for()
-            box.fill(str(value))
+            box.first.wait_for()
+            write(box, str(value))
             box.press("Tab")
         press(page, "Train", exact=True)
-        page.get_by_text("v1 has learned.").wait_for(timeout=240_000)
+        page.get_by_text("v1 has learned.").first.wait_for(timeout=240_000)
         keep(page, "training")
         job = client.jobs(kind="train")[0]
         assert job.status == "done"
@@ -157,18 +157,18 @@ def test_a_person_trains_a_model_watches_it_and_asks_why(shop: dict[str, Any], p
         page.get_by_label("Of what").click()
         page.get_by_role("option", name="Product", exact=True).click()
         search = page.get_by_label("Product: part of its name, or its code")
-        search.wait_for()
-        search.fill("regency cakestand")
+        search.first.wait_for()
+        write(search, "regency cakestand")
         search.press("Enter")
         turn(page, "Look ahead")
         page.get_by_label("Models, the first with its intervals").last.click()
         page.get_by_role("option", name=f"({learned})").click()
         page.keyboard.press("Escape")
         press(page, "Why so many")
-        page.get_by_text("kept as prediction").wait_for()
+        page.get_by_text("kept as prediction").first.wait_for()
         keep(page, "forecasts")
         assert client.prediction_history().items[0]["model_type"] == learned
 
         turn(page, "Models")
-        page.get_by_text("Measured on four weeks that the model had not seen.").wait_for()
+        page.get_by_text("Measured on four weeks that the model had not seen.").first.wait_for()
         keep(page, "models")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from console_world import CHROMIUM, choose, fill, free_port, go, holds, keep, pick, press, settled
+from console_world import CHROMIUM, choose, fill, free_port, go, holds, keep, pick, press, settled, write
 
 from shopkeeper.client import ShopkeeperClient
 from shopkeeper.console import launch
@@ -99,49 +99,52 @@ def shop(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[d
 
 
 def test_what_is_typed_in_the_editor_of_rules_outlives_the_server(server: Server, page: Any) -> None:
+    from playwright.sync_api import expect
 
     go(page, "Rules and segments")
     pick(page, "Edit", "regular")
     condition = page.get_by_role("textbox", name="Condition", exact=True)
     holds(condition, "orders > 5")
     fill(condition, "orders > 7")
-    page.get_by_role("textbox", name="Description").fill("typed before")
+    write(page.get_by_role("textbox", name="Description"), "typed before")
     settled(page)
     server.kill()
     page.get_by_role("button", name="Save").click()
-    page.get_by_text(_AWAY).wait_for()
+    page.get_by_text(_AWAY).first.wait_for()
     condition.fill("orders > 8")  # typed while nothing answers: the page is held, and does not settle
     condition.press("Control+Enter")
-    page.get_by_text(_AWAY).wait_for()
+    page.get_by_text(_AWAY).first.wait_for()
     keep(page, "faults-rule-away")
     server.start()
-    page.get_by_text(_AWAY).wait_for(state="hidden")
+    expect(page.get_by_text(_AWAY)).to_have_count(0)
     holds(condition, "orders > 8")
     holds(page.get_by_role("textbox", name="Description"), "typed before")
     press(page, "Save")
-    page.get_by_text("is saved as version 2").wait_for()
+    page.get_by_text("is saved as version 2").first.wait_for()
     with ShopkeeperClient(server.url) as client:
         stored = client.rule("regular")
     assert (stored.condition, stored.description) == ("orders > 8", "typed before")
 
 
 def test_a_customer_stays_open(server: Server, page: Any) -> None:
+    from playwright.sync_api import expect
+
     go(page, "Customers")
     box = page.get_by_role("textbox", name="Customer id")
-    box.wait_for()
-    box.fill("user-1")
+    box.first.wait_for()
+    write(box, "user-1")
     box.press("Enter")
-    page.get_by_text("Activity by window").wait_for()
+    page.get_by_text("Activity by window").first.wait_for()
     server.kill()
     page.get_by_role("radio", name="Timeline", exact=True).click()
-    page.get_by_text(_AWAY).wait_for()
-    page.get_by_text("Offline").wait_for()
+    page.get_by_text(_AWAY).first.wait_for()
+    page.get_by_text("Offline").first.wait_for()
     assert page.get_by_test_id("stSidebarUserContent").get_by_role("link").count() == 0  # the address is text
     keep(page, "faults-customer-away")
     server.start()
-    page.get_by_text("Serving").or_(page.get_by_text("Not ready")).wait_for()
-    page.get_by_text(_AWAY).wait_for(state="hidden")
-    page.locator(".js-plotly-plot:visible").wait_for()  # the timeline that was asked for
+    page.get_by_text("Serving").or_(page.get_by_text("Not ready")).first.wait_for()
+    expect(page.get_by_text(_AWAY)).to_have_count(0)
+    page.locator(".js-plotly-plot:visible").first.wait_for()  # the timeline that was asked for
     assert box.input_value() == "user-1"
     keep(page, "faults-customer-back")
 
@@ -155,28 +158,28 @@ def test_a_file_is_handed_over_when_the_server_is_back_and_its_job_is_watched_to
     rows = "".join(f"2026-01-02,c-{n},lamp,2,3.5\n" for n in range(60_000))
     file.write_text("order date,customer,sku,qty,price\n" + rows)
     go(page, "Data")
-    page.get_by_role("button", name="Hand over").wait_for()
+    page.get_by_role("button", name="Hand over").first.wait_for()
     page.locator("input[type=file]").set_input_files(str(file))
-    page.get_by_test_id("stFileChipName").get_by_text("many.csv").wait_for()
+    page.get_by_test_id("stFileChipName").get_by_text("many.csv").first.wait_for()
     settled(page)
     server.kill()
     page.get_by_role("button", name="Hand over").click()
-    page.get_by_text(_AWAY).wait_for()
-    page.get_by_test_id("stFileChipName").get_by_text("many.csv").wait_for()
+    page.get_by_text(_AWAY).first.wait_for()
+    page.get_by_test_id("stFileChipName").get_by_text("many.csv").first.wait_for()
     keep(page, "faults-upload-away")
     server.start()
-    page.get_by_text(_AWAY).wait_for(state="hidden")
+    expect(page.get_by_text(_AWAY)).to_have_count(0)
     press(page, "Hand over")
     press(page, "Store the rows")
 
     # the job stops with the server, and goes on with it: nobody need begin it again
-    page.get_by_role("button", name="Cancel").wait_for()
+    page.get_by_role("button", name="Cancel").first.wait_for()
     server.kill()
-    page.get_by_text(_AWAY).wait_for()
+    page.get_by_text(_AWAY).first.wait_for()
     keep(page, "faults-job-away")
     server.start()
-    page.get_by_text(_AWAY).wait_for(state="hidden")
-    page.get_by_text("Known already").wait_for()
+    expect(page.get_by_text(_AWAY)).to_have_count(0)
+    page.get_by_text("Known already").first.wait_for()
     expect(page.get_by_role("button", name="Cancel")).to_have_count(0)
     keep(page, "faults-job-back")
     with ShopkeeperClient(server.url) as client:
@@ -193,7 +196,7 @@ def test_a_job_that_failed_cannot_be_cancelled_any_more(server: Server, page: An
     expect(page.get_by_role("combobox", name="Model")).to_have_count(1)
     page.evaluate(_WATCHED)
     press(page, "Train", exact=True)
-    page.get_by_test_id("stAlertContentError").get_by_text("nothing was explored").wait_for()
+    page.get_by_test_id("stAlertContentError").get_by_text("nothing was explored").first.wait_for()
     settled(page)
     keep(page, "faults-job-failed")
     seen = {(state, could) for state, could in page.evaluate("window.seen")}

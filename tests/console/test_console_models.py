@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from console_world import choose, fill, go, keep, pick, press, turn
+from console_world import choose, fill, go, keep, pick, press, turn, write
 
 from shopkeeper.client import ShopkeeperClient
 
 
 def _trained(page: Any, model: str, version: int) -> None:
     press(page, "Train", exact=True)
-    page.get_by_text(f"{model} v{version} has learned.").wait_for(timeout=240_000)
+    page.get_by_text(f"{model} v{version} has learned.").first.wait_for(timeout=240_000)
 
 
 def _two_versions(shop: dict[str, Any], model: str) -> None:
@@ -48,12 +48,12 @@ def test_a_person_is_told_which_parameter_is_wrong(shop: dict[str, Any], page: A
     choose(page, "Algorithm", "ftrl")
     others = page.get_by_role("textbox", name="Other parameters, as JSON")
     expect(page.get_by_role("spinbutton", name="passes")).to_have_count(1)
-    others.fill("[1]")
+    write(others, "[1]")
     press(page, "Train", exact=True)
-    page.get_by_text("must be one JSON object").wait_for()
-    others.fill('{"pases": 2}')
+    page.get_by_text("must be one JSON object").first.wait_for()
+    write(others, '{"pases": 2}')
     press(page, "Train", exact=True)
-    page.get_by_text("did you mean 'passes'?").wait_for()
+    page.get_by_text("did you mean 'passes'?").first.wait_for()
     keep(page, "train-wrong")
 
 
@@ -63,10 +63,10 @@ def test_a_person_lets_a_version_serve_shares_it_and_takes_it_back(
     _two_versions(shop, "popularity")
     go(page, "Models")
     pick(page, "Model", "popularity")
-    page.get_by_role("button", name="Let it serve").wait_for()
+    page.get_by_role("button", name="Let it serve").first.wait_for()
     with ShopkeeperClient(shop["url"]) as client:
         if "champion" not in client.version("popularity", 2).aliases:
-            page.get_by_role("textbox", name="Reason for the change").fill("tried by hand")
+            write(page.get_by_role("textbox", name="Reason for the change"), "tried by hand")
             page.get_by_role("textbox", name="Reason for the change").press("Tab")
             press(page, "Let it serve")
             yes, done = page.get_by_role("button", name="Yes"), page.get_by_text("popularity v2 serves now.")
@@ -74,18 +74,18 @@ def test_a_person_lets_a_version_serve_shares_it_and_takes_it_back(
             if yes.count():  # the gate said no, and why
                 keep(page, "models-gate")
                 yes.click()
-            done.wait_for()
+            done.first.wait_for()
         assert "champion" in client.version("popularity", 2).aliases
         keep(page, "models-versions")
 
         press(page, "Roll back")
         press(page, "Yes")
-        page.get_by_text("popularity v1 serves now.").wait_for()
+        page.get_by_text("popularity v1 serves now.").first.wait_for()
 
         turn(page, "Traffic and shadow")
         page.get_by_text("Who answers").first.wait_for()
         press(page, "Begin the shadow")
-        page.get_by_role("button", name="End the shadow").wait_for()
+        page.get_by_role("button", name="End the shadow").first.wait_for()
         assert client.shadow("popularity")["version"] == 2
         keep(page, "models-traffic")
 
@@ -113,20 +113,20 @@ def test_a_person_releases_a_version_step_by_step_and_deletes_the_model(shop: di
     # measured anew beside the one that serves
     turn(page, "Versions")
     press(page, "Measure anew")
-    page.get_by_text("was measured anew beside v1.").wait_for(timeout=180_000)
+    page.get_by_text("was measured anew beside v1.").first.wait_for(timeout=180_000)
     keep(page, "models-anew")
 
     turn(page, "Release step by step")
     steps = page.get_by_role("textbox", name="Steps, % of the requests")
     fill(steps, "10, half")
     press(page, "Begin the release")
-    page.get_by_text("holds something that is no number").wait_for()
+    page.get_by_text("holds something that is no number").first.wait_for()
     fill(steps, "50, 20")
     press(page, "Begin the release")
-    page.get_by_text("must rise").wait_for()  # as the server says it
+    page.get_by_text("must rise").first.wait_for()  # as the server says it
     fill(steps, "20, 50")
     minutes = page.get_by_role("spinbutton", name="Minutes a step")
-    minutes.fill("0.05")
+    write(minutes, "0.05")
     minutes.press("Tab")
     with ShopkeeperClient(shop["url"]) as client:
         press(page, "Begin the release")
@@ -134,19 +134,19 @@ def test_a_person_releases_a_version_step_by_step_and_deletes_the_model(shop: di
         yes.or_(begun).first.wait_for()
         if yes.count():  # the gate said no, and why
             yes.click()
-        page.get_by_text("released v2 serves now.").wait_for(timeout=120_000)
+        page.get_by_text("released v2 serves now.").first.wait_for(timeout=120_000)
         assert client.version("released").version == 2
         keep(page, "models-released")
 
         turn(page, "Past and keeping")
-        page.get_by_text("What answered when").wait_for()
+        page.get_by_text("What answered when").first.wait_for()
         expect(page.get_by_test_id("stPlotlyChart")).to_have_count(1)
         keep(page, "models-past")
 
         turn(page, "Files")
         press(page, "Delete the model")
-        page.get_by_text("v2 serves now: whatever asks this model").wait_for()
+        page.get_by_text("v2 serves now: whatever asks this model").first.wait_for()
         keep(page, "models-delete")
         press(page, "Yes")
-        page.get_by_text("released is deleted.").wait_for()
+        page.get_by_text("released is deleted.").first.wait_for()
         assert "released" not in [one.name for one in client.models()]

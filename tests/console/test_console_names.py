@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from console_world import choose, fill, go, keep, pick, press, turn
+from console_world import choose, fill, go, keep, pick, press, turn, write
 
 from shopkeeper.client import ShopkeeperClient
 from shopkeeper.core.records import Event, Item, Store
@@ -60,8 +60,8 @@ def _customer(page: Any) -> None:
     """Found, in the segment, by the rule, beside the item."""
     go(page, "Customers")
     box = page.get_by_role("textbox", name="Customer id")
-    box.wait_for()
-    box.fill(WHO)
+    box.first.wait_for()
+    write(box, WHO)
     box.press("Enter")
     _as_text(page, NAME)
     keep(page, "names-customer")
@@ -73,7 +73,7 @@ def _customer(page: Any) -> None:
         if side == "Graph":  # names in the picture are shortened
             page.locator(".js-plotly-plot").get_by_text(LONG[:25]).first.wait_for()
         keep(page, f"names-{side.split()[0].lower()}")
-    box.fill(f"{WHO}?")
+    write(box, f"{WHO}?")
     box.press("Enter")
     _as_text(page, f"No customer {WHO}? in this shop.")
 
@@ -100,7 +100,7 @@ def _recommendations(page: Any) -> None:
     go(page, "Recommendations")
     fill(page.get_by_role("textbox", name="Customer", exact=True), WHO)
     press(page, "Suggest", exact=True)
-    page.get_by_text("Milliseconds by stage").wait_for()
+    page.get_by_text("Milliseconds by stage").first.wait_for()
     keep(page, "names-slate")
     turn(page, "Experiments")
     choose(page, "Look at", WHO)
@@ -120,7 +120,7 @@ def _data(page: Any) -> None:
     go(page, "Data")
     press(page, "See", exact=True)
     _as_text(page, f"{NAME}.csv · orders")
-    page.get_by_text("The first rows as they would be stored").wait_for()
+    page.get_by_text("The first rows as they would be stored").first.wait_for()
     press(page, "Delete", exact=True)
     _as_text(page, f"The import {NAME}.csv · ")
     keep(page, "names-data")
@@ -133,7 +133,7 @@ def _stock(page: Any) -> None:
     go(page, "Forecasts")
     pick(page, "Of what", "Category")
     category = page.get_by_role("combobox", name="Category")
-    category.fill(NAME)  # not among those of the first thousand products
+    write(category, NAME)  # not among those of the first thousand products
     category.press("Enter")
     choose(page, "Models, the first with its intervals", f"named (seasonal_naive) · category:{NAME}")
     page.keyboard.press("Escape")
@@ -141,7 +141,7 @@ def _stock(page: Any) -> None:
     _stands(page)
     keep(page, "names-forecast")
     turn(page, "Kept predictions")
-    page.get_by_text("kept as prediction").wait_for()
+    page.get_by_text("kept as prediction").first.wait_for()
     press(page, "Delete", exact=True)
     _as_text(page, f", {NAME} is removed with its file.")
     keep(page, "names-prediction")
@@ -149,7 +149,7 @@ def _stock(page: Any) -> None:
 
     turn(page, "Products")
     fill(page.get_by_role("textbox", name="Product: part of its name, or its code"), "named")
-    page.get_by_text("Days with a sale").wait_for()
+    page.get_by_text("Days with a sale").first.wait_for()
     keep(page, "names-product")
     turn(page, "Stores")
     choose(page, "Edit", LONG)

@@ -49,9 +49,9 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
 
 
 def test_an_address_in_a_text_is_no_link(page: Any) -> None:
-    page.get_by_text("The end").wait_for()
+    page.get_by_text("The end").first.wait_for()
     page.get_by_role("button", name="one.example").hover()
-    page.get_by_test_id("stTooltipContent").get_by_text(TEXT).wait_for()
+    page.get_by_test_id("stTooltipContent").get_by_text(TEXT).first.wait_for()
     places = page.get_by_test_id("stMarkdownContainer").filter(has_text="one.example")
     assert {text.strip() for text in places.all_inner_texts()} == {TEXT, f"{TEXT} {TEXT}"}
     assert page.get_by_test_id("stMarkdownContainer").locator("a").all_inner_texts() == []

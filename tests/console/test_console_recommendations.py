@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from console_world import fill, go, holds, keep, pick, press, turn
+from console_world import fill, go, holds, keep, pick, press, turn, write
 
 from shopkeeper.client import ShopkeeperClient
 
@@ -23,9 +23,9 @@ def test_a_person_compares_two_variants(page: Any) -> None:
     page.get_by_text("Two variants side by side").click()
     page.get_by_role("combobox", name="Ranker").nth(1).wait_for()
     pick(page, "Scenario", "mail")
-    page.get_by_text("For a message that is read later").wait_for()
+    page.get_by_text("For a message that is read later").first.wait_for()
     press(page, "Suggest", exact=True)
-    page.get_by_text("stand in both").wait_for()
+    page.get_by_text("stand in both").first.wait_for()
     page.get_by_text("candidates, by the channel").nth(1).wait_for()
     page.get_by_text("Milliseconds by stage").nth(1).wait_for()
     keep(page, "recommendations-two")
@@ -45,7 +45,7 @@ def test_a_person_changes_a_scenario_loses_a_race_and_takes_it_back(shop: dict[s
         keep(page, "scenario-wrong")
         fill(filters, "sellable\nprice < 50")
         press(page, "Save")
-        page.get_by_text(f"is saved as version {first + 1}").wait_for()
+        page.get_by_text(f"is saved as version {first + 1}").first.wait_for()
         assert client.scenario("home")["filters"] == ["sellable", "price < 50"]
 
         # somebody else changes it meanwhile
@@ -61,7 +61,7 @@ def test_a_person_changes_a_scenario_loses_a_race_and_takes_it_back(shop: dict[s
         holds(filters, "sellable\nprice < 50")
         press(page, "Take the change back")
         press(page, "Yes")
-        page.get_by_text("home is taken back.").wait_for()
+        page.get_by_text("home is taken back.").first.wait_for()
         keep(page, "scenario-taken-back")
         assert client.scenario("home")["built_in"]
 
@@ -72,15 +72,15 @@ def test_a_person_forgets_what_is_kept_for_a_customer(shop: dict[str, Any], page
         client.recommend("17850", 5, scenario="home")
     fill(page.get_by_role("textbox", name="Customer", exact=True), "17850")
     press(page, "Forget", exact=True)
-    page.get_by_text("of 17850 are forgotten.").wait_for()
+    page.get_by_text("of 17850 are forgotten.").first.wait_for()
     press(page, "Put caches in order")
-    page.get_by_text("Done:").wait_for()
+    page.get_by_text("Done:").first.wait_for()
     keep(page, "caches")
 
 
 def test_a_person_plans_an_experiment_and_runs_it(shop: dict[str, Any], page: Any) -> None:
     side(page, "Experiments")
-    page.get_by_text("People in each variant", exact=True).wait_for()
+    page.get_by_text("People in each variant", exact=True).first.wait_for()
     fill(page.get_by_role("textbox", name="Name", exact=True), "novel <b>")
     fill(page.get_by_role("textbox", name="Fields that are other in it").nth(1), '{"diversity": 7}')
     press(page, "Make a draft")
@@ -89,14 +89,14 @@ def test_a_person_plans_an_experiment_and_runs_it(shop: dict[str, Any], page: An
     keep(page, "experiment-wrong")
     fill(page.get_by_role("textbox", name="Fields that are other in it").nth(1), '{"diversity": 0.7}')
     press(page, "Make a draft")
-    page.get_by_text("nobody takes part before it is started").wait_for()
+    page.get_by_text("nobody takes part before it is started").first.wait_for()
     press(page, "Start", exact=True)
-    page.get_by_test_id("stAlert").filter(has_text="Nothing is proven yet").wait_for()
+    page.get_by_test_id("stAlert").filter(has_text="Nothing is proven yet").first.wait_for()
     keep(page, "experiment-running")
     with ShopkeeperClient(shop["url"]) as client:
         assert [one.status for one in client.experiments()] == ["running"]
         press(page, "Pause")
-        page.get_by_role("button", name="Resume").wait_for()
+        page.get_by_role("button", name="Resume").first.wait_for()
         assert [one.status for one in client.experiments()] == ["paused"]
 
 
@@ -112,14 +112,14 @@ def test_a_person_rolls_one_of_three_variants_out_and_takes_it_back(shop: dict[s
     fill(page.get_by_role("textbox", name="Name", exact=True), "three ways")
     pick(page, "Scenario", "cart")
     number = page.get_by_role("spinbutton", name="Variants").first
-    number.fill("3")
+    write(number, "3")
     number.press("Tab")
     weights = page.get_by_role("spinbutton", name="Weight", exact=True)
     expect(weights).to_have_count(3)
-    weights.nth(2).fill("2")
+    write(weights.nth(2), "2")
     weights.nth(2).press("Tab")
     part = page.get_by_role("spinbutton", name="Share of users")
-    part.fill("0.5")
+    write(part, "0.5")
     part.press("Tab")
     page.get_by_text("When it is decided, and who takes part").click()
     layer = page.get_by_role("textbox", name="Layer")
@@ -130,55 +130,55 @@ def test_a_person_rolls_one_of_three_variants_out_and_takes_it_back(shop: dict[s
     fill(page.get_by_role("textbox", name="Never these customers, one a line"), "17850")
     keep(page, "experiment-three")
     press(page, "Make a draft")
-    page.get_by_text("three ways is a draft").wait_for()
-    page.get_by_text("layer carts · at least 1,000 people a variant · 1 people never").wait_for()
+    page.get_by_text("three ways is a draft").first.wait_for()
+    page.get_by_text("layer carts · at least 1,000 people a variant · 1 people never").first.wait_for()
     with ShopkeeperClient(shop["url"]) as client:
         before = client.scenario("cart")["objectives"]
         made = next(one for one in client.experiments() if one.name == "three ways")
         assert [each.weight for each in made.variants] == [1, 1, 2]
         press(page, "Start", exact=True)
-        page.get_by_text("No verdict before each variant has 1,000 people").wait_for()
-        page.get_by_text("Layers", exact=True).wait_for()
+        page.get_by_text("No verdict before each variant has 1,000 people").first.wait_for()
+        page.get_by_text("Layers", exact=True).first.wait_for()
 
         press(page, "Shares")
         first = page.get_by_role("spinbutton", name="as it is (%)")
         holds(first, "25")
-        first.fill("40")
+        write(first, "40")
         first.press("Tab")
         press(page, "Share like this")
-        page.get_by_text("three ways is shared anew.").wait_for()
+        page.get_by_text("three ways is shared anew.").first.wait_for()
         assert round(client.experiment(made.experiment_id).weights["as it is"], 3) == round(40 / 115, 3)
 
         press(page, "Roll out")
         steps = page.get_by_role("textbox", name="Steps, % of the users")
-        steps.fill("50, 10")
+        write(steps, "50, 10")
         steps.press("Tab")
         press(page, "Begin", exact=True)
-        page.get_by_text("steps must rise").wait_for()
-        steps.fill("10, 100")
+        page.get_by_text("steps must rise").first.wait_for()
+        write(steps, "10, 100")
         steps.press("Tab")
         press(page, "Begin", exact=True)
-        page.get_by_text("new 2 is rolled out step by step.").wait_for()
+        page.get_by_text("new 2 is rolled out step by step.").first.wait_for()
         keep(page, "experiment-rolls-out")
         press(page, "Next step now")
-        page.get_by_role("button", name="To everybody now").wait_for()
+        page.get_by_role("button", name="To everybody now").first.wait_for()
         press(page, "To everybody now")
         press(page, "Yes")
-        page.get_by_role("button", name="Undo the roll-out").wait_for()
+        page.get_by_role("button", name="Undo the roll-out").first.wait_for()
         assert client.scenario("cart")["objectives"] != before  # the variant is what everybody gets
         keep(page, "experiment-rolled-out")
         press(page, "Undo the roll-out")
         press(page, "Yes")
-        page.get_by_text("What was there before three ways is there again.").wait_for()
+        page.get_by_text("What was there before three ways is there again.").first.wait_for()
         assert client.scenario("cart")["objectives"] == before
 
 
 def test_a_person_begins_the_bandit(shop: dict[str, Any], page: Any) -> None:
     side(page, "Exploring")
-    page.get_by_text("It was not begun yet.").wait_for()
+    page.get_by_text("It was not begun yet.").first.wait_for()
     page.get_by_text("Begin, or begin anew with another policy").click()
     press(page, "Begin", exact=True)
-    page.get_by_text("Rounds learned").wait_for()
+    page.get_by_text("Rounds learned").first.wait_for()
     keep(page, "exploring")
     with ShopkeeperClient(shop["url"]) as client:
         assert client.bandit_statistics()["policy"] == "thompson_beta"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from console_world import go, holds, keep, pick, press, turn
+from console_world import go, holds, keep, pick, press, turn, write
 
 from shopkeeper.client import ShopkeeperClient
 from shopkeeper.core.records import Store
@@ -20,16 +20,16 @@ def test_a_person_looks_back_at_a_prediction_and_takes_it_away(shop: dict[str, A
         first = client.predict_sales(future_days=7, analyze=True)["prediction_id"]
         other = client.predict_sales(product_id="22423", future_days=14)["prediction_id"]
         _side(page, "Kept predictions")
-        page.get_by_text(f"kept as prediction {other}").wait_for()  # the newest first
-        page.locator(".js-plotly-plot:visible").wait_for()
+        page.get_by_text(f"kept as prediction {other}").first.wait_for()  # the newest first
+        page.locator(".js-plotly-plot:visible").first.wait_for()
         keep(page, "predictions")
         page.get_by_role("combobox", name="Look at a prediction").click()
         page.get_by_role("option").nth(1).click()
-        page.get_by_text(f"kept as prediction {first}").wait_for()
-        page.get_by_text("pieces expected in 7 days").wait_for()
+        page.get_by_text(f"kept as prediction {first}").first.wait_for()
+        page.get_by_text("pieces expected in 7 days").first.wait_for()
         press(page, "Delete")
         press(page, "Yes")
-        page.get_by_text("is deleted.").wait_for()
+        page.get_by_text("is deleted.").first.wait_for()
         assert first not in {one["prediction_id"] for one in client.prediction_history().items}
 
 
@@ -41,12 +41,12 @@ def test_a_person_keeps_the_list_of_stores_and_loses_a_race(shop: dict[str, Any]
         pick(page, "Edit", "+ a new store")
         expect(page.get_by_role("textbox", name="Store id")).to_have_count(1)
         press(page, "Save")
-        page.get_by_text("A store needs an id.").wait_for()
-        page.get_by_role("textbox", name="Store id").fill("north")
-        page.get_by_role("textbox", name="Name", exact=True).fill("North 🏬")
-        page.get_by_role("textbox", name="Place").fill("Station road 1")
+        page.get_by_text("A store needs an id.").first.wait_for()
+        write(page.get_by_role("textbox", name="Store id"), "north")
+        write(page.get_by_role("textbox", name="Name", exact=True), "North 🏬")
+        write(page.get_by_role("textbox", name="Place"), "Station road 1")
         press(page, "Save")
-        page.get_by_text("North 🏬 · north is saved.").wait_for()
+        page.get_by_text("North 🏬 · north is saved.").first.wait_for()
         assert client.store("north") == Store(store_id="north", name="North 🏬", location="Station road 1")
 
         # somebody else says where it is, meanwhile
@@ -54,7 +54,7 @@ def test_a_person_keeps_the_list_of_stores_and_loses_a_race(shop: dict[str, Any]
         expect(page.get_by_role("textbox", name="Store id")).to_have_count(0)
         holds(place, "Station road 1")
         client.put_store(Store(store_id="north", name="North 🏬", location="Harbour 2"))
-        place.fill("Market 3")
+        write(place, "Market 3")
         press(page, "Save")
         page.get_by_text("Somebody else has changed it meanwhile.").first.wait_for()
         expect(place).to_have_count(1)  # the one of before stays while the page is made anew
@@ -65,20 +65,20 @@ def test_a_person_keeps_the_list_of_stores_and_loses_a_race(shop: dict[str, Any]
         holds(place, "Harbour 2")
         press(page, "Delete")
         press(page, "Yes")
-        page.get_by_text("is deleted.").wait_for()
+        page.get_by_text("is deleted.").first.wait_for()
         assert "north" not in {one.store_id for one in client.stores()}
 
 
 def test_a_person_looks_at_a_product(page: Any) -> None:
     _side(page, "Products")
     find = page.get_by_role("textbox", name="Product: part of its name")
-    find.wait_for()
-    find.fill("regency cakestand")
+    find.first.wait_for()
+    write(find, "regency cakestand")
     find.press("Enter")
-    page.get_by_text("Days with a sale").wait_for()
+    page.get_by_text("Days with a sale").first.wait_for()
     page.locator(".js-plotly-plot:visible").nth(1).wait_for()
     page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for()
     keep(page, "products")
-    find.fill("no such thing")
+    write(find, "no such thing")
     find.press("Enter")
-    page.get_by_text("There is none in this shop.").wait_for()
+    page.get_by_text("There is none in this shop.").first.wait_for()
