@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NoReturn
 
 import streamlit as st
 
 from shopkeeper.console.plain import plain
 from shopkeeper.console.words import say
 from shopkeeper.core.errors import ShopkeeperError
+
+_SAID = "notices_said"
 
 
 def confirm(question: str, do: Callable[[], None]) -> None:
@@ -36,8 +39,21 @@ def tell(about: str, message: str) -> None:
     st.session_state[f"{about}_notice"] = message
 
 
+def begin() -> None:
+    """A page is about to be made, and has said nothing yet."""
+    st.session_state[_SAID] = {}
+
+
 def notice(about: str) -> None:
     """Says once what was done."""
     message = st.session_state.pop(f"{about}_notice", None)
     if message:
+        st.session_state.setdefault(_SAID, {})[about] = message
         st.success(message)
+
+
+def again() -> NoReturn:
+    """Makes the page anew without a person's doing: what it has just said stays."""
+    for about, message in st.session_state.get(_SAID, {}).items():
+        tell(about, message)
+    st.rerun()

@@ -11,6 +11,7 @@ from typing import NoReturn
 import streamlit as st
 
 from shopkeeper.client import ShopkeeperClient
+from shopkeeper.console import asking
 from shopkeeper.console.plain import plain
 from shopkeeper.console.words import say
 from shopkeeper.core.errors import NotFound, Refused, ShopkeeperError, Unavailable
@@ -60,14 +61,14 @@ def _hold() -> NoReturn:
     began, looked = st.session_state.get(_AWAY, (0.0, float("-inf")))
     if monotonic() - looked > 10 * _LOOK_S:  # just noticed, perhaps by a part of the page: all of it shall say so
         st.session_state[_AWAY] = monotonic(), monotonic()
-        st.rerun()
+        asking.again()
     notice = st.empty()
     while not _answers():
         st.session_state[_AWAY] = began, monotonic()
         notice.error(say("shop_away", url=address(), s=round(monotonic() - began)), icon=":material/cloud_off:")
         sleep(_LOOK_S)  # whoever presses something meanwhile is heard at the next notice
     st.session_state.pop(_AWAY, None)
-    st.rerun()
+    asking.again()
 
 
 def _answers() -> bool:

@@ -6,7 +6,7 @@ from importlib import import_module
 
 import streamlit as st
 
-from shopkeeper.console import frame
+from shopkeeper.console import asking, frame
 from shopkeeper.console.views import (
     customers,
     data,
@@ -53,4 +53,5 @@ PAGES = {
 chosen = st.navigation(PAGES)
 frame.sidebar()
 st.title(chosen.title, anchor=False)
+asking.begin()
 chosen.run()

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from shopkeeper.client import ShopkeeperClient
+from shopkeeper.console import asking
 from shopkeeper.console.connection import client, told
 from shopkeeper.console.plain import plain
 from shopkeeper.console.words import say
@@ -61,7 +62,7 @@ def _end(key: str, shop: ShopkeeperClient, job: Job, ended: Part) -> None:
         ended(shop, job)
     if st.session_state.get(f"{key}_seen_end") != job.job_id:
         st.session_state[f"{key}_seen_end"] = job.job_id
-        st.rerun()
+        asking.again()
 
 
 def state(job: Job) -> str:
