@@ -59,7 +59,7 @@ def test_nothing_behind_the_origin_is_read_but_what_was_known(seed: int, origin:
 
 
 @settings(max_examples=25, deadline=None)
-@given(seed=st.integers(0, 5), origin=st.integers(60, 430), ahead=st.integers(1, 40), row=st.integers(0, 11))
+@given(seed=st.integers(0, 5), origin=st.integers(60, 430), ahead=st.integers(1, 30), row=st.integers(0, 11))
 def test_features_are_what_they_are_named(seed: int, origin: int, ahead: int, row: int) -> None:
     series = shop(seed)
     names = Reading.of(series).names

@@ -1,7 +1,8 @@
 """A shop's process that the fault tests kill: `python lifecycle_parent.py HOME KIND WHAT`. Prints the job's id.
 
-WHAT "run": the job just runs. "finish": the process hangs in the finish hook, when the child is done. "cancel": the job
-is asked to stop as soon as it runs, and does not listen.
+WHAT "run": the job just runs. "finish": the process hangs in the finish hook, when the child is done. "hear": it
+hangs in the hook of the child's first message. "cancel": the job is asked to stop as soon as it runs, and does not
+listen.
 """
 
 import sys
@@ -19,7 +20,9 @@ def main(path: str, kind: str, what: str) -> None:
     jobs = JobService(open_database(home.sql_url), home, SystemClock(), limits=Limits(grace_s=600, threads=1))
     if what == "finish":
         jobs.on_finish(kind, lambda *_: time.sleep(600))
-    job = jobs.submit(kind, {"steps": 1})
+    if what == "hear":
+        jobs.on_message(kind, lambda *_: time.sleep(600))
+    job = jobs.submit(kind, {"steps": 1, "messages": 3})
     jobs.start()
     if what == "cancel":
         while not any(event.type == "epoch" for event in jobs.events(job.job_id)):

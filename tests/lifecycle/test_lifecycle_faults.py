@@ -97,6 +97,29 @@ def test_work_that_was_done_is_finished_and_not_repeated(home, shop_process, mak
     assert_one_end(jobs, job_id, "done")
 
 
+def test_work_whose_messages_were_not_all_heard_is_repeated(home, shop_process, make_jobs):
+    """A child may be done long before its parent has stored what it said."""
+    process, job_id = shop_process("toy_emit", "hear")
+    eventually((home.jobs / job_id / "result.json").exists)
+    kill(process)
+    heard = []
+    jobs = make_jobs(hooks=lambda s: s.on_message("toy_emit", lambda _, message: heard.append(message["number"])))
+    assert jobs.wait(job_id, 60).status == "done"
+    assert heard == [0, 1, 2]
+    assert_one_end(jobs, job_id, "done")
+
+
+def test_work_whose_messages_were_heard_is_not_repeated(home, shop_process, make_jobs):
+    process, job_id = shop_process("toy_emit", "finish")
+    eventually((home.jobs / job_id / "heard").exists)
+    kill(process)
+    heard = []
+    jobs = make_jobs(hooks=lambda s: s.on_message("toy_emit", lambda *_: heard.append(1)))
+    assert jobs.wait(job_id, 60).status == "done"
+    assert heard == []
+    assert_one_end(jobs, job_id, "done")
+
+
 def test_a_cancel_that_was_acknowledged_outlives_the_process(home, shop_process, make_jobs):
     process, job_id = shop_process("toy_deaf", "cancel")
     kill(process)

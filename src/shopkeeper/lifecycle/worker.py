@@ -36,6 +36,8 @@ log = logging.getLogger(__name__)
 _LOOK_S = 5.0
 _RETRY_S = 0.5
 _ATTEMPTS = 2
+_HEARD = "heard"
+"""In a job's folder beside its result: all that its child said was heard."""
 _RAN_OUT = "the shop's process ended while this job ran"
 
 
@@ -138,12 +140,12 @@ class Workers:
 
     def _outcome(self, job: Job) -> Outcome:
         folder = self._folder(job)
-        if (folder / RESULT).exists():  # an earlier attempt had done the work; only its end was not stored
+        if self._is_done(job):
             return Outcome("done")
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         more = self._hooks.start[job.kind](job) if job.kind in self._hooks.start else {}
         child = Child(self._spec(job, folder, more), self._environment)
-        return Attempt(
+        outcome = Attempt(
             child,
             replace(self._limits, time_s=inf) if job.kind in self._planned else self._limits,
             cancel=self._cancels[job.job_id],
@@ -151,6 +153,16 @@ class Workers:
             on_messages=lambda messages: self._take(job, messages),
             on_beat=lambda: self._ledger.beat(job),
         ).run()
+        if outcome.ending == "done":
+            (folder / _HEARD).touch()
+        return outcome
+
+    def _is_done(self, job: Job) -> bool:
+        """Whether an earlier attempt had done the work and only its end was not stored. What a child tells its kind's
+        hook is part of the work, and lost with the process that had not heard all of it."""
+        folder = self._folder(job)
+        heard = job.kind not in self._hooks.message or (folder / _HEARD).exists()
+        return heard and (folder / RESULT).exists()
 
     def _spec(self, job: Job, folder: Path, more: Mapping[str, Any]) -> Spec:
         return Spec(
@@ -212,11 +224,11 @@ class Workers:
             if job.job_id in self._cancels:
                 continue  # ours, and only late with its lease
             kill_noted(self._folder(job))
-            has_result = (self._folder(job) / RESULT).exists()
-            if cancel and not has_result:
+            done = self._is_done(job)
+            if cancel and not done:
                 self._end(job, "cancelled", None, None)
-            elif has_result or attempt < _ATTEMPTS:
-                self._ledger.requeue(job, count_attempt=not has_result, why=_RAN_OUT)
+            elif done or attempt < _ATTEMPTS:
+                self._ledger.requeue(job, count_attempt=not done, why=_RAN_OUT)
             else:
                 self._end(job, "failed", None, f"{_RAN_OUT}, {attempt} times; it is not tried again")
 
