@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +19,27 @@ import pytest
 from console_world import CHROMIUM, SCREENSHOTS
 
 
-@pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
-    """`shopkeeper up` on a new home; its `server.json`, and where the home is."""
+@pytest.fixture(scope="session")
+def opened(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The home of a shop that was opened once, and closed."""
     if CHROMIUM is None and not os.environ.get("SHOPKEEPER_REQUIRE_ALL"):
         pytest.skip("needs a browser: apt-get install chromium")
-    home = tmp_path_factory.mktemp("home")
+    home = tmp_path_factory.mktemp("opened")
+    with _up(home):
+        return home
+
+
+@pytest.fixture(scope="module")
+def shop(opened: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    """`shopkeeper up` on a home of its own; its `server.json`, and where the home is."""
+    home = tmp_path_factory.mktemp("shop") / "home"
+    shutil.copytree(opened, home)
+    with _up(home) as served:
+        yield {**served, "home": str(home)}
+
+
+@contextmanager
+def _up(home: Path) -> Iterator[dict[str, Any]]:
     command = [
         str(Path(sys.executable).with_name("shopkeeper")),
         "up",
@@ -36,7 +53,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     try:
         served = _served(home, process)
         children = psutil.Process(process.pid).children(recursive=True)
-        yield {**served, "home": str(home)}
+        yield served
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 0
         assert not [child for child in children if child.is_running()], "a child outlived the shop"
