@@ -121,3 +121,47 @@ def test_a_matcher_of_numbers_has_nothing_to_say_to_a_text(matcher: Matcher) -> 
         assert all("meaning" not in item.metadata["channels"] for item in search(there, "couch"))
     finally:
         matcher.query_columns = kept
+
+
+def of_table(doc: Columns, named: bool = False) -> Matcher:
+    """Taught by a table whose documents stand in other columns than the shop's."""
+    asked = [(how.format(name), good) for good, (names, _) in enumerate(GOODS) for name in names
+             for how in ("{}", "my {}", "buy {}")]  # fmt: skip
+    docs = side([texts[0] for _, texts in GOODS])
+    if doc.numbers:
+        docs = Side(docs.texts, np.arange(len(docs), dtype=np.float32)[:, None])
+    queries, of_query = distinct(side([text for text, _ in asked]))
+    of_doc = np.array([place for _, place in asked], dtype=np.int64)
+    ids = tuple(f"I{2 * good}" for good in range(len(GOODS))) if named else ()
+    pairs = Pairs(QUERY, doc, queries, docs, of_query, of_doc, np.ones(len(asked), dtype=np.float32), ids)
+    found = Dssm(plugins.read_params(Dssm, {**Dssm.brief, "epochs": 4}), 3).fit(pairs, silent)
+    assert isinstance(found, Matcher)
+    return found
+
+
+@pytest.mark.parametrize("doc", [Columns(texts=("doc",)), Columns(texts=("name",), numbers=("doc_f1",))])
+def test_a_matcher_of_other_columns_says_nothing_of_items_that_it_cannot_read(doc: Columns) -> None:
+    """Read as empty texts all items would have one vector, and any search that lies near it would bring all of them."""
+    there = world(of_table(doc))
+    for text in ("couch", "beaker", "unheard"):
+        assert all("meaning" not in item.metadata["channels"] for item in search(there, text))
+
+
+def test_a_matcher_of_other_columns_knows_the_items_that_it_was_trained_with() -> None:
+    model, shelf = of_table(Columns(texts=("doc",)), named=True), Named()
+    near = Meanings(model, shelf.ids, ContentIndex(shelf).shelf).near("couch", len(shelf.ids))
+    assert np.argmax(near) == 0
+    assert near[0] >= LEAST
+    assert not near[1:N:2].any()
+    assert not near[N:].any()
+
+
+def test_an_item_of_which_nothing_is_said_is_not_meant(matcher: Matcher) -> None:
+    shelf = Named()
+    meanings = Meanings(matcher, [*shelf.ids, "N1"], ContentIndex(shelf).shelf)
+    for kept, nothing in ((shelf.ids, "N1"), (shelf.names, ""), (shelf.category, None), (shelf.attributes, {})):
+        kept.append(nothing)
+    empty = matcher.doc_vectors(side([""]))[0]
+    assert empty.any()
+    meanings.near("mug", len(shelf.ids))
+    assert not meanings._vectors[len(shelf.ids) - 1].any()

@@ -18,7 +18,7 @@ from shopkeeper.recommend.candidates import COLUMNS, FUSED, PREFIX, TOLD, Candid
 from shopkeeper.recommend.channels import Recalled, rows_in
 from shopkeeper.recommend.content import Described
 from shopkeeper.recommend.matching.model import Matcher
-from shopkeeper.recommend.meaning import Meanings
+from shopkeeper.recommend.meaning import Meanings, reads_items
 from shopkeeper.recommend.nearest import OwnVectors
 from shopkeeper.recommend.ranking.model import Ranker
 from shopkeeper.recommend.standing import Models, Standing
@@ -100,9 +100,12 @@ class Binder:
         return kept[2], served.version
 
     def meanings(self, name: str, shelf: Described) -> tuple[Meanings, Version] | None:
-        """What texts mean to a champion that matches queries with items of this shop."""
+        """What texts mean to a champion that matches queries with items of this shop. None for one that reads numbers of
+        a query, and for one that neither keeps vectors of named documents nor reads what the shop says of an item."""
         served = self._models.peek(name)
         if served is None or not isinstance(served.model, Matcher) or served.model.query_columns.numbers:
+            return None
+        if not served.model.item_ids and not reads_items(served.model):
             return None
         kept = self._meanings.get(name)
         if kept is None or kept[0] is not served:
