@@ -94,6 +94,7 @@ class SocketIO:
         self._joined.clear()
         for task in tasks:
             task.cancel()
+        await server.eio.disconnect()  # else those that poll would keep the shop open until their next answer
         await server.shutdown()
 
     # -- what clients say
