@@ -17,6 +17,7 @@ from shopkeeper.core.clock import DAY, StoppedClock, micros
 from shopkeeper.core.errors import Conflict, Invalid, NotFound, Stale
 from shopkeeper.core.experiments import Experiment
 from shopkeeper.core.records import Event
+from shopkeeper.stores import experiments as table
 
 PEOPLE = [f"person-{number:04}" for number in range(60)]
 NOVEL = {"objectives": {"relevance": 1.0, "novelty": 5.0}, "diversity": 0.9}
@@ -172,6 +173,43 @@ def test_what_is_told_by_name_counts(running: Running, shop: ShopkeeperClient) -
         shop.tell_experiment(begun.experiment_id, PEOPLE[0], "No Name")
     said = shop.experiment_results(begun.experiment_id)
     assert [one.mean for one in said.variants] == [0.0, pytest.approx(10 / len(novel))]
+
+
+def test_a_number_out_of_all_measure_is_refused_and_nothing_hangs_on_it(
+    running: Running, shop: ShopkeeperClient
+) -> None:
+    begun = started(shop, metric="told:basket")
+    told = {id: variant_of(shop, begun, id) for id in PEOPLE}
+    exposed(running, shop, begun, len(PEOPLE))
+    for number, id in enumerate(PEOPLE):
+        shop.tell_experiment(begun.experiment_id, id, "basket", 1.0 + number % 2)
+    for value in (1e90, -1e13):
+        with pytest.raises(Invalid) as refused:
+            shop.tell_experiment(begun.experiment_id, PEOPLE[0], "basket", value)
+        assert refused.value.field == "value"
+    for value in (1e12, -1e12, 1e12):
+        assert shop.tell_experiment(begun.experiment_id, PEOPLE[0], "basket", value)
+    means = {one.name: one.mean for one in shop.experiment_results(begun.experiment_id).variants}
+    variant = str(told[PEOPLE[0]])
+    assert means[variant] == pytest.approx(1e12 / list(told.values()).count(variant))
+    # One that was told before there was a bound.
+    row = running.shop.vocab.users.row(PEOPLE[1])
+    assert row is not None
+    writer = running.shop.db.writer
+    assert writer.run(lambda c: table.tell(c, begun.experiment_id, row, "basket", 1e90, now=running.shop.clock.now()))
+    assert shop.experiment_results(begun.experiment_id).variants[1].fixed_p_value is not None
+    assert shop.stop_experiment(begun.experiment_id).status == "done"
+
+
+def test_weights_that_are_refused_leave_the_share_as_it_was(shop: ShopkeeperClient) -> None:
+    begun = started(shop)
+    with pytest.raises(Invalid, match="there is no variant 'typo'") as refused:
+        shop.share_experiment(begun.experiment_id, share=0.5, weights={"typo": 1})
+    assert refused.value.field == "weights"
+    assert shop.experiment(begun.experiment_id) == begun
+    both = shop.share_experiment(begun.experiment_id, share=0.5, weights={"as it is": 3, "novel": 1})
+    assert (both.part, both.weights, both.version) == (0.5, {"as it is": 0.75, "novel": 0.25}, begun.version + 1)
+    assert shop.share_experiment(begun.experiment_id) == both
 
 
 def test_two_who_start_at_once_start_it_once(shop: ShopkeeperClient) -> None:
@@ -336,8 +374,10 @@ def test_sizes(shop: ShopkeeperClient) -> None:
     assert shop.sample_size(0.05, 0.2) == 8158
     assert shop.sample_size(10.0, 0.05, deviation=20.0) == 25118
     assert shop.sample_size(0.05, 0.2, variants=3) > 8158
-    with pytest.raises(Invalid):
-        shop.sample_size(0.05, 0.0)
+    for baseline, effect, deviation in ((0.05, 0.0, None), (1.0, 0.1, 1e200), (1e-307, 1e-10, None)):
+        with pytest.raises(Invalid) as refused:
+            shop.sample_size(baseline, effect, deviation=deviation)
+        assert refused.value.code == "no_sample_size"
 
 
 def test_versions_of_a_model_are_tried_on_people(tmp_path: Path) -> None:
@@ -361,6 +401,9 @@ def test_versions_of_a_model_are_tried_on_people(tmp_path: Path) -> None:
         exposed(wire, shop, begun, len(PEOPLE))
         with pytest.raises(Conflict, match="gate"):
             shop.stop_experiment(begun.experiment_id, winner="next", roll_out=True)
+        with pytest.raises(Conflict, match="the gate says HOLD for xgb v2") as refused:
+            shop.roll_out_experiment(begun.experiment_id, "next")
+        assert refused.value.code == "gate_says_no"
         assert shop.experiment(begun.experiment_id).status == "running"
         shop.stop_experiment(begun.experiment_id, winner="next")
         assert {ask(id) for id in PEOPLE[:10]} == {"v1"}

@@ -189,6 +189,61 @@ def test_the_last_look_and_what_goes_before_a_winner() -> None:
     assert judge(plan(), shares, ended=False, uneven=False, guarded=False).winner == "b"
 
 
+def named(three: list[float], more: dict[str, Any], *, weights: list[float], none: int = 3) -> tuple[str, str | None]:
+    """(verdict, winner) of three variants; `none`: the one of whom there is nobody."""
+    samples = drawn(three)
+    if none < 3:
+        samples[none] = sample(np.zeros(0))
+    of = plan(variants=[VariantPlan(name=name) for name in "abc"], **more)
+    said = judge(of, samples, ended=False, uneven=False, guarded=False, weights=weights)
+    assert [one.p_value is None for one in said.variants[1:]] == [weights[0] == 0 or one == 0 for one in weights[1:]]
+    return said.verdict, said.winner
+
+
+@pytest.mark.parametrize("none", [2, 3])  # nobody at all, or those who brought the variant along
+def test_a_variant_of_weight_0_is_not_waited_for_and_not_judged(none: int) -> None:
+    weights = [0.5, 0.5, 0.0]
+    assert named([5.0, 5.4, 5.0], {}, weights=weights, none=none) == ("winner", "b")
+    assert named([5.0, 4.6, 5.0], {}, weights=weights, none=none) == ("winner", "a"), "it beats all that are drawn"
+    assert named([5.0, 5.0, 9.0], {}, weights=weights, none=none) == ("running", None)
+    assert named([5.0, 5.4, 5.0], {"min_sample": 3000}, weights=weights, none=none) == ("running", None)
+    assert named([5.0, 4.6, 5.0], {}, weights=[0.4, 0.4, 0.2]) == ("running", None), "one that is drawn is waited for"
+
+
+def test_weights_of_the_plan_stand_for_those_of_a_draft_and_count_for_holm() -> None:
+    two = [VariantPlan(name="a"), VariantPlan(name="b")]
+    three = plan(variants=[*two, VariantPlan(name="c", weight=0)])
+    samples = drawn([5.0, 5.12])
+    alone = judge(plan(variants=two), samples, ended=False, uneven=False, guarded=False)
+    beside = judge(three, [*samples, sample(np.zeros(0))], ended=False, uneven=False, guarded=False)
+    assert alone.variants == beside.variants[:2]
+    assert (alone.verdict, alone.winner, alone.power) == (beside.verdict, beside.winner, beside.power)
+
+
+def test_without_a_control_nothing_is_proven() -> None:
+    """A roll-out to all of the users, or weights that leave it out: there is nothing to compare with."""
+    for none in (0, 3):
+        assert named([5.0, 5.4, 9.0], {}, weights=[0.0, 0.5, 0.5], none=none) == ("running", None)
+    said = judge(plan(), drawn([5.0, 9.0]), ended=True, uneven=False, guarded=False, weights=[0.0, 1.0])
+    assert (said.verdict, said.winner, said.power) == ("no difference", None, None)
+    said = judge(plan(), drawn([5.0, 9.0]), ended=True, uneven=False, guarded=False, weights=[1.0, 0.0])
+    assert (said.verdict, said.winner) == ("no difference", None), "nor of a control alone"
+
+
+def test_what_was_told_in_any_size_is_judged() -> None:
+    ones = np.tile([0.0, 1.0], 75)
+    for odd in (1e12, 1e90, 1e150, 1e-150):
+        far = ones.copy()
+        far[3] = odd
+        for ended in (False, True):
+            said = judge(plan(), [sample(ones), sample(far)], ended=ended, uneven=False, guarded=False)
+            assert said.verdict == ("no difference" if ended else "running")
+        small = [sample(ones * 1e-150), sample(far * 1e-150)]
+        assert judge(plan(), small, ended=True, uneven=False, guarded=False).winner is None
+    sure = plan(confidence=0.9999999999999999)
+    assert guard_result(sure, Guard(metric="revenue"), [sample(ones), sample(ones)], guards=3).ok
+
+
 def test_a_guard_acts_on_what_is_surely_worse_only() -> None:
     one = plan()
     for means, tolerance, ok in (

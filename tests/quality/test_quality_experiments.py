@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import isnan
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,6 +34,30 @@ def test_welch_is_that_of_scipy() -> None:
     assert found.p_value == pytest.approx(theirs.pvalue, rel=1e-9)
     assert (found.low, found.high) == pytest.approx((low, high), rel=1e-9)
     assert found.statistic == pytest.approx(theirs.statistic)
+
+
+@pytest.mark.parametrize("unit", [1e-140, 1e-90, 1e90, 1e140])
+def test_no_unit_of_measure_is_too_small_or_too_large(unit: float) -> None:
+    """What is said of atoms is what is said of galaxies."""
+    plain, scaled = ([tests.sample(one * by) for one in (CONTROL, TREATMENT)] for by in (1.0, unit))
+    assert tests.welch(*scaled).p_value == pytest.approx(tests.welch(*plain).p_value, rel=1e-9)
+    assert tests.lift(*scaled) == pytest.approx(tests.lift(*plain), rel=1e-9)
+    one, other = (always_valid(*pair, spread(*pair, 1000)) for pair in (plain, scaled))
+    assert (other.p_value, other.statistic) == pytest.approx((one.p_value, one.statistic), rel=1e-9)
+    assert (other.low / unit, other.high / unit) == pytest.approx((one.low, one.high), rel=1e-9)
+    assert power.size_for_means(unit, 3 * unit) == power.size_for_means(1.0, 3.0)
+
+
+def test_one_huge_number_among_small_ones_is_compared() -> None:
+    few = CONTROL.copy()
+    few[3] = 1e90
+    pair = tests.sample(CONTROL), tests.sample(few)
+    found = tests.welch(*pair)
+    alone = 2 * stats.t.sf(abs(found.statistic), len(few) - 1)  # where scipy's own test loses its degrees of freedom
+    assert found.p_value == pytest.approx(alone, rel=1e-9)
+    assert 0 < always_valid(*pair, spread(*pair, 1000)).p_value <= 1
+    tiny = tests.sample(CONTROL * 1e-160)
+    assert all(isnan(one) or abs(one) > 1e100 for one in tests.lift(tiny, tests.sample(CONTROL)))
 
 
 @pytest.mark.parametrize("counts", [(30, 400, 50, 390), (0, 200, 9, 210), (500, 500, 480, 500), (3, 10, 3, 10)])
@@ -156,6 +181,20 @@ def test_sizes_for_shares_are_those_of_statsmodels(baseline: float, changed: flo
 def test_what_no_number_shows_is_refused(wrong: tuple[float, float]) -> None:
     with pytest.raises(Invalid):
         power.size_for_shares(*wrong)
+
+
+@pytest.mark.parametrize(
+    ("size", "asked"),
+    [
+        (power.size_for_means, (0.1, 1e200)),
+        (power.size_for_means, (1e-300, 1e300)),
+        (power.size_for_shares, (1e-307, 1.0000000001e-307)),
+    ],
+)
+def test_a_size_beyond_all_numbers_is_refused_too(size: Any, asked: tuple[float, float]) -> None:
+    with pytest.raises(Invalid, match="more than 1,000,000,000 people") as refused:
+        size(*asked)
+    assert refused.value.code == "no_sample_size"
 
 
 def test_the_detectable_effect_is_found_as_often_as_it_says() -> None:

@@ -16,6 +16,7 @@ from shopkeeper.core.experiments import Assignment, Experiment, Plan, Results
 from shopkeeper.core.records import Record
 from shopkeeper.lifecycle.experiments.rolling import STEPS
 from shopkeeper.quality.power import size_for_means, size_for_shares
+from shopkeeper.stores.event_check import AMOUNT_LIMIT
 from shopkeeper.stores.experiments import Kept, told
 
 doors = Doors("Experiments")
@@ -52,7 +53,7 @@ class SharesForm(Record, kw_only=True):
 class EventForm(Record, kw_only=True):
     user_id: Annotated[str, Meta(min_length=1, max_length=128)]
     metric: Annotated[str, Meta(min_length=1, max_length=64)]
-    value: float = 1.0
+    value: Annotated[float, Meta(ge=-AMOUNT_LIMIT, le=AMOUNT_LIMIT)] = 1.0
 
 
 class Noted(Record, kw_only=True):
@@ -184,14 +185,16 @@ async def share_experiment(
 ) -> Response:
     """Another part of the users, or other weights, from now on; only whom it must is moved"""
     form = await read(request, SharesForm)
-    kept = await asyncio.to_thread(shop.experiments.get, experiment_id)
-    if form.share is not None:
-        widen = shop.experiments.widen
-        kept = await asyncio.to_thread(widen, experiment_id, form.share, if_match=if_match, by=caller.name)
-        if_match = kept.tag if if_match is not None else None
-    if form.weights is not None:
-        reweigh = shop.experiments.reweigh
-        kept = await asyncio.to_thread(reweigh, experiment_id, form.weights, if_match=if_match, by=caller.name)
+    if form.share is None and form.weights is None:
+        return _told(await asyncio.to_thread(shop.experiments.get, experiment_id))
+    kept = await asyncio.to_thread(
+        shop.experiments.reshare,
+        experiment_id,
+        share=form.share,
+        weights=form.weights,
+        if_match=if_match,
+        by=caller.name,
+    )
     return _told(kept)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import inf, isfinite, nan, sqrt
+from math import hypot, inf, isfinite, nan, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,7 +68,7 @@ def ratio(above: Floats, below: Floats) -> Sample:
     if n < 2 or under == 0:
         return Sample(n, nan, nan)
     mean = float(above.mean()) / under
-    return Sample(n, mean, float(np.var(above - mean * below, ddof=1)) / under**2)
+    return Sample(n, mean, float(np.var(above - mean * below, ddof=1)) / under / under)
 
 
 def cuped(values: Sequence[Floats], before: Sequence[Floats]) -> list[Floats]:
@@ -89,7 +89,8 @@ def welch(control: Sample, treatment: Sample, confidence: float = 0.95) -> Compa
     error = sqrt(a + b) if isfinite(a + b) else nan
     if not error > 0:
         return _undecided(difference, error)
-    df = (a + b) ** 2 / (a * a / (control.n - 1) + b * b / (treatment.n - 1))
+    part = a / (a + b)  # of squares nothing would be left at the ends of what a number can hold
+    df = 1 / (part**2 / (control.n - 1) + (1 - part) ** 2 / (treatment.n - 1))
     t = difference / error
     half = float(special.stdtrit(df, 0.5 + confidence / 2)) * error
     return Compared(difference, difference - half, difference + half, 2 * float(special.stdtr(df, -abs(t))), t)
@@ -186,7 +187,7 @@ def lift(control: Sample, treatment: Sample, confidence: float = 0.95) -> tuple[
     if not mean or not isfinite(mean + treatment.mean + below.error2 + above.error2):
         return nan, nan, nan
     change = treatment.mean / mean - 1
-    error = sqrt(above.error2 + (treatment.mean / mean) ** 2 * below.error2) / abs(mean)
+    error = hypot(sqrt(above.error2), treatment.mean / mean * sqrt(below.error2)) / abs(mean)
     half = float(special.ndtri(0.5 + confidence / 2)) * error
     return change, change - half, change + half
 

@@ -31,7 +31,8 @@ def size_for_means(effect: float, deviation: float, alpha: float = 0.05, power: 
     if not effect or not isfinite(effect) or not deviation > 0 or not isfinite(deviation):
         raise _impossible("the effect must not be 0 and the deviation must be above 0", "effect")
     z = float(special.ndtri(1 - alpha / 2) + special.ndtri(power))
-    n = _bounded(2 * (z * deviation / effect) ** 2)
+    ratio = z * deviation / effect
+    n = _bounded(2 * ratio * ratio)  # inf, where a power would raise
     low, high = max(2, int(n) - 2), int(n) + 6
     while high > low:  # the t distribution wants a few more than the normal one
         middle = (low + high) // 2
@@ -54,7 +55,8 @@ def size_for_shares(baseline: float, changed: float, alpha: float = 0.05, power:
     null = sqrt(2 * middle * (1 - middle))
     other = sqrt(baseline * (1 - baseline) + changed * (1 - changed))
     z = float(special.ndtri(1 - alpha / 2)) * null + float(special.ndtri(power)) * other
-    return ceil(_bounded((z / (changed - baseline)) ** 2))
+    ratio = z / (changed - baseline)
+    return ceil(_bounded(ratio * ratio))
 
 
 def detectable(error: float, alpha: float = 0.05, power: float = 0.8) -> float:

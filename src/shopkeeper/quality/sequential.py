@@ -30,8 +30,9 @@ def always_valid(control: Sample, treatment: Sample, tau2: float, confidence: fl
     if not isfinite(variance) or not tau2 > 0 or variance <= 0:
         return Compared(difference, -inf, inf, 1.0, nan)
     both = variance + tau2
-    evidence = 0.5 * log(variance / both) + tau2 * difference**2 / (2 * variance * both)
+    t = difference / sqrt(variance)  # products of variances would leave what a number can hold
+    evidence = 0.5 * log(variance / both) + tau2 / both * t * t / 2
     p = exp(-evidence) if evidence > 0 else 1.0
     alpha = 1 - confidence
-    half = sqrt(variance * both / tau2 * (2 * log(1 / alpha) + log(both / variance)))
+    half = sqrt(variance) * sqrt(both / tau2 * (2 * log(1 / alpha) + log(both / variance)))
     return Compared(difference, difference - half, difference + half, p, exp(min(evidence, 700.0)))

@@ -95,6 +95,9 @@ class ScenarioTarget:
         name = str(kept.plan.target.scenario)
         return None if self._book.has(name) else f"scenario {name!r} is gone"
 
+    def check_roll_out(self, kept: Kept, variant: VariantPlan) -> None:
+        """No gate stands before a scenario."""
+
     def roll_out(self, kept: Kept, variant: VariantPlan, by: str) -> dict[str, Any]:
         if not variant.config:
             return {}

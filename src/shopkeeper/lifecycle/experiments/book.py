@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from msgspec.structs import replace
 from sqlalchemy import Connection
 
-from shopkeeper.core.errors import Conflict
-from shopkeeper.core.experiments import Assignment, Course, Experiment, Plan, Results
+from shopkeeper.core.errors import Conflict, Invalid, NotFound, Stale
+from shopkeeper.core.experiments import Assignment, Course, Experiment, Plan, Results, Rolling
 from shopkeeper.core.ids import check_event_type, ulid
 from shopkeeper.lifecycle.experiments.changing import HELD, demand, variant_of
 from shopkeeper.lifecycle.experiments.checking import shares
@@ -17,6 +18,8 @@ from shopkeeper.lifecycle.experiments.rolling import RollingOut
 from shopkeeper.stores import experiments as table
 from shopkeeper.stores.experiments import Kept
 from shopkeeper.stores.paging import cursor_after, key_of
+
+log = logging.getLogger(__name__)
 
 
 class ExperimentBook(RollingOut):
@@ -146,8 +149,8 @@ class ExperimentBook(RollingOut):
             kept = self.get(experiment_id)
             table.check(kept, if_match)
             demand(kept, HELD, "stop")
-            said = self._reckoning.of(kept, last=True)
-            chosen = winner or (said.winner if stopped_by != "guard" else None)
+            said, named, unsaid = self._reckoning.last_word(kept)
+            chosen = winner or (named if stopped_by != "guard" else None)
             variant = None if chosen is None else variant_of(kept.plan, chosen, "winner")
             if roll_out and variant is None:
                 raise Conflict("there is no winner to roll out; name one", code="no_winner")
@@ -155,7 +158,8 @@ class ExperimentBook(RollingOut):
             if roll_out and variant is not None:
                 before = self._targets.of(kept.plan.target).roll_out(kept, variant, by) or None
             now, last = self._clock.now(), self._last_seq()
-            verdict = "stopped by guard" if stopped_by == "guard" else said.verdict
+            verdict = "stopped by guard" if stopped_by == "guard" else said
+            why = "; ".join(one for one in (reason, unsaid) if one)
 
             def stopped(_connection: Connection, kept: Kept) -> dict[str, Any]:
                 course = replace(
@@ -166,7 +170,7 @@ class ExperimentBook(RollingOut):
                     ended_at=now,
                     last_seq=last,
                     winner=chosen,
-                    reason=reason,
+                    reason=why,
                     stopped_by=stopped_by,
                     rolling=None,
                     before=before,
@@ -179,21 +183,32 @@ class ExperimentBook(RollingOut):
             return done
 
     def step(self, experiment_id: str, *, by: str = "") -> Kept:
-        """The next step of a roll-out, its end after the last. Raises NotFound, Conflict."""
-        kept = self.get(experiment_id)
-        rolling = kept.course.rolling
-        if rolling is None:
-            raise Conflict(f"experiment {kept.plan.name!r} is not being rolled out", code="not_rolling")
-        if rolling.at + 1 >= len(rolling.steps):
-            why = f"rolled out step by step to {rolling.steps[-1]:.0%}"
-            return self.stop(experiment_id, winner=rolling.variant, roll_out=True, by=by, reason=why)
-
-        def stepped(_connection: Connection, kept: Kept) -> dict[str, Any]:
+        """The next step of a roll-out, its end after the last. Where that is refused, as by the gate, it ends without
+        being rolled out: nobody is left with what may not stay. Raises NotFound, Conflict."""
+        with self._changing:
+            kept = self.get(experiment_id)
             rolling = kept.course.rolling
-            assert rolling is not None
-            return {"course": self._stepped(kept, replace(rolling, at=rolling.at + 1))}
+            if rolling is None:
+                raise Conflict(f"experiment {kept.plan.name!r} is not being rolled out", code="not_rolling")
+            if rolling.at + 1 >= len(rolling.steps):
+                return self._last_step(experiment_id, rolling, by)
+            further = replace(rolling, at=rolling.at + 1)
 
-        return self._reshow(experiment_id, "roll out", stepped, by=by, if_match=kept.tag)
+            def stepped(_connection: Connection, kept: Kept) -> dict[str, Any]:
+                return {"course": self._stepped(kept, further)}
+
+            return self._reshow(experiment_id, "roll out", stepped, by=by, if_match=kept.tag)
+
+    def _last_step(self, experiment_id: str, rolling: Rolling, by: str) -> Kept:
+        why = f"rolled out step by step to {rolling.steps[-1]:.0%}"
+        try:
+            return self.stop(experiment_id, winner=rolling.variant, roll_out=True, by=by, reason=why)
+        except Stale:  # what is tried was changed in this moment: it can be asked again
+            raise
+        except (Conflict, Invalid, NotFound) as refused:
+            log.warning("experiment %s is not rolled out: %s", experiment_id, refused.message)
+            why = f"not rolled out: {refused.message}"
+            return self.stop(experiment_id, by=by, reason=why, stopped_by="target")
 
     def roll_back(self, experiment_id: str, *, if_match: str | None = None, by: str = "", reason: str = "") -> Kept:
         """What was there before the winner is there again. Raises NotFound, Stale, Conflict (nothing was rolled out, or

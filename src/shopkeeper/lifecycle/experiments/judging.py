@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import isfinite, sqrt
+from itertools import compress
+from math import isfinite, nan, nextafter, sqrt
 
 from shopkeeper.core.errors import Invalid
 from shopkeeper.core.experiments import Guard, GuardResult, Plan, VariantResult, Verdict
@@ -27,18 +28,33 @@ class Judged:
     needed: int | None
 
 
-def judge(plan: Plan, samples: Sequence[Sample], *, ended: bool, uneven: bool, guarded: bool) -> Judged:
-    """`samples` of the variants, control first. `ended`: this is the last look. `guarded`: a guard has tripped."""
+def judge(
+    plan: Plan,
+    samples: Sequence[Sample],
+    *,
+    ended: bool,
+    uneven: bool,
+    guarded: bool,
+    weights: Sequence[float] = (),
+) -> Judged:
+    """`samples` of the variants, control first. `ended`: this is the last look. `guarded`: a guard has tripped.
+    `weights` of the variants now, none: the plan's. One with weight 0 is not judged: nobody is drawn into it. Where
+    that is the control there is nothing to compare with, and nothing is proven."""
     control, others = samples[0], samples[1:]
+    drawn = [weight > 0 for weight in weights or [one.weight for one in plan.variants]]
     alpha = 1 - plan.confidence
     fixed = [compare(control, one, plan.confidence) for one in others]
     always = [sequential(plan, control, one, plan.confidence) for one in others]
     used = always if plan.decide == "sequential" else fixed
-    adjusted = holm([one.p_value if isfinite(one.p_value) else 1.0 for one in used])
+    judged = [drawn[0] and one for one in drawn[1:]]
+    adjusted = _adjusted(used, judged)
     told = [_first(plan, control)]
     for variant, one, test, plain, p in zip(plan.variants[1:], others, used, fixed, adjusted, strict=True):
         told.append(_told(plan, variant.name, control, one, test, plain, p))
-    verdict, winner = _verdict(plan, samples, used, adjusted, alpha)
+    verdict: Verdict = "running"
+    winner: str | None = None
+    if any(judged) and min(one.n for one in compress(samples, drawn)) >= plan.min_sample:
+        verdict, winner = _verdict(plan, used, adjusted, alpha)
     if guarded:
         verdict, winner = "stopped by guard", None
     elif uneven:
@@ -47,8 +63,9 @@ def judge(plan: Plan, samples: Sequence[Sample], *, ended: bool, uneven: bool, g
         verdict, winner = "running", None
     elif verdict == "running" and ended:
         verdict = "no difference"
-    powers = [one.power for one in told[1:] if one.power is not None]
-    return Judged(told, verdict, winner, min(powers, default=None), _needed(plan, control, others))
+    powers = [one.power for one in compress(told[1:], judged) if one.power is not None]
+    needed = _needed(plan, control, list(compress(others, drawn[1:])))
+    return Judged(told, verdict, winner, min(powers, default=None), needed)
 
 
 def guard_result(
@@ -58,7 +75,7 @@ def guard_result(
     looks together."""
     control = samples[0]
     tests = guards * (len(samples) - 1)
-    confidence = 1 - (1 - plan.confidence) / tests
+    confidence = min(1 - (1 - plan.confidence) / tests, nextafter(1, 0))  # 1 itself would leave nothing to be wrong
     sign = 1.0 if guard.better == "up" else -1.0
     worst: tuple[float, str, Compared] | None = None
     ok = True
@@ -94,12 +111,16 @@ def sequential(plan: Plan, control: Sample, treatment: Sample, confidence: float
     return replace(always_valid(control, treatment, tau2, confidence), difference=difference)
 
 
+def _adjusted(tests: Sequence[Compared], judged: Sequence[bool]) -> list[float]:
+    """P values by Holm of those that are judged, NaN of the others."""
+    known = iter(holm([one.p_value if isfinite(one.p_value) else 1.0 for one in compress(tests, judged)]))
+    return [next(known) if one else nan for one in judged]
+
+
 def _verdict(
-    plan: Plan, samples: Sequence[Sample], tests: Sequence[Compared], adjusted: Sequence[float], alpha: float
+    plan: Plan, tests: Sequence[Compared], adjusted: Sequence[float], alpha: float
 ) -> tuple[Verdict, str | None]:
-    """A winner is a variant that beats the control, or the control that beats them all."""
-    if min(one.n for one in samples) < plan.min_sample:
-        return "running", None
+    """A winner is a variant that beats the control, or the control that beats them all. Of those that are judged."""
     sign = 1.0 if plan.better == "up" else -1.0
     found = [
         (sign * test.difference, variant.name)
@@ -109,7 +130,7 @@ def _verdict(
     better = [one for one in found if one[0] > 0]
     if better:
         return "winner", max(better)[1]
-    if len(found) == len(tests):
+    if len(found) == sum(isfinite(p) for p in adjusted):
         return "winner", plan.variants[0].name
     return "running", None
 

@@ -9,7 +9,7 @@ import time
 from contextlib import suppress
 
 from shopkeeper.core.clock import DAY, Clock
-from shopkeeper.core.errors import Conflict, NotFound, ShopkeeperError
+from shopkeeper.core.errors import Conflict, NotFound, ShopkeeperError, Unavailable
 from shopkeeper.lifecycle.experiments.book import ExperimentBook
 from shopkeeper.lifecycle.experiments.reckoning import Reckoning, age, tripped
 from shopkeeper.lifecycle.experiments.targets import Targets
@@ -61,6 +61,8 @@ class Keeper:
                 log.info("experiment %s: %s", kept.experiment_id, error.message)  # somebody was quicker
             except ShopkeeperError as error:
                 log.warning("experiment %s: %s", kept.experiment_id, error.message)
+            except Exception:  # an edge: what is wrong with one must not keep the others
+                log.exception("experiment %s could not be looked at", kept.experiment_id)
 
     def _look_at(self, kept: Kept) -> None:
         id = kept.experiment_id
@@ -68,7 +70,15 @@ class Keeper:
         if gone is not None:
             self._book.stop(id, by="experiments", reason=gone, stopped_by="target")
             return
-        said = self._reckoning.of(kept)
+        try:
+            said = self._reckoning.of(kept)
+        except Unavailable:  # the next look asks again
+            raise
+        except Exception:  # its time goes on, but no roll-out goes further that nothing watches
+            log.exception("experiment %s cannot be reckoned", id)
+            if kept.course.rolling is None:
+                self._by_time(kept)
+            return
         why = tripped(said.guards)
         if why is not None:
             log.warning("experiment %s is stopped: %s", kept.plan.name, why)

@@ -12,6 +12,7 @@ from shopkeeper.lifecycle import splits
 from shopkeeper.lifecycle.addresses import CHAMPION
 from shopkeeper.lifecycle.registry import REMOVED, Registry
 from shopkeeper.lifecycle.traffic import Traffic
+from shopkeeper.lifecycle.versions import gate_now
 from shopkeeper.stores.experiments import Kept
 
 
@@ -93,6 +94,16 @@ class ModelTarget:
         if not lost:
             return None
         return f"{model} v{lost[0]} is in no split any more: the guard took it out, or somebody changed the traffic"
+
+    def check_roll_out(self, kept: Kept, variant: VariantPlan) -> None:
+        """Asks the gate. Raises NotFound, Conflict."""
+        target, model = kept.plan.target, str(kept.plan.target.model)
+        chosen = self._registry.version(model, int(variant.config["version"]), target.scope)
+        champion = self._registry.model(model, target.scope).aliases.get(CHAMPION)
+        gate = gate_now(chosen, champion)
+        if champion != chosen.version and gate.verdict != "PROMOTE":
+            why = f"the gate says {gate.verdict} for {model} v{chosen.version}: {'; '.join(gate.reasons)}"
+            raise Conflict(why, code="gate_says_no")
 
     def roll_out(self, kept: Kept, variant: VariantPlan, by: str) -> dict[str, Any]:
         """Through the gate. Raises Conflict when it says no."""

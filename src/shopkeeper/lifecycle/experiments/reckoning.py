@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
+from itertools import compress
 from math import inf, isfinite
 from typing import Final, Protocol
 
@@ -11,7 +13,8 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection
 
 from shopkeeper.core.clock import DAY, MINUTE, Clock
-from shopkeeper.core.experiments import Guard, GuardResult, Plan, Results
+from shopkeeper.core.errors import Unavailable
+from shopkeeper.core.experiments import Guard, GuardResult, Plan, Results, Verdict
 from shopkeeper.lifecycle.experiments.judging import UNEVEN, guard_result, judge
 from shopkeeper.lifecycle.experiments.metrics import Measure, Term, read_metric
 from shopkeeper.quality import experiments as quality
@@ -20,6 +23,7 @@ from shopkeeper.stores.experiment_sums import Sums, Window, of_events, of_told
 from shopkeeper.stores.experiments import Kept
 from shopkeeper.stores.sql import Database
 
+log = logging.getLogger(__name__)
 Floats = NDArray[np.float64]
 BUSY_A_DAY: Final = 2_000
 """Events a day above which a unit is no person: it is left out, in all variants alike, and counted."""
@@ -52,9 +56,11 @@ class Reckoning:
                 for one in guards
             ]
         weights = course.weights or [one.weight for one in plan.variants]
-        uneven = quality.sample_ratio(counts, weights)
+        # Whoever was merged keeps a variant that nobody is drawn into any more: a few, and no draw to be checked.
+        drawn = [one > 0 for one in weights]
+        uneven = quality.sample_ratio(list(compress(counts, drawn)), list(compress(weights, drawn)))
         guarded = course.stopped_by == "guard" or not all(one.ok for one in told)
-        judged = judge(plan, samples, ended=ended, uneven=uneven < UNEVEN, guarded=guarded)
+        judged = judge(plan, samples, ended=ended, uneven=uneven < UNEVEN, guarded=guarded, weights=weights)
         return Results(
             experiment_id=kept.experiment_id,
             name=plan.name,
@@ -75,6 +81,17 @@ class Reckoning:
             left_out=left_out,
             reason=course.reason,
         )
+
+    def last_word(self, kept: Kept) -> tuple[Verdict, str | None, str]:
+        """At its end: (verdict, winner, why nothing can be said). What cannot be reckoned can be ended all the same."""
+        try:
+            said = self.of(kept, last=True)
+        except Unavailable:  # it can be asked again
+            raise
+        except Exception as error:  # an edge: an experiment can be stopped whatever was counted
+            log.exception("experiment %s cannot be reckoned", kept.experiment_id)
+            return "no difference", None, f"its results cannot be reckoned ({type(error).__name__})"
+        return said.verdict, said.winner, ""
 
     def _samples(
         self, connection: Connection, kept: Kept, metric: str, before_us: int

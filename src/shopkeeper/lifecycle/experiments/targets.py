@@ -37,6 +37,10 @@ class TriedTarget(Protocol):
         """Why a running one cannot go on."""
         ...
 
+    def check_roll_out(self, kept: Kept, variant: VariantPlan) -> None:
+        """Raises Conflict where `roll_out` would be refused as things stand: before the first users are given it."""
+        ...
+
     def roll_out(self, kept: Kept, variant: VariantPlan, by: str) -> dict[str, Any]:
         """The variant becomes what everybody gets. What it takes to undo that, {}: nothing had to be done."""
         ...
