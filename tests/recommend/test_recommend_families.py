@@ -11,6 +11,7 @@ from shopkeeper.checks.recall import NOW, small_orders
 from shopkeeper.core.clock import StoppedClock
 from shopkeeper.core.errors import Invalid, NotFound
 from shopkeeper.core.protocols import TrainingContext, silent
+from shopkeeper.core.records import User
 from shopkeeper.recommend.ranking.deepfm import Deepfm
 from shopkeeper.recommend.ranking.deepfm_model import DeepfmRanker
 from shopkeeper.recommend.ranking.family import RankingFamily
@@ -18,8 +19,12 @@ from shopkeeper.recommend.ranking.xgb import Xgb, XgbRanker
 from shopkeeper.recommend.recall.ease import Ease
 from shopkeeper.recommend.recall.family import RecallFamily
 from shopkeeper.recommend.recall.popularity import Popularity
+from shopkeeper.recommend.recall.two_tower import TwoTower
+from shopkeeper.stores.consents import ConsentStore
 from shopkeeper.stores.events import EventLog
+from shopkeeper.stores.meta import Meta
 from shopkeeper.stores.sql import open_database, sqlite_url
+from shopkeeper.stores.users import UserStore
 from shopkeeper.stores.vocabulary import Vocabularies
 
 QUICK = Xgb.Params(trees=30, train_days=40, holdout_days=15, negatives=10, min_child_weight=1)
@@ -83,6 +88,37 @@ def test_a_recall_model_is_told_what_the_records_say(home: Path) -> None:
     assert train.items
     assert all(set(said) >= {"name", "kind"} for said in train.items.values())
     assert set(train.users) <= set(train.orders.user.tolist())
+
+
+@pytest.mark.parametrize(("default", "refuses", "agrees"), [("yes", "U0", "U1"), ("no", "U2", "U3")])
+def test_what_is_said_of_who_refuses_to_be_profiled_is_not_learned_from(
+    home: Path, default: str, refuses: str, agrees: str
+) -> None:
+    everybody = {"city": "Ulm"}
+    db = open_database(sqlite_url(home))
+    names = Vocabularies.load(db)
+    consents, meta = ConsentStore(db, names, StoppedClock(NOW)), Meta(db)
+    gone, there = names.users.row(refuses), names.users.row(agrees)
+    try:
+        users = UserStore(db, names, StoppedClock(NOW))
+        for id in (refuses, agrees):
+            users.put(User(user_id=id, attributes=everybody)).result(30)
+        before = RecallFamily().data(context(home), TwoTower.Params(), silent)
+        assert {gone, there} <= set(before.train.users)
+        if default == "yes":
+            consents.change(refuses, {"profiling": False}).result(30)
+        else:
+            meta.set("consent.default", "no").result(30)
+            consents.change(agrees, {"profiling": True}).result(30)
+        after = RecallFamily().data(context(home), TwoTower.Params(), silent)
+        assert gone not in after.train.users
+        assert after.train.users[there] == everybody
+        assert all(case.traits is None for case in after.holdout.cases if case.user == gone)
+        assert after.facts["rows"] == before.facts["rows"], "sales stay sales"
+    finally:
+        meta.set("consent.default", "yes").result(30)
+        consents.change(refuses, {"profiling": True}).result(30)
+        db.close()
 
 
 def test_a_ranker_is_trained_on_the_log(home: Path, tmp_path: Path) -> None:

@@ -100,8 +100,9 @@ class Binder:
         return kept[2], served.version
 
     def meanings(self, name: str, shelf: Described) -> tuple[Meanings, Version] | None:
-        """What texts mean to a champion that matches queries with items of this shop. None for one that reads numbers of
-        a query, and for one that neither keeps vectors of named documents nor reads what the shop says of an item."""
+        """What texts mean to a champion that matches queries with items of this shop. None for one that reads numbers
+        of a query, and for one that neither keeps vectors of named documents nor reads what the shop says of an
+        item."""
         served = self._models.peek(name)
         if served is None or not isinstance(served.model, Matcher) or served.model.query_columns.numbers:
             return None

@@ -31,7 +31,7 @@ def reads_items(model: Matcher) -> bool:
 
 
 class Meanings:
-    """The vectors of the shop's items by one model; zero for an item that it can tell nothing of. Used on one thread."""
+    """The vectors of the shop's items by one model, zero where it can tell nothing. Used on one thread."""
 
     def __init__(self, model: Matcher, item_ids: Sequence[str], shelf: Described) -> None:
         """`item_ids` and `shelf` are the shop's live lists."""

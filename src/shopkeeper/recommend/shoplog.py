@@ -11,14 +11,19 @@ from numpy.typing import NDArray
 from sqlalchemy import select
 
 from shopkeeper.core.batch import EventBatch
-from shopkeeper.core.clock import SystemClock
+from shopkeeper.core.clock import StoppedClock, SystemClock
 from shopkeeper.core.errors import Invalid
 from shopkeeper.core.protocols import Report, TrainingContext
 from shopkeeper.recommend.orders import Orders
 from shopkeeper.stores import schema
-from shopkeeper.stores.sql import open_database
-from shopkeeper.stores.vocabulary import Vocabulary
+from shopkeeper.stores.consents import ConsentStore
+from shopkeeper.stores.meta import Meta
+from shopkeeper.stores.sql import Database, open_database
+from shopkeeper.stores.vocabulary import Vocabularies, Vocabulary
 from shopkeeper.stores.whole_log import fingerprint, read_log
+
+_CONSENT = "consent.default"
+"""What counts for a user who was never asked, as the shop noted it."""
 
 
 @dataclass(frozen=True)
@@ -58,10 +63,11 @@ def read_traits(
     context: TrainingContext, users: NDArray[np.int32]
 ) -> tuple[dict[int, Mapping[str, Any]], dict[int, Mapping[str, Any]]]:
     """(what the records say of these users, of all items), by row: attributes, and an item's name, kind, category and
-    price. They are those of today, whenever the events were. Users and items without a word are left out."""
-    wanted = set(np.unique(users).tolist())
+    price. They are those of today, whenever the events were. Users and items without a word are left out, and users who
+    do not agree to be profiled."""
     db = open_database(context.sql_url, read_only=True)
     try:
+        wanted = set(np.unique(users).tolist()) - refused_profiling(db, Vocabularies.load(db), context.now)
         with db.read() as connection:
             people = connection.execute(select(schema.users.c.row, schema.users.c.attributes)).all()
             things = connection.execute(select(*(schema.items.c[name] for name in ("row", *_SAID)))).all()
@@ -73,6 +79,12 @@ def read_traits(
         told = {"name": name, "kind": kind, "category": category, "price": price}
         said_of_items[row] = {**attributes, **{key: value for key, value in told.items() if value not in (None, "")}}
     return said_of_users, {row: said for row, said in said_of_items.items() if said}
+
+
+def refused_profiling(db: Database, names: Vocabularies, now: int) -> frozenset[int]:
+    """Rows of the users who do not agree that anything of them is learned as a profile."""
+    given = Meta(db).get(_CONSENT) != "no"
+    return ConsentStore(db, names, StoppedClock(now), default=given).refused("profiling")
 
 
 _SAID = ("name", "kind", "category", "price", "attributes")

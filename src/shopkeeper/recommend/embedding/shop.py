@@ -6,19 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from shopkeeper.core.clock import StoppedClock, rfc3339
+from shopkeeper.core.clock import rfc3339
 from shopkeeper.core.protocols import Report, TrainingContext
 from shopkeeper.recommend.embedding.edges import Edges, edges_of_orders
 from shopkeeper.recommend.recall.family import HOLDOUT_DAYS, cutoff_of
-from shopkeeper.recommend.shoplog import ShopLog
-from shopkeeper.stores.consents import ConsentStore
-from shopkeeper.stores.meta import Meta
+from shopkeeper.recommend.shoplog import ShopLog, refused_profiling
 from shopkeeper.stores.sql import open_database
 from shopkeeper.stores.vocabulary import Vocabularies
 from shopkeeper.stores.whole_log import read_log
-
-_CONSENT = "consent.default"
-"""What counts for a user who was never asked, as the shop noted it."""
 
 
 def edges_of_shop(context: TrainingContext, report: Report) -> tuple[Edges, Edges, dict[str, Any]]:
@@ -59,8 +54,7 @@ def edges_of_shop(context: TrainingContext, report: Report) -> tuple[Edges, Edge
 def _refused(context: TrainingContext, names: Vocabularies) -> frozenset[int]:
     db = open_database(context.sql_url, read_only=True)
     try:
-        given = Meta(db).get(_CONSENT) != "no"
-        return ConsentStore(db, names, StoppedClock(context.now), default=given).refused("profiling")
+        return refused_profiling(db, names, context.now)
     finally:
         db.close()
 
