@@ -18,15 +18,19 @@ from shopkeeper.core.records import Event, JobEvent
 
 @dataclass
 class Script:
-    """Answers in order (status, body, headers); a status of 0 drops the connection. `seen` keeps what was asked."""
+    """Answers in order (status, body, headers); a status of 0 drops the connection, one of -1 never comes. `seen` keeps
+    what was asked."""
 
     answers: list[tuple[int, bytes, dict[str, str]]]
     seen: list[tuple[str, str, bytes]] = field(default_factory=list)
     last_ids: list[str | None] = field(default_factory=list)
+    over: threading.Event = field(default_factory=threading.Event)
 
 
 @contextmanager
-def scripted(*answers: tuple[int, bytes, dict[str, str]]) -> Iterator[tuple[Script, ShopkeeperClient]]:
+def scripted(
+    *answers: tuple[int, bytes, dict[str, str]], timeout_s: float = 30.0
+) -> Iterator[tuple[Script, ShopkeeperClient]]:
     script = Script(list(answers))
 
     class Handler(BaseHTTPRequestHandler):
@@ -35,7 +39,9 @@ def scripted(*answers: tuple[int, bytes, dict[str, str]]) -> Iterator[tuple[Scri
             script.seen.append((self.command, self.path, body))
             script.last_ids.append(self.headers.get("last-event-id"))
             status, content, headers = script.answers.pop(0)
-            if status == 0:
+            if status < 0:
+                script.over.wait(20)
+            if status <= 0:
                 self.close_connection = True
                 return
             self.send_response(status)
@@ -57,9 +63,10 @@ def scripted(*answers: tuple[int, bytes, dict[str, str]]) -> Iterator[tuple[Scri
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        with ShopkeeperClient(f"http://127.0.0.1:{server.server_port}", "key") as client:
+        with ShopkeeperClient(f"http://127.0.0.1:{server.server_port}", "key", timeout_s=timeout_s) as client:
             yield script, client
     finally:
+        script.over.set()
         server.shutdown()
         server.server_close()
 
@@ -77,6 +84,19 @@ def test_reading_is_repeated_until_it_answers() -> None:
     with scripted(BUSY, (0, b"", {}), (200, b'{"ok":true}', {})) as (script, client):
         assert client.health() == {"ok": True}
     assert [method for method, _, _ in script.seen] == ["GET"] * 3
+
+
+def test_an_answer_that_comes_too_late_is_no_shop_that_is_gone() -> None:
+    never = (-1, b"", {})
+    with scripted(never, never, never, never, TAKEN, timeout_s=0.3) as (script, client):
+        with pytest.raises(Unavailable, match=r"not answered GET /health within 0\.3 s; ask later") as read:
+            client.health()
+        with pytest.raises(Unavailable, match="may be done all the same") as done:
+            client.promote("m", 1)
+        assert [read.value.code, done.value.code] == ["timeout", "timeout"]
+        assert len(script.seen) == 2
+        assert client.send(Event(event_type="view", item_id="a")).accepted == 1  # its id stands for it
+    assert len(script.seen) == 5
 
 
 @pytest.mark.parametrize("code", ["not_initialized", "not_installed"])

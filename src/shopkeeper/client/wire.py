@@ -31,6 +31,7 @@ from shopkeeper.core.records import encode
 T = TypeVar("T")
 _REFUSED_BEFORE_WORK = frozenset({429, 503})
 _FOR_A_PERSON = frozenset({"not_initialized", "not_installed"})  # waiting mends neither
+_TIMEOUT = "timeout"
 _BRANCHES: dict[str, type[ShopkeeperError]] = {
     "NotFound": NotFound,
     "Invalid": Invalid,
@@ -52,8 +53,9 @@ class Page(msgspec.Struct, Generic[T]):
 class Wire:
     """A connection to one shop.
 
-    `retries`: how often a repeatable request is repeated after a broken connection, 429 or 503. `transport` replaces
-    the network, e.g. by a shop in the same process.
+    `timeout_s`: an answer that takes longer is given up, as Unavailable `timeout`, `unreachable` where nobody was
+    reached. `retries`: how often a repeatable request is repeated after a broken connection, 429 or 503, and after a
+    time-out unless it only reads. `transport` replaces the network, e.g. by a shop in the same process.
     """
 
     def __init__(
@@ -115,8 +117,9 @@ class Wire:
         while True:
             try:
                 answer = self._http_send(method, path, query=query, body=body, headers=headers)
-            except Unavailable:
-                if not left:
+            except Unavailable as broken:
+                late = broken.code == _TIMEOUT and method == "GET"  # one that is slow gets no more to do
+                if late or not left:
                     raise
             else:
                 if answer.status_code in accept:
@@ -159,7 +162,7 @@ class Wire:
                         out.write(block)
             partial.replace(file)
         except httpx.TransportError as error:
-            raise self._unreachable(error) from error
+            raise self._broken(error) from error
         finally:
             partial.unlink(missing_ok=True)
         return file.stat().st_size
@@ -174,7 +177,7 @@ class Wire:
         try:
             return self._http.request(method, path, params=params, **more)
         except httpx.TransportError as error:
-            raise self._unreachable(error) from error
+            raise self._broken(error) from error
 
     def follow(self, path: str, after: int | None) -> Iterator[tuple[str, int | None, bytes]]:
         """(event name, number, data) of an event stream, resumed until the server ends it."""
@@ -193,12 +196,20 @@ class Wire:
             except httpx.TransportError as error:
                 failures += 1
                 if failures > self.retries:
-                    raise self._unreachable(error) from error
+                    raise self._broken(error) from error
                 time.sleep(0.2 * 2**failures)
 
-    def _unreachable(self, error: Exception) -> Unavailable:
-        text = f"no answer from {self.base_url} ({str(error) or type(error).__name__}); is the shop up? shopkeeper up"
-        return Unavailable(text, code="unreachable")
+    def _broken(self, error: httpx.TransportError) -> Unavailable:
+        """Nobody was reached (`unreachable`), or whoever was did not answer in time (`timeout`)."""
+        if not isinstance(error, httpx.TimeoutException) or isinstance(error, httpx.ConnectTimeout):
+            why = str(error) or type(error).__name__
+            text = f"no answer from {self.base_url} ({why}); is the shop up? shopkeeper up"
+            return Unavailable(text, code="unreachable")
+        request = error.request
+        within = request.extensions.get("timeout", {}).get("read")
+        text = f"{self.base_url} has not answered {request.method} {request.url.path} within {within or 0:g} s; "
+        text += "" if request.method == "GET" else "it may be done all the same, so look before you ask for it again; "
+        return Unavailable(f"{text}ask later, or with a longer timeout_s", code=_TIMEOUT)
 
 
 class _Wrong(msgspec.Struct):
