@@ -34,6 +34,7 @@ def test_each_scope_has_a_model_of_its_own(stock: Running) -> None:
         "global_all_all_seasonal_naive_v1",
     }
     tea = found["product_tea_all_seasonal_naive_v1"]
+    assert (tea["model"], tea["scope"]) == ("sales_seasonal_naive", "product:tea")
     assert (tea["training_mode"], tea["product_id"], tea["best"]) == ("product", "tea", True)
     only = stock.http.get("/api/models", params={"training_mode": "store", "store_id": "S1"}).json()["data"]
     assert [one["model_uid"] for one in only] == ["store_S1_all_seasonal_naive_v1"]
@@ -67,6 +68,14 @@ def test_a_model_of_everything_answers_for_one_product(stock: Running) -> None:
     assert 6 <= week <= 18
     total = predicted(stock, training_mode="global", future_days=7)
     assert sum(day["predicted_sales"] for day in total["predictions"]) > 3 * week
+
+
+def test_a_model_of_everything_answers_for_one_store(stock: Running) -> None:
+    data = predicted(stock, model_uid="global_all_all_seasonal_naive_v1", store_id="S2", future_days=7)
+    assert (data["model_uid"], data["store_id"]) == ("global_all_all_seasonal_naive_v1", "S2")
+    total = predicted(stock, training_mode="global", future_days=7)
+    there, everywhere = (sum(day["predicted_sales"] for day in one["predictions"]) for one in (data, total))
+    assert there < 0.8 * everywhere
 
 
 def test_a_type_means_the_narrowest_model_that_has_learned_it(stock: Running) -> None:

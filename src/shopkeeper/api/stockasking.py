@@ -70,7 +70,9 @@ def compared(shop: Shop, form: StockComparison) -> dict[str, Address]:
 def _about(own: Scope, product_id: str | None, store_id: str | None, category: str | None) -> Scope:
     """Of what a model of one scope is asked: of that scope, or of what an id says. Raises Invalid."""
     if product_id is None and category is None:
-        return own if store_id is None or own.kind == "store" else Scope(own.kind, own.id, store_id)
+        if store_id is None or own.kind == "store":
+            return own
+        return scope_of(None, store_id) if own == ALL else Scope(own.kind, own.id, store_id)
     product, store, _ = ids_of(own)
     if product is not None and product_id not in (None, product):
         raise Invalid(f"that model is of product {product}", code="different_scopes", field="product_id")

@@ -17,7 +17,7 @@ from shopkeeper.lifecycle.registry import REMOVED
 
 
 class ForecastModel(msgspec.Struct):
-    """`best` marks the version that answers."""
+    """`best` marks the version that answers; `model` and `scope` are its address under /api/v1/models."""
 
     model_uid: str
     model_type: str
@@ -29,13 +29,11 @@ class ForecastModel(msgspec.Struct):
     best: bool
     metrics: dict[str, Any]
     created_at: datetime | None
+    model: str
+    scope: str
 
 
 class ForecastModelDetail(ForecastModel, kw_only=True):
-    """`model` and `scope` are its address under /api/v1/models."""
-
-    model: str
-    scope: str
     aliases: list[str]
     params: dict[str, Any]
     feature_names: list[str]
@@ -106,8 +104,6 @@ def listed(
 def detail(version: Version) -> ForecastModelDetail:
     return ForecastModelDetail(
         **msgspec.structs.asdict(_model(version)),
-        model=version.model,
-        scope=version.scope,
         aliases=version.aliases,
         params=version.params,
         feature_names=version.feature_names,
@@ -142,6 +138,8 @@ def _model(version: Version) -> ForecastModel:
         best="champion" in version.aliases,
         metrics=version.metrics,
         created_at=version.created_at,
+        model=version.model,
+        scope=version.scope,
     )
 
 

@@ -167,7 +167,7 @@ class StockDoors(Wire):
         category: str | None = None,
         model_type: str | None = None,
     ) -> list[Plain]:
-        """`{model_uid, model_type, training_mode, version, best, metrics, ...}` of every version."""
+        """`{model_uid, model_type, training_mode, version, best, model, scope, metrics, ...}` of every version."""
         query = {
             "training_mode": mode,
             "product_id": product_id,
