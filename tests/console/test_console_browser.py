@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import Any
 
-from console_world import fill, go, holds, keep, pick, press, turn, write
+from console_world import fill, go, holds, keep, pick, press, settled, turn, write
 
 from shopkeeper.client import ShopkeeperClient
 from shopkeeper.core.records import Event
@@ -168,6 +168,26 @@ def test_a_person_trains_a_model_watches_it_and_asks_why(shop: dict[str, Any], p
         page.get_by_text("kept as prediction").first.wait_for()
         keep(page, "forecasts")
         assert client.prediction_history().items[0]["model_type"] == learned
+
+        # had we asked then, how far off?
+        turn(page, "Look back")
+        page.get_by_label("Of what").click()
+        page.get_by_role("option", name="The whole shop", exact=True).click()
+        params = page.get_by_role("textbox", name="Parameters of single algorithms, as JSON")
+        write(params, '{"lightgbm": {"rouds": 10}}')
+        params.press("Tab")
+        press(page, "Measure it")
+        page.get_by_text("did you mean 'rounds'?").first.wait_for()
+        write(params, '{"lightgbm": {"rounds": 10}}')
+        params.press("Tab")
+        press(page, "Measure it")
+        page.get_by_text("of every 100 pieces sold").first.wait_for(timeout=240_000)
+        page.locator(".js-plotly-plot:visible").first.wait_for()
+        settled(page)
+        keep(page, "forecast-backtest")
+        measured = client.jobs(kind="backtest")[0]
+        assert measured.status == "done"
+        assert len(measured.result["models"]) == 3
 
         turn(page, "Models")
         page.get_by_text("Measured on four weeks that the model had not seen.").first.wait_for()

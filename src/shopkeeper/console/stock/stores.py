@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from shopkeeper.client import ShopkeeperClient
 from shopkeeper.console import asking, paging
@@ -21,7 +22,8 @@ from shopkeeper.core.records import Store
 _NEW = ""
 _STATES = ("open", "closed")
 _A_PAGE = 10
-_FIRST, _LAST = date(1900, 1, 1), date(2100, 1, 1)
+_FIRST, _LAST = date(1600, 1, 1), date(2100, 12, 31)
+"""The years offered; a store that says another day keeps it."""
 
 
 def show(shop: ShopkeeperClient) -> None:
@@ -54,7 +56,7 @@ def _editor(shop: ShopkeeperClient, one: Store) -> None:
             "location": right.text_input(say("location"), one.location, key=f"{key}_location"),
             "type": left.text_input(say("kind"), one.type, key=f"{key}_type"),
             "size": right.number_input(say("store_size"), 0.0, 1e12, one.size, step=None, key=f"{key}_size"),
-            "opening_date": _iso(left.date_input(say("opened"), _day(one), _FIRST, _LAST, key=f"{key}_opened")),
+            "opening_date": _opened(left, one, f"{key}_opened"),
             "status": right.selectbox(
                 say("state"), list(dict.fromkeys((one.status, *_STATES))), accept_new_options=True, key=f"{key}_status"
             ) or "",
@@ -118,7 +120,10 @@ def _day(one: Store) -> date | None:
     return date.fromisoformat(one.opening_date) if one.opening_date else None
 
 
-def _iso(day: Any) -> str | None:
+def _opened(where: DeltaGenerator, one: Store, key: str) -> str | None:
+    now = _day(one)
+    first, last = min(_FIRST, now or _FIRST), max(_LAST, now or _LAST)
+    day = where.date_input(say("opened"), now, first, last, key=key)
     return day.isoformat() if isinstance(day, date) else None
 
 

@@ -1,5 +1,5 @@
-"""Forecasts: of what, by which models, how good they are, and why they say what they say; what was predicted, stores
-and products. Models are trained here."""
+"""Forecasts: of what, by which models, how good they are, why they say what they say, and how far off they would have
+been; what was predicted, stores and products. Models are trained here."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from shopkeeper.client import ShopkeeperClient
 from shopkeeper.console import charts, training
 from shopkeeper.console.connection import client, told
 from shopkeeper.console.names import titled
-from shopkeeper.console.stock import analysis, predictions, products, stores
+from shopkeeper.console.stock import analysis, backtest, predictions, products, stores
 from shopkeeper.console.words import say
 from shopkeeper.core.errors import ShopkeeperError
 from shopkeeper.core.records import Forecast, ModelInfo, Version
@@ -46,6 +46,7 @@ def page() -> None:
         "look_ahead": say("look_ahead"),
         "train": say("train"),
         "leaderboard": say("leaderboard"),
+        "backtest": say("backtest"),
         "predictions": say("past_predictions"),
         "stores": say("stores"),
         "products": say("products_page"),
@@ -66,6 +67,8 @@ def page() -> None:
             training.page(shop, asked.scope, asked.ids)
         elif side == "leaderboard":
             _leaderboard(shop, _models(shop, asked.scope))
+        elif side == "backtest":
+            backtest.show(shop, asked.scope, asked.horizon)
         else:
             _look_ahead(shop, asked, _models(shop, asked.scope))
 
@@ -134,7 +137,7 @@ def _look_ahead(shop: ShopkeeperClient, asked: Asked, models: dict[str, ModelInf
         with reasons, told():
             _reasons(shop, asked, first)
         with figures, told():
-            _analysis(shop, asked, first)
+            _analysis(shop, asked, None if first is None else _uid(shop, first, answers[chosen[0]]))
 
 
 def _address(one: ModelInfo) -> str:
@@ -174,14 +177,24 @@ def _reasons(shop: ShopkeeperClient, asked: Asked, model: ModelInfo | None) -> N
     st.caption(say("parts_note", n=found.horizon))
 
 
-def _analysis(shop: ShopkeeperClient, asked: Asked, model: ModelInfo | None) -> None:
-    """Figures about the forecast in the session's language. The prediction that they are of is kept by the shop."""
-    type_ = None if model is None else model.algorithm
+def _uid(shop: ShopkeeperClient, model: ModelInfo, shown: Forecast) -> str | None:
+    """What the stock paths call the version that the picture is of; where something else stood in for it there, the
+    one that was asked."""
+    wanted = shown.version if shown.model == model.name else None
+    there = shop.forecast_models(mode="global" if model.scope == "all" else None)
+    found = [one for one in there if (one["model"], one["scope"]) == (model.name, model.scope)]
+    found.sort(key=lambda one: (one["version"] != wanted, not one["best"]))  # else the newest, as they come
+    return None if not found else str(found[0]["model_uid"])
+
+
+def _analysis(shop: ShopkeeperClient, asked: Asked, uid: str | None) -> None:
+    """Figures about the forecast in the session's language. The prediction that they are of is kept by the shop.
+    `uid`: of the version that answers; None: the best one."""
     made = shop.predict_sales(
+        uid,
         product_id=asked.ids["product_id"],
         store_id=asked.ids["store_id"],
         category=asked.ids["category"],
-        model_type=type_,
         future_days=asked.horizon,
         history_days=asked.history_days,
         analyze=True,
