@@ -103,6 +103,19 @@ def test_a_person_lets_a_version_serve_shares_it_and_takes_it_back(
         keep(page, "models-imported")
         assert "has exactly these files already; nothing was imported" in told.inner_text()
 
+        # a learned combination is thrown away only by who says so
+        learned = {"intercept": -0.25, "coefficients": [1.5, 0.5]}
+        client.set_traffic("popularity", {1: 0.5, 2: 0.5}, mode="ensemble", stack=learned)
+        turn(page, "Traffic and shadow")
+        page.get_by_text("(a stack)").first.wait_for()
+        keep(page, "models-stack")
+        pick(page, "Shared", "by person: each always hears the same version")
+        press(page, "Share like this")
+        press(page, "Yes")
+        page.get_by_text("The requests of popularity are shared").first.wait_for()
+        told_now = client.traffic("popularity")
+        assert (told_now["mode"], told_now["stack"]) == ("sticky", None)
+
 
 def test_a_person_releases_a_version_step_by_step_and_deletes_the_model(shop: dict[str, Any], page: Any) -> None:
     from playwright.sync_api import expect

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from shopkeeper.client.jobs import JobDoors
-from shopkeeper.client.wire import escaped
+from shopkeeper.client.wire import decoded, escaped
 from shopkeeper.core.records import Job
 
 _V1 = "/api/v1"
@@ -16,7 +16,13 @@ class TrafficDoors(JobDoors):
     """One method a door."""
 
     def traffic(self, model: str, *, scope: str = "all") -> dict[str, Any]:
-        return self.get(f"{_V1}/models/{escaped(model)}/traffic", dict[str, Any], {"scope": scope})
+        return self.tagged_traffic(model, scope=scope)[1]
+
+    def tagged_traffic(self, model: str, *, scope: str = "all") -> tuple[str, dict[str, Any]]:
+        """The same beside its ETag, for a `set_traffic` that shall not undo what somebody else has set meanwhile."""
+        path = f"{_V1}/models/{escaped(model)}/traffic"
+        answer = self.send_request("GET", path, query={"scope": scope}, repeat=True)
+        return answer.headers["etag"], decoded(answer, dict[str, Any])
 
     def set_traffic(
         self,
@@ -25,13 +31,20 @@ class TrafficDoors(JobDoors):
         *,
         mode: str = "sticky",
         auto_rollback: bool = True,
+        stack: Mapping[str, Any] | None = None,
         scope: str = "all",
+        if_match: str | None = None,
     ) -> dict[str, Any]:
-        """Share the requests among versions from now on; `weights` need not add up to 1."""
+        """Share the requests among versions from now on; `weights` need not add up to 1. `stack`: the one that
+        `traffic` told, for the same versions in the same order; without it a learned combination ends. `if_match`: the
+        ETag of what was read; Stale when somebody has changed it since."""
         variants = [{"version": version, "weight": weight} for version, weight in weights.items()]
-        body = {"variants": variants, "mode": mode, "auto_rollback": auto_rollback}
+        body = {"variants": variants, "mode": mode, "auto_rollback": auto_rollback, "stack": stack}
         path = f"{_V1}/models/{escaped(model)}/traffic"
-        return self.call("PUT", path, dict[str, Any], body, query={"scope": scope}, repeat=True)
+        answer = self.send_request(
+            "PUT", path, body, query={"scope": scope}, repeat=if_match is None, if_match=if_match
+        )
+        return decoded(answer, dict[str, Any])
 
     def shadow(self, model: str, *, scope: str = "all") -> dict[str, Any]:
         """Raises NotFound when there is none."""

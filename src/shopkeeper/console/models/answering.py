@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import streamlit as st
 
 from shopkeeper.client import ShopkeeperClient
 from shopkeeper.console import asking
 from shopkeeper.console.connection import told
+from shopkeeper.console.holding import held, let_go
 from shopkeeper.console.models.chosen import named
 from shopkeeper.console.models.chosen import version as choose
 from shopkeeper.console.models.trying import tried
+from shopkeeper.console.plain import plain
 from shopkeeper.console.words import say
 from shopkeeper.core.errors import NotFound
 from shopkeeper.core.records import ModelInfo, Version
 
 _MOST = 10
 _GONE = "removed"
+_HELD = "traffic"
+
+
+def left() -> None:
+    """Another side is looked at: what was read of who answers is read anew next time."""
+    let_go(_HELD)
 
 
 def show(shop: ShopkeeperClient, model: ModelInfo) -> None:
@@ -32,15 +41,14 @@ def show(shop: ShopkeeperClient, model: ModelInfo) -> None:
 
 def _split(shop: ShopkeeperClient, model: ModelInfo, versions: Sequence[Version]) -> None:
     st.markdown(f"**{say('traffic')}**")
-    now = shop.traffic(model.name, scope=model.scope)
+    newest, there = shop.tagged_traffic(model.name, scope=model.scope)
+    tag, now = held(_HELD, f"{model.name} {model.scope}", (newest, there), newest)
     weights = {int(one["version"]): float(one["weight"]) for one in now["variants"]}
-    st.dataframe(
-        [{say("version"): f"v{one['version']}", say("share"): f"{one['weight']:.0%}", say("answered"): one["served"]}
-         for one in now["variants"]],
-        hide_index=True, width="stretch",
-    )  # fmt: skip
+    st.dataframe(_rows(there), hide_index=True, width="stretch")
+    if there["stack"]:
+        st.caption(say("stack_used"))
     by_number = {one.version: one for one in versions}
-    key = f"traffic_{model.name}_{model.scope}_" + "_".join(f"{n}.{w:.3f}" for n, w in sorted(weights.items()))
+    key = f"traffic_{model.name}_{model.scope}_{tag}"
     chosen = st.multiselect(
         say("who_answers"), list(by_number), [number for number in weights if number in by_number],
         format_func=lambda number: named(by_number.get(number)), max_selections=_MOST, key=f"{key}_who",
@@ -53,11 +61,32 @@ def _split(shop: ShopkeeperClient, model: ModelInfo, versions: Sequence[Version]
     )
     guarded = safe.toggle(say("auto_rollback"), bool(now["auto_rollback"]), key=f"{key}_safe",
                           help=say("auto_rollback_help"))  # fmt: skip
-    if st.button(say("share_so"), type="primary", disabled=not chosen, key=f"{key}_save") and tried(
-        lambda: shop.set_traffic(model.name, shares, mode=str(mode), auto_rollback=guarded, scope=model.scope)
-    ):
-        asking.tell("models", say("shared_now", model=model.name))
-        st.rerun()
+    same = (mode, chosen) == (now["mode"], list(weights))  # what was learned is of these versions in this order
+
+    def share() -> None:
+        shop.set_traffic(
+            model.name, shares, mode=str(mode), auto_rollback=guarded, stack=now["stack"] if same else None,
+            scope=model.scope, if_match=tag,
+        )  # fmt: skip
+        let_go(_HELD)
+        asking.tell("models", say("shared_now", model=plain(model.name)))
+
+    if st.button(say("share_so"), type="primary", disabled=not chosen, key=f"{key}_save"):
+        if now["stack"] and not same:
+            asking.confirm(say("stack_goes"), share)
+        elif tried(share):
+            st.rerun()
+
+
+def _rows(now: dict[str, Any]) -> list[dict[str, Any]]:
+    """Of a stack also what each version counts for."""
+    learned = now["stack"]["coefficients"] if now["stack"] else []
+    return [
+        {say("version"): f"v{one['version']}", say("share"): f"{one['weight']:.0%}"}
+        | ({say("stack_weight"): round(learned[place], 3)} if learned else {})
+        | {say("answered"): one["served"]}
+        for place, one in enumerate(now["variants"])
+    ]
 
 
 def _shares(chosen: Sequence[int], now: dict[int, float], key: str) -> dict[int, float]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from datetime import date as day_of
-from datetime import datetime, timedelta
 from typing import Any
 
 import plotly.graph_objects as go
@@ -23,6 +23,8 @@ _JOB = "retention_job"
 _CHANGES = 12
 """The most that are looked back: each is asked for by itself."""
 _PLAIN = {"displayModeBar": False}
+_DAY, _TIME, _SET = "live_day", "live_time", "live_set"
+"""The fields, and what they were last set to by themselves."""
 
 
 def show(shop: ShopkeeperClient, model: ModelInfo) -> None:
@@ -39,20 +41,32 @@ def show(shop: ShopkeeperClient, model: ModelInfo) -> None:
 
 def _live(shop: ShopkeeperClient, model: ModelInfo) -> None:
     st.markdown(f"**{say('live_when')}**")
-    if "live_now" not in st.session_state:  # kept, so that the fields stay as a person leaves them
-        st.session_state["live_now"] = datetime.fromisoformat(shop.live(model.name, scope=model.scope)["at"])
-    now: datetime = st.session_state["live_now"]
+    now = None if _touched() else shop.live(model.name, scope=model.scope)
+    if now is not None:
+        _set_to(datetime.fromisoformat(now["at"]))
     day, time = st.columns(2)
-    date = day.date_input(say("day"), now.date(), key="live_day")
-    hour = time.time_input(say("time_utc"), now.time().replace(second=0, microsecond=0), step=60, key="live_time")
+    date = day.date_input(say("day"), key=_DAY)
+    hour = time.time_input(say("time_utc"), step=60, key=_TIME)
     if isinstance(date, day_of):
-        asked = datetime.combine(date, hour, now.tzinfo)
-        minute = now.replace(second=0, microsecond=0)
-        found = shop.live(model.name, None if asked == minute else asked, scope=model.scope)
+        found = now or shop.live(model.name, datetime.combine(date, hour, UTC), scope=model.scope)
         st.caption(say("live_since", since=clock(found["since"]), by=found["by"] or "–"))
         spans = _before(shop, model, found)
         st.plotly_chart(_picture(spans), width="stretch", config=_PLAIN, key="live_past")
         st.dataframe([_row(one) for one in spans], hide_index=True, width="stretch")
+
+
+def _touched() -> bool:
+    """Whether a person has chosen a moment. Until then the fields go with the clock of the shop."""
+    state = st.session_state
+    there = _DAY in state and _TIME in state  # else the page was left, and begins anew
+    return there and (state[_DAY], state[_TIME]) != state.get(_SET)
+
+
+def _set_to(now: datetime) -> None:
+    utc = now.astimezone(UTC)
+    moment = utc.date(), utc.time().replace(second=0, microsecond=0)
+    st.session_state[_SET] = moment
+    st.session_state[_DAY], st.session_state[_TIME] = moment
 
 
 def _before(shop: ShopkeeperClient, model: ModelInfo, found: dict[str, Any]) -> list[dict[str, Any]]:

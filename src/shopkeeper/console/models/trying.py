@@ -19,7 +19,7 @@ def tried(do: Callable[[], object]) -> bool:
     except Unavailable:
         raise
     except ShopkeeperError as error:
-        st.error(plain(error.message))
+        st.error(say("lost_race") if error.code == "stale" else plain(error.message))
         return False
     return True
 

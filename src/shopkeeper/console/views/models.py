@@ -36,5 +36,7 @@ def page() -> None:
             say("look_at"), list(sides), default="versions", format_func=sides.__getitem__, key="models_side",
             label_visibility="collapsed",
         )  # fmt: skip
+        if side != "answering":
+            answering.left()
         with told():
             _PARTS[side or "versions"](shop, model)
