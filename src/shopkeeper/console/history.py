@@ -31,22 +31,40 @@ class Curves:
     last: dict[str, Any] = field(default_factory=dict)
     _at: float = float("-inf")
     _events: int | None = None
+    _asking: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def look(self, shop: ShopkeeperClient) -> dict[str, Any]:
-        """The newest sample, taken now if the last is old. Raises what the client raises."""
+        """The newest sample, taken now if the last is old. While one session takes it, others see the one before and
+        wait for nobody. Raises what the client raises."""
         with self._lock:
             since = monotonic() - self._at
+            if since < EVERY_S or (self._asking and since < _GAP_S):
+                return self.last
+            self._asking += 1
+        try:
+            metrics = shop.operations_metrics()
+            at = monotonic()
+            speed, cache = shop.recommend_metrics(), shop.cache_stats()
+        finally:
+            with self._lock:
+                self._asking -= 1
+        return self._taken(at, metrics, speed, cache)
+
+    def _taken(
+        self, at: float, metrics: dict[str, Any], speed: dict[str, Any], cache: dict[str, Any]
+    ) -> dict[str, Any]:
+        """A sample whose numbers were told at a moment; left out where another session's is as new."""
+        with self._lock:
+            since = at - self._at
             if since < EVERY_S:
                 return self.last
-            metrics = shop.operations_metrics()
-            speed, cache = shop.recommend_metrics(), shop.cache_stats()
             if self.times and since > _GAP_S:
                 self._append({})
             events = int(metrics.get("ingestion", {}).get("events", 0))
             told = self._events is not None and since < _GAP_S
             rate = max(events - (self._events or 0), 0) / since if told else None
-            self._at, self._events = monotonic(), events
+            self._at, self._events = at, events
             self._append(_sample(metrics, speed, rate))
             self.last = {**metrics, "speed": speed, "cache": cache, "event_rate": rate}
             return self.last
@@ -78,8 +96,8 @@ def _sample(metrics: dict[str, Any], speed: dict[str, Any], rate: float | None) 
     }
 
 
-@st.cache_resource(max_entries=8)
-def curves(address: str) -> Curves:
-    """Those of the shop at an address."""
-    del address  # the key
+@st.cache_resource(max_entries=32)
+def curves(address: str, key: str) -> Curves:
+    """Those of the shop at an address, for all who have the same key: what one may read, another may not."""
+    del address, key
     return Curves()

@@ -38,10 +38,14 @@ def page() -> None:
 def _live() -> None:
     """Counters and curves."""
     with told():
-        seen = history.curves(address())
+        seen = _seen()
         now = seen.look(client())
         _counters(now)
         _curves(seen)
+
+
+def _seen() -> history.Curves:
+    return history.curves(address(), st.session_state.get("api_key") or "")
 
 
 def _counters(now: dict[str, Any]) -> None:
@@ -91,7 +95,7 @@ def _last_events() -> None:
 def _learning() -> None:
     """How far a refresh and the trainings that belong to it are, whoever began them."""
     with told():
-        now = history.curves(address()).look(client())
+        now = _seen().look(client())
         titles = {"refresh": say("refresh"), "hgt_training": say("graph_model"), "fusion_training": say("fused_score")}
         lines = [f"{title}: {_how_far(now.get(channel) or {})}" for channel, title in titles.items()]
         st.markdown("  \n".join(f":gray[{line}]" for line in lines))
