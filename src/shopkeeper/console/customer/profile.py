@@ -61,7 +61,7 @@ def _windows(windows: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _measures(window: dict[str, Any]) -> dict[str, float]:
-    counts = {f"events: {name}": n for name, n in window["counts"].items()}
+    counts = {say("events_of", kind=name): n for name, n in window["counts"].items()}
     return counts | {name: value for name, value in window.items() if isinstance(value, int | float)}
 
 

@@ -38,8 +38,8 @@ def _found(found: dict[str, Any], *, shifts: bool) -> None:
     who, shift = st.columns([1, 2])
     who.metric(say("holds_for"), f"{matches:,}", f"{share:.1%}", delta_color="off", delta_arrow="off")
     if shifts:
-        moved = found["score_shift"]
-        shift.metric(say("score_shift"), f"{moved['mean']:+.3f}", help=say("score_shift_help"))
+        moved = found["score_shift"]["mean"]  # none in a shop without customers
+        shift.metric(say("score_shift"), "–" if moved is None else f"{moved:+.3f}", help=say("score_shift_help"))
     if found["sample"]:
         st.caption(f"{say('such_as')} {plain(', '.join(found['sample'][:8]))}")
 

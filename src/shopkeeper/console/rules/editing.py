@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from shopkeeper.client import ShopkeeperClient
-from shopkeeper.console import asking
+from shopkeeper.console import asking, paging
 from shopkeeper.console.connection import told
 from shopkeeper.console.holding import held, let_go
 from shopkeeper.console.plain import plain
@@ -17,6 +17,7 @@ from shopkeeper.core.errors import ShopkeeperError
 from shopkeeper.core.records import Rule
 
 _NEW = ""
+_A_PAGE = 20
 
 
 def show(shop: ShopkeeperClient) -> None:
@@ -77,17 +78,21 @@ def _delete(shop: ShopkeeperClient, rule: Rule) -> None:
 
 def _versions(shop: ShopkeeperClient, rule: Rule) -> None:
     st.markdown(f"**{say('versions')}**")
-    said = shop.rule_versions(rule.name).items
+    pages = f"rule_{rule.name}_{rule.version}_page"  # a new version is on the first one
+    begins = paging.cursor(pages)
+    page = shop.rule_versions(rule.name, limit=_A_PAGE, cursor=begins)
+    said = page.items
     rows = [
         {say("version"): one.version, say("condition"): one.condition, say("weight"): one.weight,
          say("by"): one.updated_by}
         for one in said
     ]  # fmt: skip
     st.dataframe(rows, hide_index=True, width="stretch", height=min(38 * (len(rows) + 1), 260))
+    paging.turn(pages, page.next_cursor)
     older = [one.version for one in said if one.version != rule.version]
     if older:
         which, go = st.columns([2, 1], vertical_alignment="bottom")
-        version = which.selectbox(say("version"), older, key=f"rule_{rule.name}_{rule.version}_older")
+        version = which.selectbox(say("version"), older, key=f"{pages}_older_{begins}")
         if go.button(say("revert"), key=f"rule_{rule.name}_revert", width="stretch"):
             stored = shop.revert_rule(rule.name, int(version))
             let_go("rule")
