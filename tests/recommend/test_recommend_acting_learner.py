@@ -8,16 +8,22 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
-from acting_world import CONFIG, Acting
+from acting_world import CONFIG, Acting, asked_of
 from sqlalchemy import func, select
 
+from shopkeeper.bootstrap.acting import ActingAgents
 from shopkeeper.core.changes import Change
 from shopkeeper.core.clock import DAY, HOUR, MINUTE, SECOND
-from shopkeeper.core.errors import Busy
+from shopkeeper.core.errors import Busy, Unavailable
 from shopkeeper.recommend.acting import learner as learner_module
+from shopkeeper.recommend.acting.evaluating import VisitJudging
+from shopkeeper.recommend.acting.frozen import FrozenAgents
 from shopkeeper.recommend.acting.learner import steps_of
+from shopkeeper.recommend.acting.steering import Steering
 from shopkeeper.recommend.qlearning.files import new, packed
+from shopkeeper.recommend.scenariobook import ScenarioBook
 from shopkeeper.stores import exploring, schema
 from shopkeeper.stores.audit import Actor
 from shopkeeper.stores.erasing import erase_person
@@ -57,6 +63,21 @@ def visits_of(world: Acting) -> list[list[VisitRow]]:
     for row in rows(world):
         found.setdefault(row.visit_id, []).append(row)
     return list(found.values())
+
+
+def acting_of(world: Acting) -> ActingAgents:
+    """As a shop puts them together; it learns."""
+    frozen = FrozenAgents(world.agents)
+    parts = ActingAgents(
+        agents=frozen,
+        steering=Steering(frozen, world.open, world.vocab.users, allows=lambda _: True),
+        log=world.visits,
+        learning=world.visit_learning(),
+        judging=VisitJudging(world.db, world.clock, world.agents),
+        book=ScenarioBook(),
+    )
+    parts.learn()
+    return parts
 
 
 def test_a_visit_is_learned_once_when_it_and_its_clicks_are_over(world: Acting) -> None:
@@ -106,6 +127,54 @@ def test_a_visit_that_goes_on_waits_whole(world: Acting) -> None:
     world.visits_end()
     assert world.visit_learning().turn() == 1
     assert updates(world) == 3
+
+
+def test_a_number_beyond_all_floats_stops_nobody(world: Acting) -> None:
+    slate = world.slate("u0", ["i0", "i1"])
+    world.clock.advance(MINUTE)
+    world.tell("u0", "i1", request=slate, said={"reward": 10**400})
+    world.tell("u0", "i0", "dwell", slate, value=1.0, said={"feedback_value": 10**400})
+    world.write_visits()
+    world.visits_end()
+    assert world.visit_learning().turn() == 1
+    assert [row.reward for row in rows(world)] == [0.0]
+
+
+def test_an_agent_whose_file_is_damaged_keeps_no_other_from_learning_and_answering(
+    world: Acting, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, second = world.agent_id, world.agents.create(CONFIG).agent_id
+    for user, agent_id in (("u0", first), ("u1", second)):
+        world.asked = asked_of(agent_id)
+        world.slate(user, ["i0"])
+    world.write_visits()
+    world.visits_end()
+    next((tmp_path / "agents").glob(f"{first}*")).write_bytes(b"damaged")
+    world.db.close()
+    again = Acting(tmp_path, clock=world.clock)
+    parts = acting_of(again)
+    parts.agents.want(second)
+    assert parts.turn() == 1
+    assert again.agents.get(second).updates == 1
+    assert parts.agents.choose(second, np.zeros(16)) is not None
+    assert f"agent {first}" in caplog.text
+    again.clock.advance(31 * DAY)
+    assert parts.turn() == 0
+    assert rows(again) == [], "what is old goes"
+    again.db.close()
+
+
+def test_agents_are_read_also_when_nothing_can_be_learned(world: Acting, monkeypatch: pytest.MonkeyPatch) -> None:
+    parts = acting_of(world)
+    parts.agents.want(world.agent_id)
+
+    def failing() -> int:
+        raise Unavailable("the database does not answer")
+
+    monkeypatch.setattr(parts.learning, "turn", failing)
+    with pytest.raises(Unavailable):
+        parts.turn()
+    assert parts.agents.choose(world.agent_id, np.zeros(16)) is not None
 
 
 def test_what_followed_a_lost_slate_is_not_made_up(world: Acting) -> None:

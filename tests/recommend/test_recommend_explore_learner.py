@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from explore_world import ASKED, NOW, World
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from shopkeeper.core.changes import Change
 from shopkeeper.core.clock import DAY, HOUR, MINUTE, SECOND
@@ -88,6 +88,62 @@ def test_signals_add_up_each_kind_once_and_are_clipped(world: World) -> None:
     world.pass_window()
     world.learning().turn()
     assert earned(world) == {slates[0]: [0.4], slates[1]: [1.0], slates[2]: [0.0], slates[3]: [1.0]}
+
+
+def test_a_number_beyond_all_floats_counts_for_nothing_and_stops_nobody(world: World) -> None:
+    slate = world.show("u0", ["i0", "i1"])
+    later(world)
+    world.tell("u0", "i0", request=slate, said={"reward": 10**400})
+    world.tell("u0", "i1", "dwell", slate, value=0.5, said={"feedback_value": 10**400})
+    world.write()
+    world.pass_window()
+    assert world.learning().turn() == 1
+    assert earned(world)[slate] == pytest.approx([0.0, 0.5 / 300])
+
+
+class Stumbling(learner_module.Learning):
+    """Meets what nobody foresaw in one scenario."""
+
+    def _learn(self, scenario: str, key: str, first: int) -> int | None:
+        if scenario == "a_broken":
+            raise ValueError("what nobody foresaw")
+        return super()._learn(scenario, key, first)
+
+
+def test_a_scenario_that_cannot_be_learned_keeps_no_other_from_it(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.show("u0", ["i0"], scenario="a_broken")
+    world.show("u1", ["i1"])
+    world.write()
+    world.pass_window()
+    learning = world.learning(kind=Stumbling)
+    assert learning.turn() == 1
+    assert world.estimate(learning, "i1") == round(1 / 3, 6)
+    assert "a_broken" in caplog.text
+    world.clock.advance(31 * DAY)
+    assert learning.turn() == 0
+    with world.db.read() as connection:
+        assert not connection.scalar(select(func.count()).select_from(schema.explored)), "what is old goes"
+
+
+def test_a_snapshot_that_cannot_be_read_keeps_no_other_from_being_taken_over(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.show("u0", ["i0"])
+    world.show("u1", ["i1"], scenario="other")
+    world.write()
+    world.pass_window()
+    assert world.learning().turn() == 2
+    kept = schema.explorers
+    ruin = update(kept).where(kept.c.scenario == "home").values(state=b"nonsense")
+    world.db.writer.run(lambda connection: connection.execute(ruin))
+    follower = world.learning("two")
+    follower._snapshots.of("other", ASKED)
+    assert [scenario for scenario, _ in follower._snapshots.held()] == ["home", "other"]
+    follower.refresh()
+    assert list(follower._snapshots.held().values()) == [0, 1]
+    assert "scenario home" in caplog.text
 
 
 @pytest.mark.parametrize("what", ["unknown answer", "no answer", "another item", "another user", "no number"])

@@ -342,11 +342,11 @@ def test_of_strangers_and_of_those_who_do_not_agree_nothing_is_read() -> None:
 
 def test_what_a_context_is_made_of() -> None:
     reader = ContextReader(World().state)
-    names = ["context.a", "context.b", "context.c", "context.d", "request_temperature"]
-    given = {"a": 5, "b": "x", "c": float("nan"), "d": True, "weather": {"temperature": 20}}
+    names = ["context.a", "context.b", "context.c", "context.d", "context.e", "request_temperature"]
+    given = {"a": 5, "b": "x", "c": float("nan"), "d": True, "e": 10**400, "weather": {"temperature": 20}}
     found = reader.read(names, user=0, now=World().clock.now(), context=given)
-    assert found[:5].tolist() == [1.0, 1.0, 0.0, 0.0, 1.0]
-    assert 0 < found[5] < 1
+    assert found[:6].tolist() == [1.0, 1.0, 0.0, 0.0, 1.0, 0.0]
+    assert 0 < found[6] < 1
     for wrong in ("item_price", "nothing", "context."):
         with pytest.raises(Invalid, match="no feature"):
             check_context(wrong)

@@ -188,6 +188,15 @@ def test_feedback_that_cannot_count_changes_nothing(world: World) -> None:
     assert not OnlineLearner.restore(state, OnlineSettings()).newest.label.any()
 
 
+def test_a_number_beyond_all_floats_counts_for_nothing_and_stops_nobody(world: World) -> None:
+    world.begin(held_out=0.01)
+    shown = world.slate(user=0)
+    for kind, said in (("click", {"reward": 10**400}), ("dwell", {"feedback_value": 10**400})):
+        world.says(kind, 0, 3, shown, value=1.0, context=said)
+    world.clock.advance(round(2 * WINDOW_S * SECOND))
+    assert world.now.online.turn() == 1
+
+
 def test_a_replayed_reaction_and_a_reward_out_of_range_count_once_and_within_bounds(world: World) -> None:
     world.begin(held_out=0.01, target="reward", trust=False)
     shown = world.slate(user=2)
@@ -349,3 +358,24 @@ def test_one_that_cannot_learn_keeps_no_other_from_it(world: World) -> None:
     told = {one.model: one.problem for one in world.now.online.all()}
     assert "cannot be read" in (told["a_broken"] or "")
     assert told[MODEL] is None
+
+
+def test_what_nobody_foresaw_in_one_learner_keeps_no_other_from_it(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.begin()
+    settings = OnlineSettings(window_s=WINDOW_S)
+    world.now.db.writer.run(lambda connection: online.put(connection, "a_broken", settings, now=1, by=""))
+    learned = world.now.online._learned
+
+    def stumbling(row: online.LearnerRow) -> int:
+        if row.model == "a_broken":
+            raise OverflowError("int too large to convert to float")
+        return learned(row)
+
+    monkeypatch.setattr(world.now.online, "_learned", stumbling)
+    world.day(10)
+    assert world.now.online.turn() == 10
+    told = {one.model: one.problem for one in world.now.online.all()}
+    assert told == {"a_broken": "OverflowError: int too large to convert to float", MODEL: None}
+    assert "a_broken" in caplog.text

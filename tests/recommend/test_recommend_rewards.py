@@ -113,6 +113,7 @@ def test_the_order_in_which_signals_arrive_does_not_matter() -> None:
         ("click", 1.0, {"reward": float("nan")}, None), ("click", None, {"reward": "much"}, 0.1),
         ("order", 250.0, {}, 1.0), ("dismiss", None, {}, -0.5), ("cart", None, {}, 0.3), ("scroll", 0.5, {}, 0.025),
         ("scroll", 40.0, {}, None), ("dwell", 600.0, {}, 1.0), ("save", None, {}, 0.3), ("wink", 1.0, {}, None),
+        ("click", 1.0, {"reward": 10**400}, None), ("click", 1.0, {"reward": -(10**400)}, None),
     ],
 )  # fmt: skip
 def test_what_an_event_is_worth(

@@ -84,10 +84,12 @@ class ActingAgents:
                 _LOGGER.warning("the lease on learning from visits ends by itself: %s", error.message)
 
     def turn(self) -> int:
-        """Learns, if this process does, and reads agents anew; how many visits were learned. Not on the loop."""
-        learned = self.learning.turn() if self._learns else 0
-        self.agents.refresh()
-        return learned
+        """Learns, if this process does, and reads agents anew, also when nothing could be learned; how many visits were
+        learned. Not on the loop."""
+        try:
+            return self.learning.turn() if self._learns else 0
+        finally:
+            self.agents.refresh()
 
     async def _run(self) -> None:
         while True:

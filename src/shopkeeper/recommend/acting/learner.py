@@ -15,7 +15,7 @@ import numpy as np
 from sqlalchemy import Connection
 
 from shopkeeper.core.clock import DAY, MINUTE, SECOND, Clock
-from shopkeeper.core.errors import Busy, Conflict, NotFound
+from shopkeeper.core.errors import Busy, Conflict, NotFound, ShopkeeperError
 from shopkeeper.recommend.acting.visits import GAP
 from shopkeeper.recommend.explore.earned import Earnings
 from shopkeeper.recommend.qlearning.book import AgentBook
@@ -81,6 +81,10 @@ class VisitLearning:
             pass  # it is being trained: its visits wait
         except (Conflict, NotFound) as error:  # others have learned, or somebody was erased meanwhile; or it is gone
             _LOGGER.info("agent %s learns at the next turn: %s", agent_id, error.message)
+        except ShopkeeperError as error:  # its file is damaged, say: the others learn
+            _LOGGER.warning("agent %s does not learn: %s", agent_id, error.message)
+        except Exception:  # an edge: what one agent meets keeps no other from learning
+            _LOGGER.exception("agent %s does not learn", agent_id)
         return learned
 
     def _learn(self, agent_id: str) -> int:

@@ -20,6 +20,7 @@ from shopkeeper.core.errors import Invalid
 from shopkeeper.features.base import Ask, Feature
 from shopkeeper.features.registry import registered
 from shopkeeper.features.state import FeatureState
+from shopkeeper.recommend.rewards.numbers import finite
 
 BIAS: Final = "bias"
 GIVEN: Final = "context."
@@ -88,4 +89,4 @@ def _scaled(value: float, feature: Feature) -> float:
 def _given(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return float(value is True)
-    return max(-1.0, min(1.0, float(value))) if math.isfinite(value) else 0.0
+    return max(-1.0, min(1.0, finite(value) or 0.0))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection
 
 from shopkeeper.recommend.rewards.joining import Outcome, Shown, join
+from shopkeeper.recommend.rewards.numbers import finite
 from shopkeeper.recommend.rewards.signals import SIGNALS, Signal, worth
 from shopkeeper.recommend.rewards.trust import judged
 from shopkeeper.stores import exploring
@@ -96,15 +97,11 @@ class Earnings:
                             item=told.item_row,
                             time=told.time,
                             worth=value,
-                            seconds=_seconds(kind, told.context.get("feedback_value")),
+                            seconds=finite(told.context.get("feedback_value")) if kind == "dwell" else None,
                             request_id=request_id,
                         )
                     )
         return signals
-
-
-def _seconds(kind: str, value: object) -> float | None:
-    return float(value) if kind == "dwell" and isinstance(value, int | float) else None
 
 
 _AT_ONCE = 500

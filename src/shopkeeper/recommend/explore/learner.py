@@ -91,7 +91,13 @@ class Learning:
                 if newest.get(key, (0, 0))[0] > number:
                     found = exploring.learned(connection, *key)
                     if found is not None:
-                        self._snapshots.take(found, restored(found).snapshot())
+                        self._take(found)
+
+    def _take(self, found: Learned) -> None:
+        try:
+            self._snapshots.take(found, restored(found).snapshot())
+        except Exception:  # an edge: a state that cannot be read keeps no other from being taken over
+            _LOGGER.exception("what was learned for scenario %s could not be taken over", found.scenario)
 
     def release(self) -> None:
         """Whoever comes next need not wait for the end of the lease."""
@@ -116,6 +122,8 @@ class Learning:
                         break
             except Invalid as error:  # a policy that is not installed here, or another's state: the others learn
                 _LOGGER.warning("nothing is learned for scenario %s: %s", scenario, error.message)
+            except Exception:  # an edge: what one scenario meets keeps no other from learning
+                _LOGGER.exception("nothing is learned for scenario %s", scenario)
         return learned
 
     def _learn(self, scenario: str, key: str, first: int) -> int | None:

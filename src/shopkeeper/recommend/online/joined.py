@@ -16,6 +16,7 @@ from shopkeeper.learning.tabular import Schema
 from shopkeeper.recommend.online.learner import Outcomes
 from shopkeeper.recommend.ranking.rows import RankRows
 from shopkeeper.recommend.rewards.joining import Outcome, Shown, join
+from shopkeeper.recommend.rewards.numbers import finite
 from shopkeeper.recommend.rewards.signals import SIGNALS, Signal, worth
 from shopkeeper.recommend.rewards.trust import judged
 from shopkeeper.stores import online
@@ -107,7 +108,7 @@ def _signal(one: online.Told, kind: str) -> Signal | None:
         item=one.item_row,
         time=one.time,
         worth=value,
-        seconds=float(seconds) if kind == "dwell" and isinstance(seconds, int | float) else None,
+        seconds=finite(seconds) if kind == "dwell" else None,
         request_id=named if isinstance(named, str) else None,
     )
 

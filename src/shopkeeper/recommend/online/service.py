@@ -162,6 +162,10 @@ class Online:
                 self._learners.pop(row.model, None)
                 self._problems[row.model] = error.message
                 _LOGGER.warning("%s could not learn: %s", row.model, error.message)
+            except Exception as error:  # an edge: so does one that fails in a way nobody foresaw
+                self._learners.pop(row.model, None)
+                self._problems[row.model] = f"{type(error).__name__}: {error}"
+                _LOGGER.exception("%s could not learn", row.model)
         return done
 
     async def _run(self) -> None:

@@ -8,13 +8,13 @@ What a comment says is not read: for that a model of language would be needed.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from shopkeeper.core.errors import Invalid
 from shopkeeper.recommend.feedback import REWARDS, reward
+from shopkeeper.recommend.rewards.numbers import finite
 
 STANDS_FOR: Final[Mapping[str, str]] = {"order": "purchase", "accept": "click", "dismiss": "dislike", "cart": "save"}
 """Types of events that are feedback under another name."""
@@ -40,10 +40,11 @@ class Signal:
 
 def worth(kind: str, value: float | None, context: Mapping[str, Any]) -> float | None:
     """What an event is worth, in [-1, 1]: what was noted with it, else by the map; None where that cannot be said, as
-    for a number of stars that is out of range or no number."""
+    for a number of stars that is out of range, or a noted number that is not finite."""
     noted = context.get("reward")
-    if isinstance(noted, bool | int | float):
-        return None if math.isnan(noted) else max(-1.0, min(1.0, float(noted)))
+    if isinstance(noted, int | float):
+        known = finite(noted)
+        return None if known is None else max(-1.0, min(1.0, known))
     name = STANDS_FOR.get(kind, kind)
     given = 1.0 if REWARDS.get(name) is not None else (float("nan") if value is None else value)
     try:
