@@ -170,7 +170,7 @@ def _retail(seeds: tuple[int, ...], short: dict[str, Any]) -> dict[str, Any]:
     right = [test.doc[test.query == query] for query in asked.tolist()]
     plain = Plain(train, 4000)
     rows = [
-        [what, *_spread([measuring.of_search(search(test, asked), right)], ("recall@10", "mrr@10"))]
+        [what, *_spread([measuring.of_search(search(test)(asked), right)], ("recall@10", "mrr@10"))]
         for what, search in (("shared words", plain.all_shared), ("BM25", plain.all_bm25))
     ]
     for variant in (WHOLE, TOWERS):

@@ -17,11 +17,13 @@ from shopkeeper.checks.matching import GOODS, small_pairs
 from shopkeeper.core.clock import MINUTE, StoppedClock
 from shopkeeper.core.errors import Cancelled, Invalid
 from shopkeeper.core.protocols import TrainingContext, TrainingData, silent
+from shopkeeper.recommend.matching import measuring
+from shopkeeper.recommend.matching.baselines import Plain
 from shopkeeper.recommend.matching.drawing import Drawing
 from shopkeeper.recommend.matching.dssm import Dssm
-from shopkeeper.recommend.matching.family import MatchingFamily, held_queries
+from shopkeeper.recommend.matching.family import MatchingFamily, MatchingHoldout, held_queries, measured
 from shopkeeper.recommend.matching.fitting import logistic
-from shopkeeper.recommend.matching.model import Matcher
+from shopkeeper.recommend.matching.model import Matcher, Shelf
 from shopkeeper.recommend.matching.pairs import MOST_CHARACTERS
 from shopkeeper.stores import schema
 from shopkeeper.stores.events import EventLog
@@ -151,6 +153,35 @@ def test_the_same_query_is_always_on_the_same_side() -> None:
     some = replace(some, doc=pairs.doc[np.isin(pairs.query, keep)], label=pairs.label[np.isin(pairs.query, keep)])
     np.testing.assert_array_equal(held_queries(some, 7), held[keep])
     assert 0.1 < held.mean() < 0.35
+
+
+def test_documents_are_searched_for_a_few_queries_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many documents there are: the measures are the same, and no more scores are held than that."""
+    pairs = replace(small_pairs(), doc_ids=tuple(f"D{at}" for at in range(len(small_pairs().docs))))
+    model = Dssm(brief(epochs=2), 1).fit(pairs, silent)
+    held = MatchingHoldout(pairs, {})
+    asked: list[tuple[int, int]] = []
+    logits = Shelf.logits
+
+    def heard(shelf: Shelf, queries: Any) -> Any:
+        found = logits(shelf, queries)
+        asked.append(found.shape)
+        return found
+
+    monkeypatch.setattr(Shelf, "logits", heard)
+    whole = MatchingFamily().evaluate(model, held)
+    plain = Plain(pairs, 4000)
+    naive = [measured(pairs, plain.shared, plain.all_shared), measured(pairs, plain.bm25, plain.all_bm25)]
+    right = np.unique(pairs.query[pairs.label > 0.5])
+    assert asked == [(len(right), len(pairs.docs))]
+    asked.clear()
+    monkeypatch.setattr(measuring, "AT_ONCE", 3 * len(pairs.docs) + 1)
+    assert MatchingFamily().evaluate(model, held) == pytest.approx(whole, abs=1e-12)
+    assert [measured(pairs, plain.shared, plain.all_shared), measured(pairs, plain.bm25, plain.all_bm25)] == naive
+    assert {many for many, _ in asked[:-1]} == {3}
+    assert sum(many for many, _ in asked) == len(right)
+    monkeypatch.setattr(measuring, "AT_ONCE", 1)
+    assert MatchingFamily().evaluate(model, held) == pytest.approx(whole, abs=1e-12)
 
 
 def test_a_training_is_cancelled_and_one_that_diverges_says_so() -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 
 from shopkeeper.recommend.matching import lexical, measuring
+from shopkeeper.recommend.matching import text as text_module
 from shopkeeper.recommend.matching.lexical import MEASURES, Lexicon
 from shopkeeper.recommend.matching.model import bags_of
 from shopkeeper.recommend.matching.text import Reader, Said, stem, tokens
@@ -166,3 +167,16 @@ def test_taking_rows_keeps_their_parts() -> None:
     bags, chosen = (bags_of(each, np.ones(999, dtype=np.float32)) for each in (said, some))
     assert isinstance(chosen, csr_matrix)
     np.testing.assert_allclose(chosen.toarray(), bags[[3, 0, 0]].toarray())
+
+
+def test_texts_are_read_some_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a text becomes does not hang on those beside it."""
+    texts = [*DOCS, "", "灯 lamps 1999", *DOCS[::-1]]
+    whole = Reader(4000).read(texts)
+    for many in (1, 2, len(texts) - 1):
+        monkeypatch.setattr(text_module, "_READ_AT_ONCE", many)
+        parts = Reader(4000).read(texts)
+        for name in ("start", "feature", "weight", "term_start", "term"):
+            one, other = getattr(parts, name), getattr(whole, name)
+            np.testing.assert_array_equal(one, other)
+            assert one.dtype == other.dtype

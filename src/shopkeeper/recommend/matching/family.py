@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -19,6 +20,7 @@ from shopkeeper.recommend.matching.pairs import Pairs
 from shopkeeper.recommend.matching.params import MatchingParams
 from shopkeeper.recommend.matching.shop_pairs import shop_pairs
 from shopkeeper.recommend.matching.table_pairs import table_pairs
+from shopkeeper.recommend.matching.text import Floats
 
 HELD = 0.2
 MOST_SEARCHED = 1000
@@ -75,8 +77,9 @@ class MatchingFamily:
         def score(those: Pairs) -> NDArray[np.float32]:
             return towers.logits(asked, told, those.query, those.doc)
 
-        def search(those: Pairs, queries: NDArray[np.int64]) -> NDArray[np.float32]:
-            return model.shelf(those.docs).logits(those.queries.take(queries))
+        def search(those: Pairs) -> measuring.Search:
+            shelf = model.shelf(those.docs)
+            return lambda queries: shelf.logits(those.queries.take(queries))
 
         found = measured(pairs, score, search)
         label = pairs.label
@@ -120,8 +123,8 @@ def _lot(text: str, numbers: bytes, key: bytes) -> int:
     return int.from_bytes(hashlib.blake2b(said, key=key, digest_size=8).digest(), "big")
 
 
-def measured(pairs: Pairs, score: Any, search: Any) -> Metrics:
-    """`score(pairs)` (n,) and `search(pairs, queries)` (queries, documents), the higher the better."""
+def measured(pairs: Pairs, score: Callable[[Pairs], Floats], search: Callable[[Pairs], measuring.Search]) -> Metrics:
+    """`score(pairs)` (n,), the higher the better; `search(pairs)` is asked only where the documents can be searched."""
     said = score(pairs)
     found = measuring.of_pairs(pairs.label, chance(said)) if len(pairs) else {}
     found = {"auc": found["auc"]} if found else {}
@@ -130,7 +133,7 @@ def measured(pairs: Pairs, score: Any, search: Any) -> Metrics:
     queries = np.unique(pairs.query[right])[:MOST_SEARCHED]
     if len(queries) and (pairs.doc_ids or not found):
         wanted = [pairs.doc[right & (pairs.query == query)] for query in queries]
-        found |= measuring.of_search(search(pairs, queries), wanted)
+        found |= measuring.of_search(measuring.rows_of(search(pairs), queries, len(pairs.docs)), wanted)
     return found
 
 

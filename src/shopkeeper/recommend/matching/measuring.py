@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,9 @@ from shopkeeper.quality import classification
 from shopkeeper.recommend.matching.text import Floats
 
 K = 10
+AT_ONCE = 4_000_000
+Search: TypeAlias = Callable[[NDArray[np.int64]], Floats]
+"""Rows of queries -> scores (queries, documents), the higher the better."""
 
 
 def of_pairs(label: Floats, probability: Floats) -> Metrics:
@@ -42,9 +46,17 @@ def of_lists(label: Floats, score: Floats, query: NDArray[Any]) -> Metrics:
     return {"map": float(np.mean(precisions)), "mrr": float(np.mean(firsts)), "lists": float(len(precisions))}
 
 
-def of_search(scores: Floats, right: list[NDArray[np.int64]]) -> Metrics:
-    """Scores (q, m) of all documents; `right[i]` those of query i. Share of right ones among the first ten, and 1 / the
-    place of the first, 0 below ten."""
+def rows_of(search: Search, queries: NDArray[np.int64], docs: int) -> Iterator[Floats]:
+    """The scores (docs,) of one query after another; those of AT_ONCE pairs are held, however many documents there
+    are."""
+    many = max(1, AT_ONCE // max(docs, 1))
+    for first in range(0, len(queries), many):
+        yield from search(queries[first : first + many])
+
+
+def of_search(scores: Iterable[Floats], right: list[NDArray[np.int64]]) -> Metrics:
+    """For each query the scores (m,) of all documents; `right[i]` those that belong to query i. Share of right ones
+    among the first ten, and 1 / the place of the first, 0 below ten."""
     recall, firsts = [], []
     for row, wanted in zip(scores, right, strict=True):
         # Equal scores: the worse order.
