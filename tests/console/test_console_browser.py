@@ -56,6 +56,8 @@ def test_a_person_finds_a_customer_and_their_slate(page: Any) -> None:
         ("What if", "Nothing is stored."),
     ):
         turn(page, side)
+        if side == "Suggested now":  # looking alone shows the customer nothing
+            press(page, "Suggest", exact=True)
         page.get_by_text(seen).first.wait_for()
         keep(page, f"customer-{side.split()[0].lower()}")
     press(page, "See")

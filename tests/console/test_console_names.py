@@ -67,6 +67,8 @@ def _customer(page: Any) -> None:
     keep(page, "names-customer")
     for side, seen in (("Why", "hold"), ("Graph", "Neighbours"), ("Suggested now", "scenario home · ")):
         turn(page, side)
+        if side == "Suggested now":
+            press(page, "Suggest", exact=True)
         page.get_by_text(seen).first.wait_for()
         if side == "Why":
             _as_text(page, NAME)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from console_world import fill, go, holds, keep, pick, press, turn, write
+from console_world import choose, fill, go, holds, keep, pick, press, settled, turn, write
 
 from shopkeeper.client import ShopkeeperClient
 
@@ -98,6 +98,20 @@ def test_a_person_plans_an_experiment_and_runs_it(shop: dict[str, Any], page: An
         press(page, "Pause")
         page.get_by_role("button", name="Resume").first.wait_for()
         assert [one.status for one in client.experiments()] == ["paused"]
+
+        # it ends for good, and everybody gets the new, once that was confirmed
+        press(page, "Stop …")
+        page.get_by_text("everybody gets the winner").first.click()
+        settled(page)
+        choose(page, "Winner", "new")
+        press(page, "Stop now")
+        page.get_by_text("ends for good, and everybody gets the winner: new.").first.wait_for()
+        keep(page, "experiment-stop-sure")
+        press(page, "Yes")
+        page.get_by_text("is over.").first.wait_for()
+        ended = client.experiments()[0]
+        assert (ended.status, ended.winner, ended.rolled_out) == ("done", "new", True)
+        assert client.scenario(str(ended.target.scenario))["diversity"] == 0.7
 
 
 def test_a_person_rolls_one_of_three_variants_out_and_takes_it_back(shop: dict[str, Any], page: Any) -> None:

@@ -15,15 +15,23 @@ from shopkeeper.core.records import RecItem, RecResponse
 
 _PLAIN = {"displayModeBar": False}
 _USUAL = "home"
+_ANSWER = "slate_answer"
 
 
 def show(shop: ShopkeeperClient, user_id: str) -> None:
+    """Only what is asked for by a person is asked of the shop, for which it is a slate like any other."""
     scenarios = [one["name"] for one in shop.scenarios()]
     place, number = st.columns([3, 1])
     first = scenarios.index(_USUAL) if _USUAL in scenarios else 0
     scenario = place.selectbox(say("scenario"), scenarios, index=first, key="slate_scenario")
     n = int(number.number_input(say("how_many"), 1, 100, 10, key="slate_n"))
-    answer = shop.recommend(user_id, n, scenario=scenario)
+    asked = (user_id, scenario, n)
+    if st.button(say("suggest_now"), type="primary", key="slate_ask", help=say("slate_help")):
+        st.session_state[_ANSWER] = asked, shop.recommend(user_id, n, scenario=scenario)
+    question, answer = st.session_state.get(_ANSWER, (None, None))
+    if question != asked or answer is None:
+        st.caption(say("slate_unasked"))
+        return
     if answer.degraded:
         st.warning(plain(answer.explanation or say("degraded")))
     table(answer.recommendations)

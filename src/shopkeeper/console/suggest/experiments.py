@@ -104,20 +104,35 @@ def _steps(shop: ShopkeeperClient, one: Experiment) -> None:
 
 
 def _ending(shop: ShopkeeperClient, one: Experiment, place: DeltaGenerator) -> None:
+    """It is final; where the winner is rolled out too, it is asked once more."""
     names = [each.name for each in one.variants]
+    key = f"{one.experiment_id}_stop"
     with place.popover(say("end_it"), width="stretch"):
         winner = st.selectbox(
-            say("winner"), [None, *names], format_func=lambda name: name or say("as_results_say"), key="stop_winner"
+            say("winner"), [None, *names], format_func=lambda name: name or say("as_results_say"), key=f"{key}_winner"
         )
-        everybody = st.checkbox(say("roll_out_to_all"), key="stop_roll_out")
-        reason = st.text_input(say("note"), key="stop_reason").strip()
-        if st.button(say("stop_now"), type="primary", key=f"{one.experiment_id}_stop"):
-            _do(
-                lambda: shop.stop_experiment(
-                    one.experiment_id, winner=winner, roll_out=everybody, reason=reason, if_version=one.version
-                ),
-                say("experiment_stopped", name=plain(one.name)),
+        everybody = st.checkbox(say("roll_out_to_all"), key=f"{key}_roll_out")
+        reason = st.text_input(say("note"), key=f"{key}_reason").strip()
+
+        def stop() -> Experiment:
+            return shop.stop_experiment(
+                one.experiment_id, winner=winner, roll_out=everybody, reason=reason, if_version=one.version
             )
+
+        if st.button(say("stop_now"), type="primary", key=key):
+            message = say("experiment_stopped", name=plain(one.name))
+            if everybody:
+                which = plain(winner) if winner else say("as_results_say")
+                asking.confirm(
+                    say("stop_roll_out_sure", name=plain(one.name), winner=which), lambda: _stop(stop, message)
+                )
+            else:
+                _do(stop, message)
+
+
+def _stop(step: Callable[[], Experiment], message: str) -> None:
+    step()
+    asking.tell("experiment", message)
 
 
 def _do(step: Callable[[], Experiment], message: str) -> None:

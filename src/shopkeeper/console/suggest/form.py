@@ -120,15 +120,19 @@ def _explore(shop: ShopkeeperClient, now: Mapping[str, Any], key: str) -> dict[s
     )
     places = ", ".join(str(slot + 1) for slot in now.get("slots", []))
     slots = listed(five.text_input(say("slots"), places, key=f"{key}_slots", help=say("slots_help")))
-    reads, own = st.columns(2)
+    reads, own, kept = st.columns([3, 3, 1])
     context = listed(reads.text_input(say("policy_reads"), ", ".join(now.get("context", [])), key=f"{key}_context"))
     params = own.text_input(say("policy_params"), json.dumps(now.get("params", {})), key=f"{key}_params")
+    held_out = kept.number_input(
+        say("kept_to_measure"), value=float(now.get("held_out", 0.0)), step=0.05, key=f"{key}_held_out",
+        help=say("kept_to_measure_help"),
+    )  # fmt: skip
     if not policy:
         return {}
     return {
-        "policy": policy, "share": float(share), "pool": int(pool), "floor": float(floor),
+        **now, "policy": policy, "share": float(share), "pool": int(pool), "floor": float(floor),
         "slots": [int(slot) - 1 if slot.isdecimal() else slot for slot in slots], "context": context,
-        "params": parsed(params),
+        "params": parsed(params), "held_out": float(held_out),
     }  # fmt: skip
 
 

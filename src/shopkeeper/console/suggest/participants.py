@@ -7,7 +7,6 @@ from typing import Any
 
 import streamlit as st
 
-from shopkeeper.console.suggest.question import listed
 from shopkeeper.console.words import say
 from shopkeeper.core.experiments import Experiment
 
@@ -27,24 +26,30 @@ def fields(key: str, one: Experiment | None, names: Sequence[str]) -> dict[str, 
     allow: list[str] | dict[str, str] = []
     if way == "only":
         before = "\n".join(held) if now == "only" else ""
-        allow = listed(st.text_area(say("only_these"), before, key=f"{key}_only", height=90))
+        allow = _lines(st.text_area(say("only_these"), before, key=f"{key}_only", height=90))
     elif way == "fixed":
         before = "\n".join(f"{id} {name}" for id, name in held.items()) if isinstance(held, Mapping) else ""
         text = st.text_area(
             say("fixed_variants"), before, key=f"{key}_fixed", height=90, help=say("fixed_help", names=", ".join(names))
         )
-        allow = _fixed(text)
-    deny = listed(
+        allow = _fixed(text, names)
+    deny = _lines(
         st.text_area(say("never_these"), "" if one is None else "\n".join(one.deny), key=f"{key}_deny", height=68)
     )
     return {"layer": layer.strip(), "allow": allow, "deny": deny}
 
 
-def _fixed(text: str) -> dict[str, str]:
-    """A person and then a variant a line; of a line without a variant the server says what is wrong."""
+def _lines(text: str) -> list[str]:
+    """One id a line: blanks and commas may be part of it."""
+    return [line.strip() for line in text.split("\n") if line.strip()]
+
+
+def _fixed(text: str, names: Sequence[str]) -> dict[str, str]:
+    """A person and then a variant a line. Blanks may be part of either: the longest of `names` that a line ends with is
+    its variant, or else its last word, of which the server says what is wrong."""
     found = {}
-    for line in text.splitlines():
-        id, _, variant = line.strip().partition(" ")
-        if id:
-            found[id.rstrip(",")] = variant.strip()
+    for line in _lines(text):
+        ends = [name for name in names if line.endswith((f" {name}", f",{name}", f"\t{name}"))]
+        variant = max(ends, key=len) if ends else line.rpartition(" ")[2] if " " in line else ""
+        found[line.removesuffix(variant).rstrip().removesuffix(",").rstrip()] = variant
     return found

@@ -69,6 +69,9 @@ def _editor(shop: ShopkeeperClient, now: dict[str, Any]) -> None:
 
 
 def _save(shop: ShopkeeperClient, now: dict[str, Any], name: str, said: dict[str, Any]) -> None:
+    if not now["name"] and name in {one["name"] for one in shop.scenarios()}:
+        st.error(say("scenario_exists", name=plain(name)))
+        return
     try:
         stored = shop.put_scenario(name, said, if_version=now["version"] or None)
     except ShopkeeperError as error:
