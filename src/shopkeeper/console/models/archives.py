@@ -90,7 +90,8 @@ def _delete(shop: ShopkeeperClient, one: Version) -> None:
 
 def _bring_in(shop: ShopkeeperClient, model: ModelInfo) -> None:
     st.markdown(f"**{say('bring_one_in')}**")
-    given = st.file_uploader(say("import_version", model=model.name), ["gz", "tgz"], key="archive_import")
+    key = f"archive_import_{model.name}_{model.scope}"  # a file that was chosen for one model is none for another
+    given = st.file_uploader(say("import_version", model=model.name), ["gz", "tgz"], key=key)
     st.caption(say("import_note"))
     if st.button(say("import_do"), disabled=given is None, key="archive_import_do") and given is not None:
         made: list[Version] = []

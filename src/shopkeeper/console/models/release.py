@@ -43,9 +43,10 @@ def _form(shop: ShopkeeperClient, model: ModelInfo, versions: Sequence[Version])
         return
     one = choose(say("version"), others, f"release_{model.name}_version")
     shares, minutes = st.columns([3, 2])
-    steps = shares.text_input(say("steps_percent"), _USUAL, key="release_steps", help=say("release_steps_help"))
-    kept = minutes.number_input(say("minutes_a_step"), 0.0, 1440.0, 5.0, step=None, format="%g", key="release_minutes")
-    reason = st.text_input(say("why_change"), key="release_reason", help=say("why_change_help"))
+    key = f"release_{model.name}"
+    steps = shares.text_input(say("steps_percent"), _USUAL, key=f"{key}_steps", help=say("release_steps_help"))
+    kept = minutes.number_input(say("minutes_a_step"), 0.0, 1440.0, 5.0, step=None, format="%g", key=f"{key}_minutes")
+    reason = st.text_input(say("why_change"), key=f"{key}_reason", help=say("why_change_help"))
     if one is not None and st.button(say("begin_release"), type="primary", key="release_begin"):
         number = one.version
 
@@ -53,7 +54,7 @@ def _form(shop: ShopkeeperClient, model: ModelInfo, versions: Sequence[Version])
             job = shop.release(
                 model.name, number, steps=stairs.read(steps), step_s=60 * float(kept), force=force, reason=reason
             )
-            st.session_state[f"release_{model.name}"] = job.job_id
+            st.session_state[key] = job.job_id
 
         if past_the_gate(begin):
             st.rerun()
