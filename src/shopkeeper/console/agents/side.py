@@ -31,9 +31,9 @@ def show(shop: ShopkeeperClient) -> None:
     asks = {str(one["name"]): one for one in shop.scenarios() if one.get("agent")}
     if known:
         st.dataframe([_row(one, _asking(asks, id)) for id, one in known.items()], hide_index=True, width="stretch")
-        paging.turn(_PAGE, page.next_cursor)
     else:
         st.caption(say("no_agents"))
+    paging.turn(_PAGE, page.next_cursor)
     with st.container():  # has its place, so that what is below stays as it is when a notice goes
         asking.notice("agent")
     if st.session_state.get(_MADE) in known:  # what was just made is what is looked at

@@ -184,6 +184,7 @@ def _listed(shop: ShopkeeperClient) -> None:
     page = shop.imports(limit=_A_PAGE, cursor=paging.cursor("imports"))
     if not page.items:
         st.info(say("no_imports"))
+        paging.turn("imports", None)
         return
     st.dataframe([_row(one) for one in page.items], hide_index=True, width="stretch")
     paging.turn("imports", page.next_cursor)

@@ -47,6 +47,7 @@ def _listed(shop: ShopkeeperClient, kind: str | None, status: str | None) -> Non
         page = shop.jobs_page(kind=kind, status=status, limit=_A_PAGE, cursor=paging.cursor(key))
         if not page.items:
             st.info(say("no_jobs"))
+            paging.turn(key, None)
             return
         bar = st.column_config.ProgressColumn(min_value=0, max_value=100, format="%.0f %%")
         rows = [_row(job) for job in page.items]

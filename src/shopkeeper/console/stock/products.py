@@ -23,6 +23,7 @@ def show(shop: ShopkeeperClient) -> None:
     page = shop.products(text or None, limit=_A_PAGE, cursor=paging.cursor(key))
     if not page.items:
         st.info(say("nothing_to_choose"))
+        paging.turn(key, None)
         return
     st.dataframe([_row(one) for one in page.items], hide_index=True, width="stretch")
     paging.turn(key, page.next_cursor)
