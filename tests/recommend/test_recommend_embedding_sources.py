@@ -79,6 +79,20 @@ def test_items_are_recalled_for_users_and_never_users(tmp_path):
     assert len(ids) == len(scores)
 
 
+def test_edges_that_lead_one_way_are_measured_as_others_are(tmp_path):
+    """No edge leads from an item: that it has some is no less true."""
+    one_way, both = (read(tmp_path, purchases(), Node2Vec.Params(directed=each)) for each in (True, False))
+    assert one_way.holdout == both.holdout
+    assert one_way.facts["holdout_links"] > 10
+    assert {key: one_way.facts[key] for key in ("nodes", "users", "items", "alone")} == {
+        "nodes": 60, "users": 40, "items": 20, "alone": 0,
+    }  # fmt: skip
+    model = fitted(Node2Vec, one_way, directed=True, **{**WALK, "num_walks": 30})
+    assert len(model.user_ids) == 40
+    assert len(model.item_ids) == 20
+    assert FAMILY.evaluate(model, one_way.holdout)["auc"] > 0.75
+
+
 def edges_of(data: TrainingData) -> tuple[list[int], list[int]]:
     edges = data.train.edges
     return edges.source.tolist(), edges.target.tolist()

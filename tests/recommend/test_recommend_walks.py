@@ -79,6 +79,14 @@ def test_edges_to_oneself_lead_nowhere_and_repeated_ones_add_up():
     assert graph_of([(0, 0)], 1).degree.tolist() == [0]
 
 
+def test_links_count_whichever_way_an_edge_leads():
+    pairs = [(0, 1), (0, 2), (1, 0), (3, 3), (4, 2)]
+    one_way, both = (graph_of(pairs, 5, directed=directed) for directed in (True, False))
+    assert one_way.degree.tolist() == [2, 1, 0, 0, 1]
+    assert one_way.links.tolist() == both.links.tolist() == both.degree.tolist() == [2, 1, 2, 0, 1]
+    assert graph_of([(0, 0)], 1).links.tolist() == [0]
+
+
 @pytest.mark.parametrize("weight", [0.0, -1.0, float("nan"), float("inf")])
 def test_a_weight_must_be_above_zero(weight):
     with pytest.raises(Invalid, match="above 0"):

@@ -113,16 +113,16 @@ def held_out(edges: Edges, seed: int) -> tuple[Edges, Edges]:
     """(edges to learn from, a tenth of the pairs along which something is recalled), so that each node keeps one."""
     n = max(len(edges.ids), 1)
     user, item = edges.recalls()
-    degree = edges.graph().degree.copy()
+    links = edges.graph().links.copy()
     drawn: list[int] = []
     room = int(len(user) * _HELD)
     for at in np.random.default_rng(seed).permutation(len(user)).tolist():
         if len(drawn) >= room:
             break
         a, b = int(user[at]), int(item[at])
-        if degree[a] > 1 and degree[b] > 1:
-            degree[a] -= 1
-            degree[b] -= 1
+        if links[a] > 1 and links[b] > 1:
+            links[a] -= 1
+            links[b] -= 1
             drawn.append(at)
     held = np.array(sorted(drawn), dtype=np.int64)
     keys = np.concatenate([user[held] * n + item[held], item[held].astype(np.int64) * n + user[held]])
@@ -132,12 +132,13 @@ def held_out(edges: Edges, seed: int) -> tuple[Edges, Edges]:
 
 
 def facts_of(edges: Edges, graph: Graph) -> Mapping[str, Any]:
+    linked = graph.links > 0
     return {
-        "nodes": int((graph.degree > 0).sum()),
+        "nodes": int(linked.sum()),
         "edges": len(graph.nodes) if edges.directed else len(graph.nodes) // 2,
-        "users": int((edges.users & (graph.degree > 0)).sum()),
-        "items": int((edges.items & (graph.degree > 0)).sum()),
+        "users": int((edges.users & linked).sum()),
+        "items": int((edges.items & linked).sum()),
         "self_links": edges.self_links,
-        "alone": int((graph.degree == 0).sum()),
+        "alone": int((~linked).sum()),
         "left_out": edges.left_out,
     }

@@ -31,6 +31,15 @@ class Graph:
     def degree(self) -> NDArray[np.int64]:
         return np.diff(self.start)
 
+    @cached_property
+    def links(self) -> NDArray[np.int64]:
+        """(n,) how many nodes each one has an edge with, whichever way it leads: `degree` counts only where one leads
+        from it, and an item that users lead to has none of these."""
+        n = max(self.n, 1)
+        source, target = np.repeat(np.arange(self.n), self.degree), self.nodes.astype(np.int64)
+        pairs = np.unique(np.concatenate([source * n + target, target * n + source]))
+        return np.bincount(pairs // n, minlength=self.n)
+
     @classmethod
     def of(
         cls,

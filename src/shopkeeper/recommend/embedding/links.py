@@ -20,7 +20,7 @@ def drawn_beside(known: Edges, later: Edges, graph: Graph, seed: int, most: int)
     """Links of at most `most` users, and beside each an item that its user has no link with, before or after; the plain
     measures too. Links with what has no other edge are left out: nobody can know anything of it."""
     random = np.random.default_rng(seed)
-    alive = graph.degree > 0
+    alive = graph.links > 0
     there = np.flatnonzero(alive[later.source] & alive[later.target])
     users = np.unique(later.source[there])
     if len(users) > most:
@@ -39,7 +39,7 @@ def drawn_beside(known: Edges, later: Edges, graph: Graph, seed: int, most: int)
         if not len(bad):
             break
         other[bad] = random.choice(items, len(bad))
-    degree = np.where(known.items, graph.degree, 0)
+    degree = np.where(known.items, graph.links, 0)
     naive = {
         "naive_auc": _auc(degree[item], degree[other]),
         f"naive_recall@{K}": _most_linked(known, degree, user, item),

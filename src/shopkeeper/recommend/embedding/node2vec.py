@@ -56,9 +56,7 @@ class Node2Vec:
         p, edges = self.params, data.the_edges()
         report(0, 1, message="reading the edges")
         graph = edges.graph()
-        linked = graph.degree > 0
-        if graph.start[-1] and edges.directed:  # where nothing begins a walk may still end
-            linked[graph.nodes] = True
+        linked = graph.links > 0  # where nothing begins a walk may still end
         if not linked.any():
             raise Invalid("no edge leads from one node to another: there is nothing to walk on", code="no_data")
         corpus = WalkCorpus(graph, p.num_walks, p.walk_length, p.p, p.q, self.seed)
