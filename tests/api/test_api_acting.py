@@ -243,6 +243,10 @@ def test_an_agent_steers_only_where_it_was_proven(running: Running, shop: Shopke
     assert shop.judge_agent(agent, "guarded")["verdict"] == "REJECT"
     with pytest.raises(Conflict, match="REJECT"):
         shop.put_scenario("guarded", steering)
+    read(running, agent)
+    told = asked(shop, "guest-1", "guarded", debug=True).debug_info["agent"]
+    assert told["mode"] == "shadow"
+    assert "is not PROMOTE" in told["explanation"]
 
 
 def test_an_experiment_tries_an_agent_that_was_proven(running: Running, shop: ShopkeeperClient) -> None:

@@ -28,6 +28,8 @@ from shopkeeper.recommend.qlearning.sessions import AIMS, Knowledge, Sessions
 from shopkeeper.recommend.qlearning.steps import Floats, Ints, Transition
 from shopkeeper.recommend.scenarios import BUILT_IN, Scenario
 from shopkeeper.sources.simulator.responses import ResponseModel
+from shopkeeper.stores import visits as visit_rows
+from shopkeeper.stores.visits import Verdict
 
 
 @pytest.fixture
@@ -130,18 +132,27 @@ def test_only_the_newest_people_are_remembered(world: Acting) -> None:
 
 
 class Mind:
-    """An agent that wants one action; `error` is raised instead."""
+    """An agent that wants one action, judged so on `home`; `error` is raised instead."""
 
-    def __init__(self, action: int, error: Exception | None = None) -> None:
+    def __init__(self, action: int, error: Exception | None = None, verdict: str = "PROMOTE") -> None:
         self.action, self.error, self.updates = action, error, 1
+        self.verdict = verdict
 
     def read(self, _id: str, look: Any) -> Any:
         if self.error is not None:
             raise self.error
         return look(self)
 
+    def verdicts(self, agent_id: str) -> list[Verdict]:
+        return [judged(agent_id, self.verdict)] if self.verdict else []
+
     def frozen(self) -> Any:
         return lambda states: np.eye(2)[[self.action] * len(states)]
+
+
+def judged(agent_id: str, verdict: str, scenario: str = "home") -> Verdict:
+    key = asked_of(agent_id).key
+    return Verdict(agent_id=agent_id, scenario=scenario, key=key, verdict=verdict, judged={}, judged_at=1)
 
 
 def steering(world: Acting, mind: Mind) -> tuple[Steering, FrozenAgents]:
@@ -171,6 +182,61 @@ def test_draws_are_keyed_and_as_frequent_as_their_chance(world: Acting, mode: st
         drawn.append(acted.action)
     assert np.mean(drawn) == pytest.approx(often, abs=0.03)
     assert number("slate-1", -1) != number("slate-1", 0), "a slate's own draw is none of its slots'"
+
+
+@pytest.mark.parametrize("verdict", ["", "HOLD", "REJECT"])
+def test_what_is_not_proven_is_in_the_shadow_and_says_so(world: Acting, verdict: str) -> None:
+    steer, mind = place(world, mode="steer"), Mind(1)
+    one, frozen = steering(world, mind)
+    asked = one.act(steer, "u0", "s", 5)[1]
+    assert asked is not None
+    assert asked.facts()["mode"] == "steer"
+    mind.verdict = verdict  # it was trained, or judged again
+    frozen.refresh()
+    told, drawn = {}, []
+    for k in range(500):
+        _, acted, alone = one.act(steer, "u0", f"slate-{k}", 5)
+        assert acted is not None
+        assert alone is None
+        assert acted.propensity == pytest.approx(0.2 if acted.action else 0.8)
+        drawn.append(acted.action)
+        told = acted.facts()
+    assert np.mean(drawn) == pytest.approx(0.2, abs=0.06)
+    assert (told["mode"], told["choice"]) == ("shadow", "varied")
+    assert "is not PROMOTE" in told["explanation"]
+    asked = one.act(place(world), "u0", "s", 5)[1]
+    assert asked is not None
+    assert "explanation" not in asked.facts(), "what asks for the shadow has it"
+
+
+def test_proven_is_what_was_judged_and_nothing_else(world: Acting) -> None:
+    _, frozen = steering(world, Mind(1))
+    key = asked_of(world.agent_id).key
+    assert frozen.proven(world.agent_id, "home", key)
+    for agent_id, scenario, other in (
+        ("another", "home", key),
+        (world.agent_id, "else", key),
+        (world.agent_id, "home", "k"),
+    ):
+        assert not frozen.proven(agent_id, scenario, other)
+    frozen.drop(world.agent_id)
+    assert not frozen.proven(world.agent_id, "home", key)
+
+
+def test_one_that_cannot_be_read_keeps_no_other_from_it(world: Acting, caplog: pytest.LogCaptureFixture) -> None:
+    class Two(Mind):
+        def read(self, agent_id: str, look: Any) -> Any:
+            if agent_id == "broken":
+                raise ValueError("what nobody foresaw")
+            return super().read(agent_id, look)
+
+    frozen = FrozenAgents(Two(1))
+    names = [world.agent_id, "broken", "third"]
+    for name in names:
+        frozen.want(name)
+    frozen.refresh()
+    assert [frozen.choose(name, np.zeros(16)) for name in names] == [1, None, 1]
+    assert frozen.why("broken") == "ValueError: what nobody foresaw"
 
 
 @pytest.mark.parametrize("error", [NotFound("no agent"), Unavailable("damaged", code="agent_broken")])
@@ -204,6 +270,8 @@ def test_an_agent_that_fails_and_one_with_other_actions_cost_nobody_an_answer(
 
 def test_an_agent_is_asked_for_once_and_people_who_refuse_never(world: Acting) -> None:
     missed: list[int] = []
+    proof = judged(world.agent_id, "PROMOTE")
+    world.db.writer.run(lambda connection: visit_rows.keep(connection, proof))
     frozen = FrozenAgents(world.agents, lambda: missed.append(1))
     one = Steering(frozen, world.open, world.vocab.users, allows=lambda _: False, strangers=False)
     steer = place(world, mode="steer")
@@ -214,7 +282,9 @@ def test_an_agent_is_asked_for_once_and_people_who_refuse_never(world: Acting) -
         assert one.act(steer, "new", "s", 5)[2] == "agent: it is not read yet"
     assert missed == [1]
     frozen.refresh()
-    assert one.act(steer, "new", "s", 5)[1] is not None
+    acted = one.act(steer, "new", "s", 5)[1]
+    assert acted is not None
+    assert acted.asked.steers
 
 
 @pytest.mark.parametrize("kind", ["tabular", "dqn", "dueling"])

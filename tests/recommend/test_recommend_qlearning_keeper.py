@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +10,16 @@ import pytest
 
 from shopkeeper.core.clock import SystemClock
 from shopkeeper.core.errors import Conflict, NotFound, Unavailable
+from shopkeeper.recommend.qlearning import keeper as keeper_module
 from shopkeeper.recommend.qlearning.agent import Agent
 from shopkeeper.recommend.qlearning.config import AgentConfig
 from shopkeeper.recommend.qlearning.files import new, packed
 from shopkeeper.recommend.qlearning.keeper import AgentKeeper
 from shopkeeper.recommend.qlearning.steps import Transition
 from shopkeeper.stores import agents as table
+from shopkeeper.stores import visits
 from shopkeeper.stores.sql import Database, open_database, sqlite_url
+from shopkeeper.stores.visits import Verdict
 
 NET = AgentConfig(agent_type="double", state_size=2, action_size=2, hidden=[4], batch_size=2, seed=7)
 TABLE = AgentConfig(state_size=2, action_size=2, prioritized=True, replays=4, buffer_size=20, batch_size=4)
@@ -87,6 +91,33 @@ def test_many_steps_go_into_the_file_by_themselves(db: Database, tmp_path: Path)
         assert table.get(connection, agent_id).facts["updates"] == 20
 
 
+def test_on_a_full_disk_an_agent_learns_on_and_its_steps_stand_in_sql(
+    db: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = AgentConfig(state_size=2, action_size=2, replays=0)
+    one = keeper(db, tmp_path, every=5)
+    agent_id = one.add(new(config), by="").agent_id
+    tries = []
+
+    def full(_path: Path, _content: bytes) -> None:
+        tries.append(1)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    all_steps = steps(17)
+    with monkeypatch.context() as patch:
+        patch.setattr(keeper_module, "write_durably", full)
+        told(one, agent_id, all_steps[:12])
+    assert len(tries) == 2, "not with each step"
+    assert agent_id in caplog.text
+    with db.read() as connection:
+        assert len(table.told(connection, agent_id)) == 12
+    assert copy(keeper(db, tmp_path), agent_id) == packed(directly(config, all_steps[:12]))
+    told(one, agent_id, all_steps[12:])
+    with db.read() as connection:
+        assert len(table.told(connection, agent_id)) == 2, "there is room again"
+    assert copy(keeper(db, tmp_path), agent_id) == packed(directly(config, all_steps))
+
+
 def test_agents_take_each_others_place_and_nothing_is_forgotten(db: Database, tmp_path: Path) -> None:
     small = keeper(db, tmp_path, held=1, most=3)
     ids = [small.add(new(NET), by="").agent_id for _ in range(3)]
@@ -126,9 +157,15 @@ def test_another_agent_in_its_place_once(db: Database, tmp_path: Path) -> None:
     agent_id = one.add(new(NET), by="").agent_id
     told(one, agent_id, steps(5))
     trained = directly(NET, steps(50))
+    held = Verdict(agent_id=agent_id, scenario="home", key="k", verdict="PROMOTE", judged={}, judged_at=1)
+    db.writer.run(lambda connection: visits.keep(connection, held))
     for _ in range(2):  # a shop that is killed does it again when it comes back
-        one.replace(agent_id, packed(trained), {"episodes": 10}, name="job-1")
+        one.replace(
+            agent_id, packed(trained), {"episodes": 10}, name="job-1",
+            also=lambda connection: visits.forget(connection, agent_id),
+        )  # fmt: skip
         assert copy(one, agent_id) == packed(trained)
     with db.read() as connection:
         assert table.get(connection, agent_id).facts["training"] == {"episodes": 10}
+        assert visits.verdicts(connection, agent_id) == [], "it was said of another agent"
     assert len(list((tmp_path / "agents").iterdir())) == 1

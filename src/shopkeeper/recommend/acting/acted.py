@@ -14,13 +14,14 @@ from shopkeeper.recommend.acting.asked import Asking
 @dataclass(frozen=True, slots=True)
 class Acted:
     """`state` (16,) of the visit before the slate; the `action` that was drawn with `propensity`; the agent's own
-    `choice`."""
+    `choice`. `instead`: why an agent that should steer is in the shadow."""
 
     asked: Asking
     state: NDArray[np.float64]
     action: int
     choice: int
     propensity: float
+    instead: str | None = None
 
     @property
     def shown(self) -> dict[str, Any]:
@@ -32,4 +33,5 @@ class Acted:
         """For `debug_info`."""
         asked = self.asked
         choice = asked.actions[self.choice].name
-        return {**self.shown, "mode": asked.mode, "choice": choice, "state": self.state.tolist()}
+        told = {**self.shown, "mode": asked.mode, "choice": choice, "state": self.state.tolist()}
+        return told if self.instead is None else {**told, "explanation": self.instead}

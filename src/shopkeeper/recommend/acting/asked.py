@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final
 
@@ -40,6 +40,11 @@ class Asking:
     @property
     def steers(self) -> bool:
         return self.mode == STEER
+
+    @cached_property
+    def shadow(self) -> Asking:
+        """The same, where the agent's choice is only noted."""
+        return replace(self, mode=SHADOW)
 
     @cached_property
     def key(self) -> str:

@@ -19,6 +19,10 @@ _LOGGER = logging.getLogger(__name__)
 _SLOT: Final = -1
 """The draw of the whole slate, beside those of its slots."""
 _MOST = 10_000
+_UNPROVEN: Final = (
+    "the agent should steer, but its newest verdict on this scenario with these actions is not PROMOTE, or there is "
+    "none; it is asked in the shadow until it is judged so"
+)
 
 
 class Steering:
@@ -40,7 +44,8 @@ class Steering:
     def act(
         self, scenario: Scenario, user_id: str, slate_id: str, now: int
     ) -> tuple[Scenario, Acted | None, str | None]:
-        """What answers, what is to be noted of it, and why an agent that should steer does not. Never raises."""
+        """What answers, what is to be noted of it, and why an agent that should steer has no choice. One that is not
+        proven any more, as after a training, is in the shadow. Never raises."""
         asked = scenario.asking
         if asked is None:
             return scenario, None, None
@@ -51,10 +56,13 @@ class Steering:
             state = self._visits.state(scenario.name, asked.key, user_id, row, now)
             choice = self._agents.choose(asked.agent_id, state)
             if choice is not None:
+                instead = None
+                if asked.steers and not self._agents.proven(asked.agent_id, scenario.name, asked.key):
+                    asked, instead = asked.shadow, _UNPROVEN
                 chances = asked.chances(choice)
                 action = picked(chances, number(slate_id, _SLOT))
                 made = self._actions(scenario)[action]
-                return made, Acted(asked, state, action, choice, float(chances[action])), None
+                return made, Acted(asked, state, action, choice, float(chances[action]), instead), None
             why = self._agents.why(asked.agent_id)
         except Exception as error:  # an edge: the scenario as it is answers
             _LOGGER.exception("agent %s could not be asked for scenario %s", asked.agent_id, scenario.name)

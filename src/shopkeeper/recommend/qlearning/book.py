@@ -122,9 +122,12 @@ class AgentBook:
 
     def verdict(self, agent_id: str, scenario: str) -> Verdict | None:
         """Whether it may steer a scenario, as it was judged last; None: it never was."""
+        return next((one for one in self.verdicts(agent_id) if one.scenario == scenario), None)
+
+    def verdicts(self, agent_id: str) -> Sequence[Verdict]:
+        """The newest of each scenario on whose visits it was judged since its last training."""
         with self._db.read() as connection:
-            found = visits.verdicts(connection, agent_id)
-        return next((one for one in found if one.scenario == scenario), None)
+            return visits.verdicts(connection, agent_id)
 
     def changed_at(self, agent_id: str) -> int:
         """Since when it is the agent that it is, us of the wall clock: a training makes another. Raises NotFound."""
@@ -216,8 +219,13 @@ class AgentBook:
         made = self._job_folder / job.job_id / "work" / MADE
         agent_id = job.params["agent_id"]
         told = {name: result[name] for name in _TOLD} | {"job_id": job.job_id, "ended_at": self._clock.wall()}
-        self.keeper.replace(agent_id, made.read_bytes(), told, name=job.job_id)
-        self._db.writer.run(lambda connection: visits.forget(connection, agent_id))
+        self.keeper.replace(
+            agent_id,
+            made.read_bytes(),
+            told,
+            name=job.job_id,
+            also=lambda connection: visits.forget(connection, agent_id),
+        )
 
     def _check_free(self, agent_id: str) -> None:
         """Raises Busy while a training is queued or runs."""

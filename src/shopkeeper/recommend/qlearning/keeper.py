@@ -7,6 +7,7 @@ kill, from its file and the steps that came after it, is what it was.
 from __future__ import annotations
 
 import hashlib
+import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
@@ -30,6 +31,7 @@ from shopkeeper.stores.agents import MOST_AGENTS, AgentRow
 from shopkeeper.stores.artifacts import write_durably
 from shopkeeper.stores.sql import Database
 
+_LOGGER = logging.getLogger(__name__)
 MOST_HELD: Final = 16
 """Agents in memory; another one that is asked takes the place of the one not asked for longest."""
 SAVE_EVERY: Final = 500
@@ -48,10 +50,12 @@ class _Told(msgspec.Struct):
 
 @dataclass
 class _Held:
-    """An agent in memory; `saved`: how many of its updates are in its file; `gone`: it is not the one that counts."""
+    """An agent in memory; `saved`: how many of its updates are in its file; `tried`: how many it had when its file was
+    to be written last; `gone`: it is not the one that counts."""
 
     agent: Agent
     saved: int
+    tried: int = 0
     lock: threading.RLock = field(default_factory=threading.RLock)
     gone: bool = False
 
@@ -119,7 +123,8 @@ class AgentKeeper:
         also: Callable[[Connection], None] = lambda _: None,
     ) -> list[float]:
         """The same with many. `also` is done in the transaction that keeps them: both are durable, or neither. What it
-        raises undoes both."""
+        raises undoes both. Once they are kept nothing is raised: that the file cannot be written, as on a full disk, is
+        logged and tried again after as many steps; they stand in SQL until then."""
         told = [_Told(one.state.tolist(), one.action, one.reward, one.after.tolist(), one.done) for one in steps]
 
         def write(connection: Connection) -> None:
@@ -129,8 +134,13 @@ class AgentKeeper:
 
         self._db.writer.run(write)
         surprises = [agent.learn(one) for one in steps]
-        if agent.updates - self._held[agent_id].saved >= self._every:
-            self.save(agent_id)
+        held = self._held[agent_id]
+        if agent.updates - max(held.saved, held.tried) >= self._every:
+            held.tried = agent.updates
+            try:
+                self.save(agent_id)
+            except ShopkeeperError as error:
+                _LOGGER.warning("agent %s learns, but not into its file: %s", agent_id, error.message)
         return surprises
 
     def packed(self, agent_id: str) -> bytes:
@@ -150,8 +160,17 @@ class AgentKeeper:
             held.saved = agent.updates
             self._unlink(row.file)
 
-    def replace(self, agent_id: str, content: bytes, training: dict[str, Any], *, name: str) -> None:
-        """Another agent in its place; does nothing the second time with one `name`. Raises NotFound, Unavailable."""
+    def replace(
+        self,
+        agent_id: str,
+        content: bytes,
+        training: dict[str, Any],
+        *,
+        name: str,
+        also: Callable[[Connection], None] = lambda _: None,
+    ) -> None:
+        """Another agent in its place, and `also` in one transaction with that; does nothing the second time with one
+        `name`. Raises NotFound, Unavailable."""
         file = f"{agent_id}.{name}.npz"
         with self._db.read() as connection:
             row = table.get(connection, agent_id)
@@ -159,7 +178,7 @@ class AgentKeeper:
             return
         agent = unpacked(content)
         self._put(file, content)
-        self._note(agent_id, agent, file, content, training)
+        self._note(agent_id, agent, file, content, training, also)
         self._drop(agent_id)
         self._unlink(row.file)
 
@@ -220,13 +239,22 @@ class AgentKeeper:
             agent.learn(Transition(np.array(step.state), step.action, step.reward, np.array(step.after), step.done))
         return held
 
-    def _note(self, agent_id: str, agent: Agent, file: str, content: bytes, training: dict[str, Any] | None) -> None:
+    def _note(
+        self,
+        agent_id: str,
+        agent: Agent,
+        file: str,
+        content: bytes,
+        training: dict[str, Any] | None,
+        also: Callable[[Connection], None] = lambda _: None,
+    ) -> None:
         facts, until, now = facts_of(agent, training), agent.updates, self._clock.wall()
-        self._db.writer.run(
-            lambda connection: table.saved(
-                connection, agent_id, file=file, sha256=_sha256(content), facts=facts, until=until, now=now
-            )
-        )
+
+        def write(connection: Connection) -> None:
+            table.saved(connection, agent_id, file=file, sha256=_sha256(content), facts=facts, until=until, now=now)
+            also(connection)
+
+        self._db.writer.run(write)
 
     def _put(self, file: str, content: bytes) -> None:
         try:
