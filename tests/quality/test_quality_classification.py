@@ -36,6 +36,14 @@ def test_logloss_by_hand_and_bounded_at_certainty():
     assert measure.logloss(np.array([1.0]), np.array([0.0])) < 20
 
 
+def test_a_row_counts_in_the_logloss_as_the_rows_that_it_stands_for():
+    label, said, weight = np.array([1.0, 0.0, 0.0]), np.array([0.8, 0.4, 0.9]), np.array([1.0, 3.0, 0.0])
+    wanted = measure.logloss(np.array([1.0, 0.0, 0.0, 0.0]), np.array([0.8, 0.4, 0.4, 0.4]))
+    assert measure.logloss(label, said, weight) == pytest.approx(wanted)
+    assert measure.logloss(label, said, np.ones(3)) == pytest.approx(measure.logloss(label, said))
+    assert math.isnan(measure.logloss(label, said, np.zeros(3)))
+
+
 def test_brier_and_accuracy():
     label, said = np.array([1.0, 0.0]), np.array([0.75, 0.5])
     assert measure.brier(label, said) == pytest.approx((0.0625 + 0.25) / 2)

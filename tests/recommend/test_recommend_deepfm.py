@@ -11,10 +11,11 @@ from shopkeeper.core.protocols import silent
 from shopkeeper.learning.onnx_forms import OnnxScorer
 from shopkeeper.learning.tabular import Column, Schema
 from shopkeeper.quality.classification import auc
-from shopkeeper.recommend.ranking.deepfm import Deepfm
+from shopkeeper.recommend.ranking.attribution import MOST_ROWS, permuted
+from shopkeeper.recommend.ranking.deepfm import Deepfm, _loses_little
 from shopkeeper.recommend.ranking.deepfm_graph import graph_of
 from shopkeeper.recommend.ranking.deepfm_inputs import Inputs
-from shopkeeper.recommend.ranking.deepfm_model import DeepfmRanker
+from shopkeeper.recommend.ranking.deepfm_model import DeepfmRanker, Facts, Form
 from shopkeeper.recommend.ranking.deepfm_net import Learner, Net, Shape, Weights
 from shopkeeper.recommend.ranking.family import RankingFamily
 from shopkeeper.recommend.ranking.rows import RankRows
@@ -236,6 +237,51 @@ def test_it_says_what_its_answers_hang_on(tmp_path: Path) -> None:
     assert sum(told.values()) == pytest.approx(1.0)
     model.save(tmp_path)
     assert DeepfmRanker.load(tmp_path).importance() == told
+
+
+def test_a_row_counts_as_the_rows_that_it_stands_for_in_what_answers_hang_on() -> None:
+    """Rows of two kinds, each told by a feature of its own; more of them than are read."""
+    n, random = 3 * MOST_ROWS, np.random.default_rng(4)
+    values = random.normal(size=(n, 3)).astype(np.float32)
+    values[:, 2] = np.arange(n) % 2
+
+    def score(rows: np.ndarray) -> np.ndarray:
+        return (1 / (1 + np.exp(-3 * np.where(rows[:, 2] > 0, rows[:, 0], rows[:, 1])))).astype(np.float32)
+
+    label = (random.random(n) < score(values)).astype(np.float32)
+    told = permuted(score, values, label, ("one", "other", "kind"), 1)
+    assert told["one"] == pytest.approx(told["other"], rel=0.2)
+    weight = np.where(values[:, 2] > 0, 1.0, 0.0).astype(np.float32)
+    told = permuted(score, values, label, ("one", "other", "kind"), 1, weight=weight)
+    assert set(told) == {"one", "kind"}
+    assert permuted(score, values, label, ("one", "other", "kind"), 1, weight=0 * weight) == {}
+
+
+def test_rows_that_stand_for_none_say_nothing_of_what_answers_hang_on() -> None:
+    rows = small_rows(1200)
+    wrong = np.arange(1200) % 3 > 0
+    label = np.where(wrong, 1 - rows.label, rows.label).astype(np.float32)
+    model = fitted(replace(rows, label=label, weight=np.where(wrong, 0.0, 1.0).astype(np.float32)))
+    assert next(iter(model.importance())) == "strong"
+
+
+def test_a_form_loses_by_the_rows_that_stand_for_any() -> None:
+    """Two nets as the two forms of one ranker: where they differ decides whether the other may answer."""
+    schema = columns(0, 3, 0)
+    weights, inputs = shaken(schema)
+    graph = graph_of(weights, inputs, 3)
+    weights.flat *= -1
+    graphs: dict[Form, bytes] = {"float32": graph, "int8": graph_of(weights, inputs, 3)}
+    model = DeepfmRanker(graphs, schema, Facts(form="float32", importance={}, best_epoch=0, onnx_max_difference=0.0))
+    values = drawn(schema, 200)
+    label = (model.score(values) > 0.5).astype(np.float32)
+    right = (model.score_by_other(values) > 0.5) == (label > 0)
+    assert 0 < right.sum() < 200
+    surer = right & (np.abs(model.score_by_other(values) - label) <= np.abs(model.score(values) - label))
+    rows = RankRows(schema, values, label, np.ones(200, dtype=np.float32))
+    assert not _loses_little(model, rows)
+    assert _loses_little(model, replace(rows, weight=surer.astype(np.float32)))
+    assert not _loses_little(model, replace(rows, weight=0 * rows.weight))
 
 
 # -- what cannot be learned from, or read

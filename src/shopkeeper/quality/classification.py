@@ -63,12 +63,14 @@ def average_precision(label: Numbers, score: Numbers) -> float:
     return float(np.sum(np.diff(found, prepend=0) / n_pos * found / shown))
 
 
-def logloss(label: Numbers, probability: Numbers, *, eps: float = 1e-7) -> float:
-    """Mean negative log likelihood in nats; probabilities are kept `eps` away from 0 and 1."""
-    if not len(label):
+def logloss(label: Numbers, probability: Numbers, weight: Numbers | None = None, *, eps: float = 1e-7) -> float:
+    """Mean negative log likelihood in nats; probabilities are kept `eps` away from 0 and 1. `weight`: how many rows one
+    stands for. NaN without a row that stands for any."""
+    if not len(label) or (weight is not None and not weight.any()):
         return float("nan")
     p = np.clip(probability.astype(np.float64), eps, 1.0 - eps)
-    return float(-np.mean(np.where(label > 0, np.log(p), np.log1p(-p))))
+    told = np.where(label > 0, np.log(p), np.log1p(-p))
+    return float(-np.mean(told) if weight is None else -np.average(told, weights=weight.astype(np.float64)))
 
 
 def brier(label: Numbers, probability: Numbers) -> float:

@@ -22,9 +22,12 @@ def permuted(
     label: NDArray[np.float32],
     names: tuple[str, ...],
     seed: int,
+    *,
+    weight: NDArray[np.float32] | None = None,
 ) -> dict[str, float]:
     """Share of each of `names` in what the log-loss grows by, the largest first; a feature whose values may be dealt
-    anew without harm is left out. Of `values` (n, f), rows that were not learned from, MOST_ROWS are drawn at most.
+    anew without harm is left out. Of `values` (n, f), rows that were not learned from, MOST_ROWS are drawn at most;
+    `weight` (n,): how many rows one stands for.
 
     Of two features that say the same neither may be found to matter: each stands in for the other.
     """
@@ -32,14 +35,15 @@ def permuted(
     if len(values) > MOST_ROWS:
         drawn = np.sort(random.choice(len(values), MOST_ROWS, replace=False))
         values, label = values[drawn], label[drawn]
+        weight = None if weight is None else weight[drawn]
     if not len(values):
         return {}
-    whole = logloss(label, score(values))
+    whole = logloss(label, score(values), weight)
     grown = {}
     for at, name in enumerate(names):
         dealt = values.copy()
         dealt[:, at] = values[random.permutation(len(values)), at]
-        grown[name] = logloss(label, score(dealt)) - whole
+        grown[name] = logloss(label, score(dealt), weight) - whole
     total = sum(more for more in grown.values() if more > 0)
     ordered = sorted(grown.items(), key=lambda pair: -pair[1])
     return {name: more / total for name, more in ordered if more > 0}

@@ -114,7 +114,7 @@ class Deepfm:
         )
         made = DeepfmRanker(graphs, schema, facts)
         report(params.epochs, params.epochs, message="measuring what it hangs on")
-        told = permuted(made.score, check.values, check.label, schema.names, self.seed)
+        told = permuted(made.score, check.values, check.label, schema.names, self.seed, weight=check.weight)
         form = params.form if params.form == "float32" or _loses_little(made, check) else "float32"
         return DeepfmRanker(graphs, schema, msgspec.structs.replace(facts, form=form, importance=told))
 
@@ -158,5 +158,6 @@ def _off(graph: bytes, learner: Learner, inputs: Inputs, rows: np.ndarray) -> fl
 
 
 def _loses_little(model: DeepfmRanker, rows: RankRows) -> bool:
-    one, other = (logloss(rows.label, score(rows.values)) for score in (model.score, model.score_by_other))
+    forms = (model.score, model.score_by_other)
+    one, other = (logloss(rows.label, score(rows.values), rows.weight) for score in forms)
     return other - one <= INT8_LOSS
