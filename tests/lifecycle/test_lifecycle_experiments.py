@@ -12,18 +12,22 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from shopkeeper.bootstrap.experimenting import rewards
 from shopkeeper.core.clock import DAY, StoppedClock
 from shopkeeper.core.errors import Conflict, Invalid
 from shopkeeper.core.experiments import Course, Guard, Plan, Target, VariantPlan
-from shopkeeper.core.records import Event
+from shopkeeper.core.records import Event, Feedback
 from shopkeeper.lifecycle.experiments.assigning import BUCKETS, Assignments, Draw, free_spans, size
 from shopkeeper.lifecycle.experiments.checking import room_in
 from shopkeeper.lifecycle.experiments.judging import guard_result, judge
 from shopkeeper.lifecycle.experiments.metrics import read_metric
 from shopkeeper.lifecycle.experiments.reckoning import BUSY_A_DAY, Reckoning
 from shopkeeper.quality.experiments import sample, share
+from shopkeeper.recommend.feedback import to_event
+from shopkeeper.recommend.rewards.signals import SIGNALS, worth
 from shopkeeper.stores import experiments as table
 from shopkeeper.stores.events import EventLog
+from shopkeeper.stores.experiment_sums import Window
 from shopkeeper.stores.experiments import Kept, Unit
 from shopkeeper.stores.sql import Database, open_database, sqlite_url
 from shopkeeper.stores.vocabulary import Vocabularies
@@ -316,8 +320,7 @@ def test_sums_are_those_of_the_events_since_the_exposure(db: Database) -> None:
         ("u1", "order", 7.0), ("u1", "return", -2.0), ("u2", "order", 4.0), ("u2", "click", 0.1), ("u3", "click", 0.1)
     )
     happens(*(("robot", "view", 1.0) for _ in range(BUSY_A_DAY + 1)))
-    rewards = {"click": 0.1, "order": 1.0, "rating": None}
-    reckoning = Reckoning(db, vocabularies.event_types, clock, rewards)
+    reckoning = Reckoning(db, vocabularies.event_types, clock, rewards())
     said = reckoning.of(running)
     assert [(one.n, one.mean) for one in said.variants] == [(1, 5.0), (2, 2.0)]
     assert said.left_out == 1
@@ -332,6 +335,66 @@ def test_sums_are_those_of_the_events_since_the_exposure(db: Database) -> None:
         assert found[1] == pytest.approx(means[1]), metric
         if means[0] is not None:
             assert found[0] == pytest.approx(means[0]), metric
+
+
+SAID: list[tuple[str, float | None, dict[str, Any] | None]] = [
+    ("rating", 4.0, None), ("rating", 0.8, {"reward": 0.8}), ("rating", 9.0, None), ("rating", None, None),
+    ("rating", -1.0, None), ("dwell", 240.0, {}), ("dwell", 9000.0, {"reward": "much"}),
+    ("dwell", 0.2, {"reward": 0.2}),
+    ("scroll", 0.5, {"reward": None}), ("scroll", 40.0, None), ("click", 9.0, None), ("click", None, {"reward": 7}),
+    ("click", None, {"reward": -7.5}), ("click", None, {"reward": 10**400}), ("click", None, {"reward": -(10**400)}),
+    ("like", None, {"reward": True}), ("like", None, {"reward": False}), ("like", None, {"reward": [1]}),
+    ("like", None, {"reward": -(2**63)}), ("like", None, {"reward": 2**64}), ("like", None, {"other": {"reward": 1}}),
+    ("view", None, None), ("share", None, None), ("comment", None, None), ("dislike", None, None), ("save", 4.0, None),
+    ("report", 1.0, {}), ("order", 250.0, None), ("order", 250.0, {"reward": 0.5}), ("accept", 0.1, None),
+    ("dismiss", None, None), ("cart", None, None), ("wink", 1.0, {"reward": 1.0}), ("return", -9.0, None),
+]  # fmt: skip
+
+
+def test_the_metric_reward_counts_what_the_learners_count(db: Database) -> None:
+    clock = StoppedClock(20_000 * DAY)
+    vocabularies = Vocabularies.load(db)
+    log = EventLog(db, vocabularies, clock)
+    people = [f"u{k}" for k in range(len(SAID))]
+    log.append([Event(event_type="view", user_id=id, item_id="i") for id in people]).result()
+    rows = [int(vocabularies.users.row(id) or 0) for id in people]
+    units = [Unit("e", 1, row, k, clock.now(), log.last_seq) for k, row in enumerate(rows)]
+    db.writer.run(lambda c: table.add_units(c, units))
+    events = [
+        Event(event_type=kind, user_id=id, item_id="i", value=value, context=context or {})
+        for id, (kind, value, context) in zip(people, SAID, strict=True)
+    ]
+    assert not log.append(events).result().rejected
+    found = sums(db, Reckoning(db, vocabularies.event_types, clock, rewards()))
+    expected = [(worth(kind, value, context or {}) or 0.0) if kind in SIGNALS else 0.0 for kind, value, context in SAID]
+    for said, one, other in zip(SAID, found, expected, strict=True):
+        assert one == pytest.approx(other), str(said)[:80]
+    assert {kind for kind, *_ in SAID} >= set(SIGNALS)
+
+
+def test_what_came_by_the_door_of_feedback_is_not_reckoned_twice(db: Database) -> None:
+    clock = StoppedClock(20_000 * DAY)
+    vocabularies = Vocabularies.load(db)
+    log = EventLog(db, vocabularies, clock)
+    told = [("rating", 4.0, 0.8), ("dwell", 150.0, 0.5), ("scroll", 1.0, 0.05), ("purchase", 1.0, 1.0)]
+    log.append([Event(event_type="view", user_id=kind, item_id="i") for kind, *_ in told]).result()
+    rows = [int(vocabularies.users.row(kind) or 0) for kind, *_ in told]
+    units = [Unit("e", 1, row, k, clock.now(), log.last_seq) for k, row in enumerate(rows)]
+    db.writer.run(lambda c: table.add_units(c, units))
+    given = [
+        to_event(Feedback(user_id=kind, item_id="i", feedback_type=kind, feedback_value=value), price=99.0)
+        for kind, value, _ in told
+    ]
+    assert not log.append(given).result().rejected
+    found = sums(db, Reckoning(db, vocabularies.event_types, clock, rewards()))
+    assert found == pytest.approx([worth for *_, worth in told])
+
+
+def sums(db: Database, reckoning: Reckoning) -> list[float]:
+    """Of `reward`, a unit a variant, in their order."""
+    with db.read() as connection:
+        found = reckoning._sums(connection, Window("e", 1, 0), read_metric("reward", reckoning.rewards))
+    return [float(value) for _, value in sorted(zip(found.variant.tolist(), found.values[:, 0].tolist(), strict=True))]
 
 
 def test_an_exposure_that_a_killed_process_did_not_write_is_written_by_the_next_answer(db: Database) -> None:

@@ -19,8 +19,10 @@ from shopkeeper.lifecycle.traffic import Traffic
 from shopkeeper.operations.erasure import Erasure
 from shopkeeper.operations.exposures import ExposureLog
 from shopkeeper.operations.identities import Identities
-from shopkeeper.recommend.feedback import REWARDS
+from shopkeeper.recommend.feedback import BY_VALUE, REWARDS
+from shopkeeper.recommend.rewards.signals import SIGNALS, STANDS_FOR
 from shopkeeper.recommend.variants import ScenarioTarget, ScenarioVariants
+from shopkeeper.stores.experiment_sums import Reward
 from shopkeeper.stores.sql import Database
 
 
@@ -64,6 +66,16 @@ def trying(db: Database, clock: Clock, stores: Stores, allows: Callable[[int], b
     return Trying(assignments, people, exposures, models, ScenarioVariants(assignments, people))
 
 
+def rewards() -> dict[str, Reward]:
+    """Of every type of event that is feedback: what the learners count, see recommend/rewards/signals.py."""
+    found = {}
+    for kind in SIGNALS:
+        name = STANDS_FOR.get(kind, kind)
+        fixed = REWARDS[name]
+        found[kind] = Reward(fixed) if fixed is not None else Reward(None, *BY_VALUE[name])
+    return found
+
+
 def experimenting(
     db: Database,
     clock: Clock,
@@ -79,8 +91,7 @@ def experimenting(
 ) -> Experimenting:
     scenarios = ScenarioTarget(shaped.book, shaped.known, lambda name: changes.tell(Change("scenario", names=(name,))))
     targets = Targets(scenarios, ModelTarget(registry, traffic))
-    rewards = {("order" if name == "purchase" else name): worth for name, worth in REWARDS.items()}
-    reckoning = Reckoning(db, stores.vocab.event_types, clock, rewards)
+    reckoning = Reckoning(db, stores.vocab.event_types, clock, rewards())
     book = ExperimentBook(
         db,
         clock,

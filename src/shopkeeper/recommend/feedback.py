@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from shopkeeper.core.errors import Invalid
@@ -25,6 +26,12 @@ REWARDS: dict[str, float | None] = {
 _LONGEST_DWELL_S = 300.0
 _BEST_RATING = 5.0
 _WHOLE_SCROLL = 0.05
+BY_VALUE: dict[str, tuple[float, float]] = {
+    "rating": (_BEST_RATING, _BEST_RATING),
+    "dwell": (_LONGEST_DWELL_S, sys.float_info.max),
+    "scroll": (1 / _WHOLE_SCROLL, 1.0),
+}
+"""Of kinds that go by their value: what it is divided by, and the highest that it may be. At most 1 is counted."""
 _HIGHEST = {"rating": (_BEST_RATING, "0 to 5"), "scroll": (1.0, "the share that was scrolled, 0 to 1")}
 
 

@@ -10,10 +10,11 @@ from shopkeeper.lifecycle.experiments.assigning import BUCKETS, free_spans
 from shopkeeper.lifecycle.experiments.metrics import read_metric
 from shopkeeper.lifecycle.experiments.reckoning import guards_of
 from shopkeeper.lifecycle.experiments.targets import TriedTarget
+from shopkeeper.stores.experiment_sums import Reward
 from shopkeeper.stores.experiments import Kept
 
 
-def check_plan(plan: Plan, target: TriedTarget, rewards: Mapping[str, float | None]) -> None:
+def check_plan(plan: Plan, target: TriedTarget, rewards: Mapping[str, Reward]) -> None:
     """Raises Invalid with the field, NotFound."""
     names = [one.name for one in plan.variants]
     if len(set(names)) < len(names):

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from shopkeeper.core.errors import Invalid
+from shopkeeper.stores.experiment_sums import Reward
 
-Worth: TypeAlias = 'float | Literal["money", "value"]'
-"""What one event counts: a number, its money (value, else quantity times price), or its value as it was told."""
+Worth: TypeAlias = 'float | Literal["money", "value"] | Reward'
+"""What one event counts: a number, its money (value, else quantity times price), its value as it was told, or what it
+is worth as feedback."""
 Kind: TypeAlias = Literal["mean", "share", "ratio"]
 
 
@@ -35,8 +37,8 @@ NAMED = ("orders", "conversion", "revenue", "click_rate", "reward")
 _FORM = re.compile(r"(count|share|sum|ratio|told|told_share):([a-z][a-z0-9_]{0,63})(?:/([a-z][a-z0-9_]{0,63}))?")
 
 
-def read_metric(text: str, rewards: Mapping[str, float | None], field: str = "metric") -> Measure:
-    """`rewards` of types of feedback, None: the value of the event. Raises Invalid."""
+def read_metric(text: str, rewards: Mapping[str, Reward], field: str = "metric") -> Measure:
+    """`rewards` of types of feedback. Raises Invalid."""
     match text:
         case "orders":
             return Measure("mean", Term({"order": 1.0}))
@@ -47,7 +49,7 @@ def read_metric(text: str, rewards: Mapping[str, float | None], field: str = "me
         case "click_rate":
             return Measure("ratio", Term({"click": 1.0}), Term({"view": 1.0}))
         case "reward":
-            return Measure("mean", Term({name: "value" if one is None else one for name, one in rewards.items()}))
+            return Measure("mean", Term(dict(rewards)))
     found = _FORM.fullmatch(text)
     if found is None or (found[3] is None) == (found[1] == "ratio"):
         raise Invalid(

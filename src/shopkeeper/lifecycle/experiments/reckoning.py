@@ -16,10 +16,10 @@ from shopkeeper.core.clock import DAY, MINUTE, Clock
 from shopkeeper.core.errors import Unavailable
 from shopkeeper.core.experiments import Guard, GuardResult, Plan, Results, Verdict
 from shopkeeper.lifecycle.experiments.judging import UNEVEN, guard_result, judge
-from shopkeeper.lifecycle.experiments.metrics import Measure, Term, read_metric
+from shopkeeper.lifecycle.experiments.metrics import Measure, Term, Worth, read_metric
 from shopkeeper.quality import experiments as quality
 from shopkeeper.quality.experiments import Sample
-from shopkeeper.stores.experiment_sums import Sums, Window, of_events, of_told
+from shopkeeper.stores.experiment_sums import Reward, Sums, Window, of_events, of_told
 from shopkeeper.stores.experiments import Kept
 from shopkeeper.stores.sql import Database
 
@@ -35,9 +35,9 @@ class Types(Protocol):
 
 
 class Reckoning:
-    """On any thread; reads SQL, so not on the loop. `rewards`: of types of feedback, None: by the event's value."""
+    """On any thread; reads SQL, so not on the loop. `rewards`: of types of feedback."""
 
-    def __init__(self, db: Database, types: Types, clock: Clock, rewards: Mapping[str, float | None]) -> None:
+    def __init__(self, db: Database, types: Types, clock: Clock, rewards: Mapping[str, Reward]) -> None:
         self._db = db
         self._types = types
         self._clock = clock
@@ -118,7 +118,7 @@ class Reckoning:
         terms = [measure.above] if measure.below is None else [measure.above, measure.below]
         return of_events(connection, window, [self._rows(term) for term in terms])
 
-    def _rows(self, term: Term) -> dict[int, float | str]:
+    def _rows(self, term: Term) -> dict[int, Worth]:
         found = {self._types.row(name): worth for name, worth in term.types.items()}
         return {row: worth for row, worth in found.items() if row is not None}
 
