@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from shopkeeper.core.errors import Conflict, Invalid, Unavailable
-from shopkeeper.recommend.qlearning.config import AgentConfig
+from shopkeeper.recommend.qlearning.config import MOST_KEYS, AgentConfig, check
 from shopkeeper.recommend.qlearning.environment import rewards_of, train
 from shopkeeper.recommend.qlearning.files import new, packed, unpacked
 from shopkeeper.recommend.qlearning.policy import policy_of
@@ -137,6 +139,29 @@ def test_a_full_table_values_what_is_new_as_at_first() -> None:
     assert table.values(np.array([[2.0]])).tolist() == [[0.5, 0.5]]
 
 
+@pytest.mark.parametrize(
+    "fits",
+    [
+        {"state_size": 80, "buffer_size": 32}, {"state_size": 4096, "states": "index"},
+        {"state_size": 4096, "bins": 1, "buffer_size": 32}, {"state_size": 1024, "action_size": 256, "buffer_size": 32},
+        {"agent_type": "dqn", "state_size": 4096, "buffer_size": 32, "hidden": [4]},
+    ],
+)  # fmt: skip
+def test_a_table_has_room_for_what_tells_its_states_apart(fits: dict[str, Any]) -> None:
+    config = check(AgentConfig(**fits))
+    assert not config.tabular or config.rows * config.width <= MOST_KEYS
+
+
+def test_a_table_of_earlier_bounds_is_read_and_grows_no_further_than_there_is_room() -> None:
+    wide = TabularAgent(AgentConfig(state_size=4096, buffer_size=32, replays=0))
+    for k in range(3):
+        wide.learn(Transition(np.full(4096, k / 3), 0, 1.0, np.full(4096, k / 3), True))
+    again = unpacked(packed(wide))
+    assert isinstance(again, TabularAgent)
+    assert again.table[0].shape == (3, 4096)
+    assert 4096 * again._most <= MOST_KEYS
+
+
 def test_chance_falls_by_episodes_and_ties_are_broken_only_in_trying() -> None:
     config = AgentConfig()
     assert [epsilon_after(config, n) for n in (0, 1, 10_000)] == [0.1, pytest.approx(0.0995), 0.01]
@@ -172,6 +197,8 @@ def test_an_agent_is_no_pickle(tmp_path) -> None:
         ({"batch_size": 100, "buffer_size": 50}, "batch_size"),
         ({"state_size": 4096, "buffer_size": 100_000}, "buffer_size"),
         ({"agent_type": "double", "hidden": [512, 512, 512]}, "hidden"),
+        ({"state_size": 4096, "buffer_size": 32}, "state_size"),
+        ({"state_size": 81, "buffer_size": 32}, "state_size"),
     ],
 )
 def test_what_does_not_go_together_is_refused(wrong: dict[str, object], field: str) -> None:

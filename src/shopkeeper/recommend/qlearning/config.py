@@ -19,6 +19,8 @@ MOST_NUMBERS: Final = 2_000_000
 """Of the replay buffer: steps x numbers of two states."""
 MOST_CELLS: Final = 2_000_000
 """Values of a table, all rows and actions."""
+MOST_KEYS: Final = 8_000_000
+"""Numbers by which a table knows its states, all rows and the width of a state; four bytes each."""
 MOST_PARAMETERS: Final = 500_000
 """Of a net; four numbers are kept for each."""
 
@@ -74,6 +76,12 @@ class AgentConfig(Struct, kw_only=True, forbid_unknown_fields=True, frozen=True)
         """Numbers of one state as it is told."""
         return 1 if self.states == "index" else self.state_size
 
+    @property
+    def rows(self) -> int:
+        """So many states a table may come to have."""
+        there_are = self.state_size if self.states == "index" else self.bins ** min(self.width, 32)
+        return min(there_are, MOST_STATES, MOST_CELLS // self.action_size)
+
 
 def check(config: AgentConfig) -> AgentConfig:
     """Raises Invalid, with the field, for what does not go together or would not fit."""
@@ -98,6 +106,12 @@ def check(config: AgentConfig) -> AgentConfig:
             f"{config.buffer_size} steps of {config.width} numbers do not fit into a buffer of {MOST_NUMBERS} numbers; "
             "make buffer_size or state_size smaller",
             field="buffer_size",
+        )
+    if config.tabular and (numbers := config.rows * config.width) > MOST_KEYS:
+        raise Invalid(
+            f"a table of up to {config.rows} states of {config.width} numbers would keep {numbers} of them, at most "
+            f"{MOST_KEYS} fit; make state_size or bins smaller, or take a net (dqn, double, dueling)",
+            field="state_size",
         )
     if not config.tabular and (size := _parameters(config)) > MOST_PARAMETERS:
         raise Invalid(

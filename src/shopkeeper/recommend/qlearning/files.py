@@ -23,7 +23,10 @@ _BROKEN: Final = (OSError, EOFError, ValueError, KeyError, TypeError, IndexError
 
 def new(config: AgentConfig) -> Agent:
     """An agent that has learned nothing. Raises Invalid for what does not go together."""
-    check(config)
+    return _empty(check(config))
+
+
+def _empty(config: AgentConfig) -> Agent:
     return TabularAgent(config) if config.tabular else DeepAgent(config)
 
 
@@ -42,7 +45,8 @@ def unpacked(content: bytes) -> Agent:
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         facts = msgspec.json.decode(arrays.pop(_FACTS).tobytes())
-        agent = new(msgspec.convert(facts["config"], AgentConfig))
+        # Not checked: what was made within earlier bounds is read as it is.
+        agent = _empty(msgspec.convert(facts["config"], AgentConfig))
         agent.recall(facts)
         agent.restore(arrays)
     except (*_BROKEN, msgspec.MsgspecError) as error:

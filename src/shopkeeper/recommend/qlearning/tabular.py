@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shopkeeper.recommend.qlearning.agent import Agent, Values, replay_of
-from shopkeeper.recommend.qlearning.config import MOST_CELLS, MOST_STATES, AgentConfig
+from shopkeeper.recommend.qlearning.config import MOST_KEYS, AgentConfig
 from shopkeeper.recommend.qlearning.steps import Floats, Transition
 
 
@@ -21,7 +21,7 @@ class TabularAgent(Agent):
         super().__init__(config)
         self._rows: dict[bytes, int] = {}
         self._q = np.full((16, config.action_size), config.initial_value)
-        self._most = min(MOST_STATES, MOST_CELLS // config.action_size)
+        self._most = min(config.rows, MOST_KEYS // config.width)
         self._kept = replay_of(config, 1) if config.again else None
 
     def keys(self, states: Floats) -> NDArray[np.int32]:
