@@ -24,7 +24,7 @@ from shopkeeper.recommend.matching.dssm import Dssm
 from shopkeeper.recommend.matching.family import MatchingFamily, MatchingHoldout, held_queries, measured
 from shopkeeper.recommend.matching.fitting import logistic
 from shopkeeper.recommend.matching.model import Matcher, Shelf
-from shopkeeper.recommend.matching.pairs import MOST_CHARACTERS
+from shopkeeper.recommend.matching.pairs import MOST_CHARACTERS, Columns
 from shopkeeper.stores import schema
 from shopkeeper.stores.events import EventLog
 from shopkeeper.stores.sql import open_database, sqlite_url
@@ -102,6 +102,28 @@ def test_columns_by_other_names_and_codes_as_words(tmp_path: Path) -> None:
     assert found.train.doc_columns.texts == ("answer", "doc_code")
     assert all(text.endswith(" 4711") for text in found.train.docs.texts)
     assert data(tmp_path, frame, params).train.doc_columns.numbers == ("doc_code",)
+
+
+@pytest.mark.parametrize("values", [[3.0, 4.0], [True, False], [1e-5, 0.5], [2**60, 7]])
+def test_a_value_is_one_text_in_a_table_and_in_a_row(tmp_path: Path, values: list[Any]) -> None:
+    frame = texts().with_columns(query_code=pl.Series([values[at % 2] for at in range(len(texts()))]))
+    found = data(tmp_path, frame, categorical=["query_code"]).train
+    columns = found.query_columns
+    assert columns.texts == ("query", "query_code")
+    rows = [{"query": row["query"], "query_code": row["query_code"]} for row in frame.iter_rows(named=True)]
+    assert set(columns.read(rows).texts) == set(found.queries.texts)
+
+
+@pytest.mark.parametrize("value", [pytest.param(10**5000, id="long"), [1], {}])
+def test_what_is_no_text_is_refused_with_its_name(value: Any) -> None:
+    columns = Columns(texts=("query",), numbers=("query_f1",))
+    assert columns.read([{"query": 10**400}]).texts == (str(10**400),)
+    with pytest.raises(Invalid, match="row 1: query is") as refused:
+        columns.read([{}, {"query": value}])
+    assert (refused.value.code, refused.value.field) == ("not_a_text", "data[1].query")
+    with pytest.raises(Invalid, match="row 0: query_f1 is") as refused:
+        columns.read([{"query_f1": value}])
+    assert refused.value.code == "not_a_number"
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,15 @@
 
 import msgspec
 import numpy as np
+import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from shopkeeper.core.errors import Invalid
+from shopkeeper.learning.tabular import texts
 from shopkeeper.recommend.recall.traits import Bag, Trait, Traits, readable, usual
+from shopkeeper.recommend.spelling import spelled
 
 
 def fitted(*rows: dict, least: int = 1) -> Traits:
@@ -69,18 +72,39 @@ def test_a_text_of_a_megabyte_is_read_in_part() -> None:
     assert weights(fitted({"t": "a"}, {"t": "b"}), {"t": long}) == {2: 1.0}
 
 
-@pytest.mark.parametrize("value", ["many", float("nan"), float("inf"), [1], {}, 10**400])
+@pytest.mark.parametrize(
+    "value", ["many", float("nan"), float("inf"), [1], {}, 10**400, pytest.param(10**5000, id="long")]
+)
 def test_what_is_no_number_is_refused_with_its_name(value: object) -> None:
     with pytest.raises(Invalid, match="row 1: age") as caught:
         fitted({"age": 1}, {"age": 2}).bag([{}, {"age": value}])
     assert caught.value.code == "not_a_number"
 
 
-@pytest.mark.parametrize("value", [{}, [1], [["a"]]])
+@pytest.mark.parametrize("value", [{}, [1], [["a"]], pytest.param(10**5000, id="long")])
 def test_what_is_no_text_is_refused_with_its_name(value: object) -> None:
     with pytest.raises(Invalid, match="row 0: town") as caught:
         fitted({"town": "a"}, {"town": "b"}).bag([{"town": value}])
     assert caught.value.code == "not_a_text"
+
+
+@pytest.mark.parametrize("names", [["a", "b"], [f"thing number {at}" for at in range(40)]])
+def test_a_whole_number_of_any_size_is_a_text_that_nobody_knows(names: list[str]) -> None:
+    traits = fitted(*({"town": name} for name in names))
+    assert traits.traits[0].kind == ("text" if len(names) == 2 else "words")
+    for value in (10**400, -(10**400), 10**4000):
+        assert weights(traits, {"town": value}) == weights(traits, {"town": "999"})
+    assert weights(fitted({"code": str(10**30)}, {"code": "b"}), {"code": 10**30}) == {0: 1.0}
+
+
+@given(st.one_of(st.floats(allow_nan=False, allow_infinity=False), st.booleans(), st.integers(-(2**63), 2**63 - 1)))
+@example(3.0)
+@example(1e15)
+@example(1.5e-5)
+@example(1e-7)
+@example(-1e18)
+def test_a_value_is_spelled_in_answers_as_in_a_table(value: float) -> None:
+    assert spelled(value) == texts(pl.Series([value])).to_list()[0]
 
 
 def test_what_cannot_be_read_may_count_as_missing() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from math import isfinite
 from typing import Any
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from shopkeeper.core.errors import Invalid
 from shopkeeper.recommend.matching.text import Floats
+from shopkeeper.recommend.spelling import shown, spelled
 
 Rows = NDArray[np.int64]
 MOST_CHARACTERS = 100_000
@@ -98,10 +100,11 @@ def distinct(side: Side) -> tuple[Side, Rows]:
 def _text(value: Any, row: int, name: str) -> str:
     if value is None:
         return ""
-    if isinstance(value, str | bool | int | float):
-        return str(value)[:MOST_CHARACTERS]
+    with suppress(ValueError):  # an integer of thousands of digits
+        if isinstance(value, str | bool | int | float):
+            return spelled(value)[:MOST_CHARACTERS]
     raise Invalid(
-        f"row {row}: {name} is {str(value)[:60]!r}, expected a text", code="not_a_text", field=f"data[{row}].{name}"
+        f"row {row}: {name} is {shown(value)}, expected a text", code="not_a_text", field=f"data[{row}].{name}"
     )
 
 
@@ -114,7 +117,7 @@ def _number(value: Any, row: int, name: str) -> float:
         if isfinite(number) and abs(number) <= _LARGEST:
             return number
     raise Invalid(
-        f"row {row}: {name} is {str(value)[:60]!r}, expected a finite number",
+        f"row {row}: {name} is {shown(value)}, expected a finite number",
         code="not_a_number",
         field=f"data[{row}].{name}",
     )

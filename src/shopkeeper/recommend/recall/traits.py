@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shopkeeper.core.errors import Invalid
+from shopkeeper.recommend.spelling import shown, spelled
 from shopkeeper.recommend.wording import words
 
 MOST_FIELDS, MOST_TOKENS = 64, 5000
@@ -171,15 +172,18 @@ def _fitted(name: str, values: list[Any], n: int, least: int, first: int) -> Tra
 def _tokens(trait: Trait, value: Any, row: int) -> list[tuple[int, float]]:
     if trait.kind == "number":
         return _between(trait, _number(value, trait.name, row))
-    if not isinstance(value, str | bool | int | float) and not (
-        isinstance(value, list | tuple) and all(isinstance(one, str) for one in value)
-    ):
+    try:
+        if not isinstance(value, str | bool | int | float) and not (
+            isinstance(value, list | tuple) and all(isinstance(one, str) for one in value)
+        ):
+            raise ValueError
+        given = _words(value) if trait.kind == "words" else _parts(value)
+    except ValueError:
         raise Invalid(
-            f"row {row}: {trait.name} is {str(value)[:60]!r}, expected a text or a list of texts",
+            f"row {row}: {trait.name} is {shown(value)}, expected a text or a list of texts",
             code="not_a_text",
             field=f"data[{row}].{trait.name}",
-        )
-    given = _words(value) if trait.kind == "words" else _parts(value)
+        ) from None
     found = [token for one in given if (token := trait.tokens.get(one, trait.other)) is not None]
     return [(token, len(found) ** -0.5) for token in found]
 
@@ -208,7 +212,7 @@ def _number(value: Any, name: str, row: int) -> float:
         if isfinite(number):
             return number
     raise Invalid(
-        f"row {row}: {name} is {str(value)[:60]!r}, expected a finite number",
+        f"row {row}: {name} is {shown(value)}, expected a finite number",
         code="not_a_number",
         field=f"data[{row}].{name}",
     )
@@ -216,18 +220,11 @@ def _number(value: Any, name: str, row: int) -> float:
 
 def _parts(value: Any) -> list[str]:
     """The texts of a value, in small letters, each once."""
-    given = value if isinstance(value, list | tuple) else _text(value)[:_LONGEST_TEXT].split(_SPLIT)
+    given = value if isinstance(value, list | tuple) else spelled(value)[:_LONGEST_TEXT].split(_SPLIT)
     found = (one.strip().casefold()[:_LONGEST] for one in given[:_MOST_WORDS])
     return list(dict.fromkeys(one for one in found if one))
 
 
 def _words(value: Any) -> list[str]:
-    text = " ".join(value) if isinstance(value, list | tuple) else _text(value)
+    text = " ".join(value) if isinstance(value, list | tuple) else spelled(value)
     return list(dict.fromkeys(words(text[:_LONGEST_TEXT])))[:_MOST_WORDS]
-
-
-def _text(value: Any) -> str:
-    """3 and 3.0 are one text, true is 1."""
-    if isinstance(value, str):
-        return value
-    return str(int(value)) if isinstance(value, bool) or float(value).is_integer() else str(value)
