@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from sqlalchemy import func, select
 from shopkeeper.bootstrap.acting import ActingAgents
 from shopkeeper.core.changes import Change
 from shopkeeper.core.clock import DAY, HOUR, MINUTE, SECOND
-from shopkeeper.core.errors import Busy, Unavailable
+from shopkeeper.core.errors import Busy, Conflict, Unavailable
 from shopkeeper.recommend.acting import learner as learner_module
 from shopkeeper.recommend.acting.evaluating import VisitJudging
 from shopkeeper.recommend.acting.frozen import FrozenAgents
@@ -175,6 +176,25 @@ def test_agents_are_read_also_when_nothing_can_be_learned(world: Acting, monkeyp
     with pytest.raises(Unavailable):
         parts.turn()
     assert parts.agents.choose(world.agent_id, np.zeros(16)) is not None
+
+
+def test_what_was_judged_of_an_agent_is_not_kept_of_the_one_that_a_training_put_in_its_place(world: Acting) -> None:
+    for k in range(4):
+        world.slate(f"u{k}", ["i0"], k % 2)
+    world.write_visits()
+    world.visits_end()
+    assert world.visit_learning().turn() == 4
+
+    class Slow(VisitJudging):
+        def _judged(self, *given: Any) -> Any:
+            trained = {"ended_at": world.clock.wall()}
+            world.agents.keeper.replace(world.agent_id, packed(new(CONFIG)), trained, name="job-1")
+            return super()._judged(*given)
+
+    with pytest.raises(Conflict) as refused:
+        Slow(world.db, world.clock, world.agents).judge(world.agent_id, "home")
+    assert refused.value.code == "agent_changed"
+    assert world.agents.verdicts(world.agent_id) == []
 
 
 def test_what_followed_a_lost_slate_is_not_made_up(world: Acting) -> None:

@@ -13,13 +13,14 @@ from typing import Any
 
 import msgspec
 import numpy as np
+from sqlalchemy import Connection
 
 from shopkeeper.core.clock import Clock, moment
 from shopkeeper.core.errors import Conflict
 from shopkeeper.core.records import Record
 from shopkeeper.quality.gate import judge_policy
 from shopkeeper.quality.perdecision import Episodes, EpisodeValue, per_decision
-from shopkeeper.recommend.qlearning.book import AgentBook
+from shopkeeper.recommend.qlearning.book import AgentBook, trained_at
 from shopkeeper.stores import visits as table
 from shopkeeper.stores.sql import Database
 from shopkeeper.stores.visits import Verdict
@@ -64,7 +65,7 @@ class VisitJudging:
 
     def judge(self, agent_id: str, scenario: str) -> VisitsJudged:
         """Of the agent's newest actions in the scenario; the verdict is kept with the agent. Raises NotFound, Conflict
-        (`no_visits`: none is learned yet), Invalid (`no_overlap`)."""
+        (`no_visits`: none is learned yet; `agent_changed`: it was trained meanwhile), Invalid (`no_overlap`)."""
         since = self._agents.changed_at(agent_id)
         with self._db.read() as connection:
             key = table.newest_key(connection, scenario, agent_id)
@@ -88,7 +89,17 @@ class VisitJudging:
             judged=told,
             judged_at=self._clock.wall(),
         )
-        self._db.writer.run(lambda connection: table.keep(connection, verdict))
+
+        def keep(connection: Connection) -> None:
+            if trained_at(connection, agent_id) != since:
+                raise Conflict(
+                    "a training has put another agent in the place of the one that was judged; judge it again when it "
+                    "has learned from visits",
+                    code="agent_changed",
+                )
+            table.keep(connection, verdict)
+
+        self._db.writer.run(keep)
         return judged
 
     def _judged(self, scenario: str, value: EpisodeValue) -> VisitsJudged:

@@ -132,8 +132,7 @@ class AgentBook:
     def changed_at(self, agent_id: str) -> int:
         """Since when it is the agent that it is, us of the wall clock: a training makes another. Raises NotFound."""
         with self._db.read() as connection:
-            row = table.get(connection, agent_id)
-        return int((row.facts.get("training") or {}).get("ended_at", 0))
+            return trained_at(connection, agent_id)
 
     # -- acting and learning
 
@@ -233,6 +232,12 @@ class AgentBook:
             job_id = job_rows.under_way(connection, _work(agent_id))
         if job_id is not None:
             raise Busy(f"agent {agent_id} is being trained by job {job_id}; wait for it or stop it", job_id=job_id)
+
+
+def trained_at(connection: Connection, agent_id: str) -> int:
+    """The same, inside a transaction."""
+    training = table.get(connection, agent_id).facts.get("training")
+    return int((training or {}).get("ended_at", 0))
 
 
 def _shown(row: AgentRow, job_id: str | None) -> AgentFacts:
