@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
+
 from shopkeeper import plugins
 from shopkeeper.api import embeddings
 from shopkeeper.cli.train import command
 from shopkeeper.core import protocols
 from shopkeeper.learning import vector_index
 from shopkeeper.lifecycle import indexing, views
+from shopkeeper.recommend.recall.traits import Traits
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "embeddings.md").read_text(encoding="utf-8")
 HEAD = PAGE.split("\n## ", maxsplit=1)[0]
@@ -48,6 +51,16 @@ def test_the_doors_and_names_are_those_of_the_code() -> None:
         assert re.search(rf"^\| `{name}` \|.*\| `{wire.of}` \|$", PAGE, re.M)
     assert f"top_k={views.TOP_K}" in PAGE
     assert f"from 1 to {views.MOST_K}" in PAGE
+
+
+def test_what_is_left_out_counts_for_nothing_to_a_tower() -> None:
+    assert "features that are left out count for nothing" in PAGE
+    assert "(`forget`)" in PAGE
+    assert plugins.algorithm("two_tower").Params().forget > 0
+    traits = Traits.fitted([{"age": 20, "town": "Ulm"}, {"age": 30, "town": "Bonn"}], least=1)
+    vectors = np.ones((traits.size, 2), dtype=np.float32)
+    said = traits.bag([{}, {"age": None, "town": None}, {"shoe": 40}, {"age": 20}]).sums(vectors)
+    assert said.any(axis=1).tolist() == [False, False, False, True]
 
 
 def test_the_bounds_of_the_index_are_those_of_the_code() -> None:

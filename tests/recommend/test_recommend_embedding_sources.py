@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from shopkeeper import plugins
 from shopkeeper.checks.recall import NOW, small_orders
 from shopkeeper.core.clock import StoppedClock
 from shopkeeper.core.errors import Invalid
@@ -290,6 +291,18 @@ def test_words_give_texts_and_unseen_items_their_vectors(tmp_path):
     unseen = np.array(model.item_embedding({"name": "Mug", "category": "coffee"}))
     assert unseen @ coffee > unseen @ spade
     assert "hit@10" in FAMILY.evaluate(model, data.holdout)
+
+
+def test_each_text_stands_by_itself_whoever_wrote_it(tmp_path):
+    """Words of two texts of one user are not near each other for that."""
+    frame = pl.DataFrame({"text": ["red mug", "blue spade", "old lamp"] * 10, "who": ["a", "a", "b"] * 10})
+    given = {"mode": "word2vec", "user_col": "who", **QUICK}
+    params = plugins.read_params(Word2Vec, given)
+    one, other = read(tmp_path, frame, params), read(tmp_path, frame, Word2Vec.Params(**QUICK))
+    assert one.facts == other.facts
+    np.testing.assert_array_equal(one.train.sequences.bounds, other.train.sequences.bounds)
+    models = [Word2Vec(params, 3).fit(one.train, silent), fitted(Word2Vec, other, **QUICK)]
+    np.testing.assert_array_equal(models[0].word_vectors, models[1].word_vectors)
 
 
 def test_texts_of_a_megabyte_of_nothing_and_in_chinese(tmp_path):

@@ -66,6 +66,10 @@ class TextParams(EmbeddingParams, kw_only=True):
         float, about("Words that make up more than this share are read less often; 0: all are read", ge=0, le=1)
     ] = 0.001
     sequence_col: Annotated[str, about("Column of a table that holds the text")] = "text"
+    user_col: Annotated[
+        str | None,
+        about("As the script for both item2vec and word2vec is told; not used here: each row is a text by itself"),
+    ] = None
 
 
 class EdgeParams(EmbeddingParams, kw_only=True):
