@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -78,6 +80,21 @@ def test_a_training_that_reads_does_not_keep_bytes_alive(tmp_path: Path) -> None
             threading.Timer(3.0, connection.close).start()
             erase(running, who.user_id, "anonymise")
         assert traces(running, who) == []
+
+
+def test_a_shop_that_cannot_sweep_yet_opens_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shopkeeper.stores.sweep._TRIES", 1)
+    with serving(tmp_path) as running:
+        fill(running)
+        running.shop.meta.set("erase.unswept", "1").result()
+        with closing(sqlite3.connect(tmp_path / "shop.db", isolation_level=None)) as reader:
+            reader.execute("BEGIN")
+            reader.execute("SELECT count(*) FROM events").fetchone()
+            running.shop.meta.set("newer", "1").result()
+            running.shop.erasure.recover()
+        assert running.shop.meta.get("erase.unswept") == "1"
+    with serving(tmp_path) as again:
+        assert not again.shop.meta.get("erase.unswept")
 
 
 def test_the_same_erasure_twice_at_once_is_one(tmp_path: Path) -> None:

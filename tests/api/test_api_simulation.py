@@ -23,6 +23,7 @@ from small_telecom import SMALL, small_telecom
 
 from shopkeeper.bootstrap import FIRST_MODELS, open_shop
 from shopkeeper.core.errors import Unavailable
+from shopkeeper.core.records import Job
 from shopkeeper.operations.telecom import made_of
 from shopkeeper.settings import Settings
 from shopkeeper.sources.simulator.config import SimConfig
@@ -289,6 +290,23 @@ def test_a_shop_that_cannot_change_over_says_so_and_does_at_the_next_start(
         monkeypatch.undo()
     with serving(home, kind="telecom", live_speed=0.0) as again:
         is_other_world(again, 9, SMALL)
+
+
+def test_a_job_whose_end_is_stored_late_is_waited_for(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(home, kind="telecom", live_speed=0.0) as running:
+        changeover, asked = running.shop.changeover, []
+        wait = changeover._wait
+
+        def late(job_id: str, within_s: float) -> Job:
+            asked.append(job_id)
+            if len(asked) == 1:
+                return msgspec.structs.replace(running.shop.jobs.get(job_id), status="running")
+            return wait(job_id, within_s)
+
+        monkeypatch.setattr(changeover, "_wait", late)
+        regenerated(running, seed=9)
+        is_other_world(running, 9, SMALL)
+        assert len(asked) == 2
 
 
 def test_a_shop_that_is_being_stopped_changes_over_at_the_next_start(home: Path) -> None:

@@ -19,6 +19,7 @@ from shopkeeper.lifecycle.exchange import Exchange
 from shopkeeper.lifecycle.jobs import JobService
 from shopkeeper.lifecycle.publishing import Publishing
 from shopkeeper.lifecycle.registry import Registry
+from shopkeeper.lifecycle.shelf import ARCHIVE
 from shopkeeper.stores.artifacts import ArtifactStore
 from shopkeeper.stores.home import Home
 from shopkeeper.stores.sql import open_database
@@ -105,6 +106,25 @@ def test_up_and_down_again(make, endpoint, registry, add_version, second):
     champion = second._registry.version("line")
     assert champion.data["imported_from"]["created_by"] == "anna"
     assert second._registry.history("line")[0].reason == "the same data"
+
+
+def test_what_is_promoted_can_still_be_brought_in_anew(make, endpoint, add_version, second, monkeypatch):
+    """A shop that is killed while it promotes begins at the archive again."""
+    publishing = make(endpoint)
+    add_version(1.0)
+    done(publishing, publishing.upload("line", 1, "all", URL, "anna"))
+    done(second, second.deploy("line", URL, version="v1", promote=False, by="ben"))
+    promote, there = second._registry.promote, []
+
+    def promoted(*which, **how):
+        there.extend(second._jobs.folder(job.job_id).glob(f"work/{ARCHIVE}"))
+        return promote(*which, **how)
+
+    monkeypatch.setattr(second._registry, "promote", promoted)
+    job = second.deploy("line", URL, version="v1", force=True, by="ben")
+    assert done(second, job)["promoted"] is True
+    assert len(there) == 1
+    assert not there[0].exists()
 
 
 def test_keys_are_stored_nowhere(make, endpoint, add_version, home, registry):

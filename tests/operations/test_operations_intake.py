@@ -7,7 +7,7 @@ import pytest
 from own_shop import own_shop
 
 from shopkeeper.core.clock import MINUTE, StoppedClock, micros, moment
-from shopkeeper.core.errors import Conflict
+from shopkeeper.core.errors import Conflict, Unavailable
 from shopkeeper.core.records import Event
 from shopkeeper.features.state import FeatureState
 from shopkeeper.operations.intake import Intake
@@ -108,3 +108,29 @@ def test_what_comes_is_told_at_once_and_as_a_sum(shop, live, following, clock):
         return first, second
 
     assert asyncio.run(work()) == (2, 3)
+
+
+def test_what_could_not_be_told_does_not_silence_what_comes_later(shop, live, following, clock):
+    async def work():
+        told, failed = asyncio.Queue(), asyncio.Event()
+
+        def tell(events):
+            if not failed.is_set():
+                failed.set()
+                raise Unavailable("the database is locked")
+            told.put_nowait(events)
+
+        intake = intake_of(shop, live, following)
+        watching = asyncio.create_task(intake.watch(tell))
+        await asyncio.sleep(0)  # it has begun to listen
+        clock.advance(2 * MINUTE)
+        await asyncio.to_thread(live.step)
+        await failed.wait()
+        clock.advance(MINUTE)
+        await asyncio.to_thread(live.step)
+        later = await told.get()
+        watching.cancel()
+        await asyncio.wait({watching})
+        return later
+
+    assert asyncio.run(work()) == 1

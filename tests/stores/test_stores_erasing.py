@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from functools import partial
 
 import pytest
@@ -188,6 +191,23 @@ def test_a_sweep_takes_deleted_bytes_out_of_the_file_between_two_writes(db: Data
     for name in (path, f"{path}-wal"):
         with open(name, "rb") as file:
             assert b"marker" not in file.read()
+
+
+def test_a_sweep_that_waits_for_a_reader_keeps_no_write_waiting(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shopkeeper.stores.sweep._TRIES", 3)
+    monkeypatch.setattr("shopkeeper.stores.sweep._AGAIN_S", 0.1)
+    path = db.engine.url.database
+    assert path is not None
+    with closing(sqlite3.connect(path, isolation_level=None)) as reader, ThreadPoolExecutor() as pool:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM events").fetchone()
+        db.writer.run(lambda connection: connection.execute(schema.events.delete()))
+        swept = pool.submit(sweep, db)
+        while not swept.done():
+            db.writer.submit(lambda _: None).result(10)  # SQLite itself would wait for 15 s
+        with pytest.raises(Unavailable, match="somebody reads an old state"):
+            swept.result()
+    sweep(db)
 
 
 def test_an_error_of_what_runs_alone_comes_by_its_future_and_writing_goes_on(db: Database) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
-from shopkeeper.core.records import Job
+from shopkeeper.core.records import FINISHED, Job
 from shopkeeper.core.turnstile import Turnstile
 
 _LOG = logging.getLogger(__name__)
@@ -57,6 +57,10 @@ class Changeover:
         """What stops it is told in the log; the next start goes on with it."""
         try:
             job = await asyncio.to_thread(self._wait, job_id, _CHANGE_S)
+            while job.status not in FINISHED and not self._stopping:  # its end cannot be stored yet
+                job = await asyncio.to_thread(self._wait, job_id, _CHANGE_S)
+            if job.status not in FINISHED:
+                return
             if job.status == "done":
                 for interrupt, _ in self._listeners:
                     interrupt()

@@ -122,24 +122,27 @@ class Publishing:
         """Bring it in; a version that has the same files already is taken as it is. Promote it when asked to."""
         archive = self._jobs.folder(job.job_id) / "work" / ARCHIVE
         version, new = self._brought_in(archive, job)
-        archive.unlink(missing_ok=True)
-        told: dict[str, Any] = {"version": version.version, "imported": new, "promoted": False}
+        promoted = self._promoted(version, job, result["url"])
+        archive.unlink(missing_ok=True)  # not before: where the shop is killed, this is done again from the beginning
+        return {"version": version.version, "imported": new, **promoted}
+
+    def _promoted(self, version: Version, job: Job, url: str) -> dict[str, Any]:
         if CHAMPION in version.aliases:
-            return {**told, "promoted": True}
+            return {"promoted": True}
         if not job.params["promote"]:
-            return {**told, "why_not": "promotion was not asked for"}
+            return {"promoted": False, "why_not": "promotion was not asked for"}
         try:
             self._registry.promote(
                 version.model,
                 version.version,
                 scope=version.scope,
                 force=job.params["force"],
-                reason=job.params["reason"] or f"deployed from {result['url']}",
+                reason=job.params["reason"] or f"deployed from {url}",
                 by=job.requested_by,
             )
         except Conflict as error:
-            return {**told, "why_not": error.message}
-        return {**told, "promoted": True}
+            return {"promoted": False, "why_not": error.message}
+        return {"promoted": True}
 
     def _brought_in(self, archive: Path, job: Job) -> tuple[Version, bool]:
         model, scope = job.params["model"], job.params["scope"]

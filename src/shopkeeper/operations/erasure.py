@@ -15,7 +15,7 @@ import numpy as np
 from sqlalchemy import Connection
 
 from shopkeeper.core.clock import Clock
-from shopkeeper.core.errors import Invalid, NotFound
+from shopkeeper.core.errors import Invalid, NotFound, ShopkeeperError
 from shopkeeper.core.records import Job
 from shopkeeper.features.state import FeatureState
 from shopkeeper.lifecycle.jobs import JobService
@@ -90,9 +90,14 @@ class Erasure:
         self._listeners = (*self._listeners, listener)
 
     def recover(self) -> None:
-        """Finishes the last step of an erasure that was cut off. Before the jobs start."""
-        if self._meta.get(_UNSWEPT):
+        """Finishes the last step of an erasure that was cut off. Before the jobs start. A shop that cannot do it yet
+        opens all the same, and the start after that one tries again."""
+        if not self._meta.get(_UNSWEPT):
+            return
+        try:
             self._sweep()
+        except ShopkeeperError as error:
+            _LOGGER.error("what was erased is not gone from the file yet: %s", error.message)
 
     def _finish(self, job: Job, result: Mapping[str, Any]) -> dict[str, Any]:
         del result

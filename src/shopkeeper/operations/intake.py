@@ -6,16 +6,18 @@ What others send comes in whatever is said here. Lives on the loop.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import Any
 
 from shopkeeper.core.clock import Clock, rfc3339
-from shopkeeper.core.errors import Conflict
+from shopkeeper.core.errors import Conflict, ShopkeeperError
 from shopkeeper.operations.streaming import Stream
 from shopkeeper.stores.events import EventLog
 from shopkeeper.stores.following import Following
 from shopkeeper.stores.vocabulary import Vocabularies
 
+_LOG = logging.getLogger(__name__)
 _EVERY_S = 1.0
 
 
@@ -88,7 +90,10 @@ class Intake:
                 came.clear()
                 now = self._log.last_seq
                 if now > seen:
-                    tell(now - seen)
+                    try:
+                        tell(now - seen)
+                    except ShopkeeperError as error:  # what comes later is told all the same
+                        _LOG.warning("%d new events could not be told of: %s", now - seen, error.message)
                     seen = now
                     await asyncio.sleep(_EVERY_S)
         finally:

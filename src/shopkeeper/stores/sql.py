@@ -19,11 +19,11 @@ from shopkeeper.core.errors import Conflict, Invalid, NotFound, ShopkeeperError,
 from shopkeeper.stores.migrate import check_revision, upgrade
 from shopkeeper.stores.writer import Writer
 
-_BUSY_MS = 15_000
+BUSY_MS = 15_000
 _PRAGMAS = (
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",  # fsync at each commit: acknowledged means durable
-    f"PRAGMA busy_timeout={_BUSY_MS}",
+    f"PRAGMA busy_timeout={BUSY_MS}",
     "PRAGMA foreign_keys=ON",
     "PRAGMA cache_size=-65536",
     "PRAGMA wal_autocheckpoint=8192",  # bulk appends rewrite the same index pages: fewer checkpoints, fewer writes

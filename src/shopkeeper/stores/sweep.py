@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Engine
 
 from shopkeeper.core.errors import Unavailable
-from shopkeeper.stores.sql import Database
+from shopkeeper.stores.sql import BUSY_MS, Database
 
 _TRIES, _AGAIN_S = 60, 1.0
 
@@ -20,9 +20,10 @@ def sweep(db: Database) -> None:
 
     Raises Unavailable when the disk is full, or when somebody reads an old state for longer than a minute.
     """
-    db.writer.alone(lambda: _pragma(db.engine, "PRAGMA temp_store=FILE", "VACUUM", "PRAGMA temp_store=MEMORY")).result()
+    db.writer.alone(lambda: _alone(db.engine, "VACUUM", ("temp_store", "FILE", "MEMORY"))).result()
+    at_once = ("busy_timeout", 0, BUSY_MS)  # who reads is waited for here, and not by all who write
     for _ in range(_TRIES):
-        busy, _, _ = db.writer.alone(lambda: _pragma(db.engine, "PRAGMA wal_checkpoint(TRUNCATE)")).result()
+        busy, _, _ = db.writer.alone(lambda: _alone(db.engine, "PRAGMA wal_checkpoint(TRUNCATE)", at_once)).result()
         if not busy:
             return
         time.sleep(_AGAIN_S)
@@ -31,17 +32,17 @@ def sweep(db: Database) -> None:
     )
 
 
-def _pragma(engine: Engine, *statements: str) -> Any:
-    """The last statement's first row. By the driver itself, as these run outside of transactions."""
+def _alone(engine: Engine, statement: str, setting: tuple[str, object, object]) -> Any:
+    """Its first row, with a setting (name, now, afterwards). By the driver itself, outside of transactions."""
     errors: Any = engine.dialect.loaded_dbapi
+    name, now, afterwards = setting
     try:
-        with closing(engine.raw_connection()) as connection:
-            cursor = connection.cursor()
-            for statement in statements:
-                cursor.execute(statement)
-            row = cursor.fetchone()
-            cursor.close()
-            return row
+        with closing(engine.raw_connection()) as connection, closing(connection.cursor()) as cursor:
+            cursor.execute(f"PRAGMA {name}={now}")
+            try:
+                return cursor.execute(statement).fetchone()
+            finally:
+                cursor.execute(f"PRAGMA {name}={afterwards}")
     except errors.Error as error:
         raise Unavailable(
             f"the database cannot be written anew: {error}; check the disk's free space", code="database_unavailable"
