@@ -198,8 +198,9 @@ class EmbedsUsers(Protocol):
     """A model that gives a user's vector from what is told of the user: door `POST /user_embedding`."""
 
     def user_embedding(self, features: Mapping[str, Any], history: Sequence[str] | None = None) -> list[float]:
-        """`features` by name, missing ones take the training default; `history`: items taken, newest last, unknown ones
-        count for nothing; None: the model reads no history. Raises Invalid for a value that cannot be read."""
+        """`features` by name, missing ones take the training default, or count for nothing; `history`: items taken,
+        newest last, unknown ones count for nothing; None: the model reads no history. Raises Invalid for a value that
+        cannot be read."""
         ...
 
 

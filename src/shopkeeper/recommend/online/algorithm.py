@@ -73,13 +73,13 @@ class FtrlTrainer:
         for number in range(self.params.passes):
             ftrl = ftrl.copy()
             updates += passed(ftrl, rows, learn.label, learn.weight, self.params.batch_size)
-            found = logloss(check.label, ftrl.probabilities(beside))
+            found = logloss(check.label, ftrl.probabilities(beside), check.weight)
             report(number + 1, self.params.passes, {"val_loss": found}, message="passes over the rows", epoch=True)
             if found >= loss:
                 break
             best, loss = ftrl, found
         made = FtrlRanker(inputs, best.copy(), updates)
-        told = permuted(made.score, check.values, check.label, inputs.schema.names, self.seed)
+        told = permuted(made.score, check.values, check.label, inputs.schema.names, self.seed, weight=check.weight)
         updates += passed(best, beside, check.label, check.weight, self.params.batch_size)
         return FtrlRanker(inputs, best, updates, told)
 

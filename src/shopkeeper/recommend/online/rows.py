@@ -35,7 +35,7 @@ class Snapshot(RankRows):
         """What it knows, as a version: nothing is learned here."""
         assert self.learner is not None
         made = self.learner.ranker()
-        told = permuted(made.score, self.values, self.label, made.feature_names, seed)
+        told = permuted(made.score, self.values, self.label, made.feature_names, seed, weight=self.weight)
         return FtrlRanker(made.inputs, made.learning(), made.updates, told)
 
 
