@@ -92,6 +92,16 @@ class Rolling(Record, kw_only=True):
     next_at: int = 0
 
 
+class HandOver(Record, kw_only=True):
+    """A winner that is being given to everybody: noted first, so that an end that is cut off can be finished, or taken
+    back. `before`: what it takes to undo it; `reason` and `stopped_by` of the end that was asked for."""
+
+    variant: str
+    before: dict[str, Any]
+    reason: str = ""
+    stopped_by: str = "person"
+
+
 class Course(Record, kw_only=True):
     """How an experiment stands. Times in us of the shop's clock. `weights` and `share` as they are in this phase;
     `spans` of the layer's buckets are its own. `last_seq`: the newest event that counts, null: all."""
@@ -110,6 +120,7 @@ class Course(Record, kw_only=True):
     reason: str = ""
     stopped_by: str | None = None
     rolling: Rolling | None = None
+    hand_over: HandOver | None = None
     before: dict[str, Any] | None = None
     """What was there before the winner was rolled out, to be put back."""
     verdict: Verdict = "running"

@@ -6,6 +6,8 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import msgspec
+
 from shopkeeper.core.errors import Conflict, Invalid, NotFound
 from shopkeeper.core.experiments import Plan, Target, VariantPlan
 from shopkeeper.lifecycle.experiments.assigning import Assignments, Chosen
@@ -98,14 +100,24 @@ class ScenarioTarget:
     def check_roll_out(self, kept: Kept, variant: VariantPlan) -> None:
         """No gate stands before a scenario."""
 
-    def roll_out(self, kept: Kept, variant: VariantPlan, by: str) -> dict[str, Any]:
+    def before(self, kept: Kept, variant: VariantPlan) -> dict[str, Any]:
         if not variant.config:
             return {}
+        now = self._book.find(str(kept.plan.target.scenario))
+        before = {"version": now.version + 1, "built_in": self._book.is_built_in(now), "body": body_of(now)}
+        _rolled_out(kept, variant, before)  # what cannot be read is refused here, before anything is noted
+        return before
+
+    def roll_out(self, kept: Kept, variant: VariantPlan, before: Mapping[str, Any], by: str) -> None:
+        tag = f'"{before["version"] - 1}"'
+        self._book.put(_rolled_out(kept, variant, before), by=by, if_match=tag).result()
+
+    def is_out(self, kept: Kept, variant: VariantPlan, before: Mapping[str, Any], /) -> bool:
         name = str(kept.plan.target.scenario)
-        before = self._book.find(name)
-        built_in = self._book.is_built_in(before)
-        stored = self._book.put(varied(before, variant.config), by=by, if_match=f'"{before.version}"').result()
-        return {"version": stored.version, "built_in": built_in, "body": body_of(before)}
+        if not self._book.has(name):
+            return False
+        now, rolled_out = self._book.find(name), _rolled_out(kept, variant, before)
+        return now.version == rolled_out.version and _as_stored(now) == _as_stored(rolled_out)
 
     def roll_back(self, kept: Kept, before: Mapping[str, Any], by: str) -> None:
         name, tag = str(kept.plan.target.scenario), f'"{before["version"]}"'
@@ -119,6 +131,17 @@ class ScenarioTarget:
             self._book.delete(name, by=by, if_match=tag).result()
         else:
             self._book.put(scenario_of(name, 1, before["body"]), by=by, if_match=tag).result()
+
+
+def _rolled_out(kept: Kept, variant: VariantPlan, before: Mapping[str, Any]) -> Scenario:
+    """What was there before, with the variant's fields, as the version that follows it."""
+    name = str(kept.plan.target.scenario)
+    return varied(scenario_of(name, before["version"], before["body"]), variant.config)
+
+
+def _as_stored(scenario: Scenario) -> Any:
+    """One of them was read from JSON, the other may not have been."""
+    return msgspec.json.decode(msgspec.json.encode(body_of(scenario)))
 
 
 def _fields(plan: Plan) -> set[str]:

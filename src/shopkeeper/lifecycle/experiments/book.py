@@ -9,12 +9,12 @@ from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from shopkeeper.core.errors import Conflict, Invalid, NotFound, Stale
-from shopkeeper.core.experiments import Assignment, Course, Experiment, Plan, Results, Rolling
+from shopkeeper.core.experiments import Assignment, Course, Experiment, HandOver, Plan, Results, Rolling
 from shopkeeper.core.ids import check_event_type, ulid
 from shopkeeper.lifecycle.experiments.changing import HELD, demand, variant_of
 from shopkeeper.lifecycle.experiments.checking import shares
+from shopkeeper.lifecycle.experiments.handing import HandingOver
 from shopkeeper.lifecycle.experiments.reckoning import age
-from shopkeeper.lifecycle.experiments.rolling import RollingOut
 from shopkeeper.stores import experiments as table
 from shopkeeper.stores.experiments import Kept
 from shopkeeper.stores.paging import cursor_after, key_of
@@ -22,7 +22,7 @@ from shopkeeper.stores.paging import cursor_after, key_of
 log = logging.getLogger(__name__)
 
 
-class ExperimentBook(RollingOut):
+class ExperimentBook(HandingOver):
     """Every method may be called from any thread but the writer's."""
 
     # -- looking
@@ -35,9 +35,11 @@ class ExperimentBook(RollingOut):
             found, after, total = table.page(connection, limit=limit, after=key_of(cursor), status=status)
         return [table.told(one) for one in found], None if after is None else cursor_after(after), total
 
-    def running(self) -> list[Kept]:
+    def watched(self) -> list[Kept]:
+        """What runs, and what rests with a winner noted that everybody may have already."""
         with self._db.read() as connection:
-            return table.in_status(connection, "running")
+            held = table.in_status(connection, *HELD)
+        return [one for one in held if one.status == "running" or one.course.hand_over is not None]
 
     def results(self, experiment_id: str) -> Results:
         """What it says now; of one that is done what it said at its end. Raises NotFound."""
@@ -144,7 +146,8 @@ class ExperimentBook(RollingOut):
         stopped_by: str = "person",
     ) -> Kept:
         """Ends it. `winner`: the variant that somebody chose, None: the one that the results name, if any. `roll_out`:
-        everybody gets it from now on. Raises NotFound, Invalid (winner), Stale, Conflict (not running, the gate)."""
+        everybody gets it from now on; False also takes back what an end that was cut off gave to everybody. Raises
+        NotFound, Invalid (winner), Stale, Conflict (not running, the gate)."""
         with self._changing:
             kept = self.get(experiment_id)
             table.check(kept, if_match)
@@ -154,12 +157,15 @@ class ExperimentBook(RollingOut):
             variant = None if chosen is None else variant_of(kept.plan, chosen, "winner")
             if roll_out and variant is None:
                 raise Conflict("there is no winner to roll out; name one", code="no_winner")
-            before: dict[str, Any] | None = None
+            before, stays = None, ""
             if roll_out and variant is not None:
-                before = self._targets.of(kept.plan.target).roll_out(kept, variant, by) or None
+                end = HandOver(variant=variant.name, before={}, reason=reason, stopped_by=stopped_by)
+                before = self._hand_over(kept, variant, end, by)
+            else:
+                before, stays = self._take_back(kept, by)
             now, last = self._clock.now(), self._last_seq()
             verdict = "stopped by guard" if stopped_by == "guard" else said
-            why = "; ".join(one for one in (reason, unsaid) if one)
+            why = "; ".join(one for one in (reason, unsaid, stays) if one)
 
             def stopped(_connection: Connection, kept: Kept) -> dict[str, Any]:
                 course = replace(
@@ -173,6 +179,7 @@ class ExperimentBook(RollingOut):
                     reason=why,
                     stopped_by=stopped_by,
                     rolling=None,
+                    hand_over=None,
                     before=before,
                     verdict=verdict,
                 )

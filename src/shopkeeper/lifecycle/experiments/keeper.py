@@ -1,5 +1,5 @@
 """What experiments do by themselves: end when their time is over, when a guard trips, or when what they try is gone; go
-on with a roll-out. One thread looks from time to time."""
+on with a roll-out, finish an end that was cut off. One thread looks from time to time."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from contextlib import suppress
 
 from shopkeeper.core.clock import DAY, Clock
 from shopkeeper.core.errors import Conflict, NotFound, ShopkeeperError, Unavailable
+from shopkeeper.core.experiments import HandOver
 from shopkeeper.lifecycle.experiments.book import ExperimentBook
 from shopkeeper.lifecycle.experiments.reckoning import Reckoning, age, tripped
 from shopkeeper.lifecycle.experiments.targets import Targets
@@ -50,9 +51,9 @@ class Keeper:
 
     def look(self) -> None:
         """At everything that runs, once."""
-        running = self._book.running()
-        self._due = {id: what for id, what in self._due.items() if id in {one.experiment_id for one in running}}
-        for kept in running:
+        watched = self._book.watched()
+        self._due = {id: what for id, what in self._due.items() if id in {one.experiment_id for one in watched}}
+        for kept in watched:
             if self._closing.is_set():
                 return
             try:
@@ -66,6 +67,12 @@ class Keeper:
 
     def _look_at(self, kept: Kept) -> None:
         id = kept.experiment_id
+        handed = self._book.handed(kept)
+        if handed is not None:
+            self._finish(kept, handed)
+            return
+        if kept.status != "running":
+            return
         gone = self._targets.of(kept.plan.target).gone(kept)
         if gone is not None:
             self._book.stop(id, by="experiments", reason=gone, stopped_by="target")
@@ -81,13 +88,37 @@ class Keeper:
             return
         why = tripped(said.guards)
         if why is not None:
-            log.warning("experiment %s is stopped: %s", kept.plan.name, why)
-            self._book.stop(id, by="experiments", reason=f"stopped by guard: {why}", stopped_by="guard")
+            self._guarded(kept, why)
             return
         if kept.course.rolling is None and kept.plan.ends_early and said.verdict == "winner":
             self._book.stop(id, by="experiments", reason="there is a winner", stopped_by="result")
             return
         self._by_time(kept)
+
+    def _finish(self, kept: Kept, handed: HandOver) -> None:
+        """The winner was rolled out, and then the end was cut off. A guard that tripped meanwhile takes it back."""
+        try:
+            why = tripped(self._reckoning.of(kept).guards)
+        except Unavailable:
+            raise
+        except Exception:  # it is with everybody already, and as the end says why
+            log.exception("experiment %s cannot be reckoned", kept.experiment_id)
+            why = None
+        if why is not None:
+            self._guarded(kept, why)
+            return
+        self._book.stop(
+            kept.experiment_id,
+            winner=handed.variant,
+            roll_out=True,
+            by="experiments",
+            reason=handed.reason,
+            stopped_by=handed.stopped_by,
+        )
+
+    def _guarded(self, kept: Kept, why: str) -> None:
+        log.warning("experiment %s is stopped: %s", kept.plan.name, why)
+        self._book.stop(kept.experiment_id, by="experiments", reason=f"stopped by guard: {why}", stopped_by="guard")
 
     def _by_time(self, kept: Kept) -> None:
         """What is due by the clock is done when two looks agree: a clock that steps forward and back ends nothing."""

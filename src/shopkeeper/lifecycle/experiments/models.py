@@ -105,16 +105,25 @@ class ModelTarget:
             why = f"the gate says {gate.verdict} for {model} v{chosen.version}: {'; '.join(gate.reasons)}"
             raise Conflict(why, code="gate_says_no")
 
-    def roll_out(self, kept: Kept, variant: VariantPlan, by: str) -> dict[str, Any]:
-        """Through the gate. Raises Conflict when it says no."""
+    def before(self, kept: Kept, variant: VariantPlan) -> dict[str, Any]:
         target, model = kept.plan.target, str(kept.plan.target.model)
         champion = self._registry.model(model, target.scope).aliases.get(CHAMPION)
         version = int(variant.config["version"])
-        if champion == version:
-            return {}
+        return {} if champion == version else {"champion": champion, "version": version}
+
+    def roll_out(self, kept: Kept, variant: VariantPlan, before: Mapping[str, Any], by: str) -> None:
+        """Through the gate. Raises Conflict when it says no."""
+        target, model = kept.plan.target, str(kept.plan.target.model)
         why = f"experiment {kept.plan.name!r} ({kept.experiment_id}): {variant.name}"
-        self._registry.promote(model, version, scope=target.scope, reason=why, by=by)
-        return {"champion": champion, "version": version}
+        self._registry.promote(model, before["version"], scope=target.scope, reason=why, by=by)
+
+    def is_out(self, kept: Kept, _variant: VariantPlan, before: Mapping[str, Any], /) -> bool:
+        target, model = kept.plan.target, str(kept.plan.target.model)
+        try:
+            champion = self._registry.model(model, target.scope).aliases.get(CHAMPION)
+        except NotFound:
+            return False
+        return bool(champion == before["version"])
 
     def roll_back(self, kept: Kept, before: Mapping[str, Any], by: str) -> None:
         target, model = kept.plan.target, str(kept.plan.target.model)

@@ -41,8 +41,16 @@ class TriedTarget(Protocol):
         """Raises Conflict where `roll_out` would be refused as things stand: before the first users are given it."""
         ...
 
-    def roll_out(self, kept: Kept, variant: VariantPlan, by: str) -> dict[str, Any]:
-        """The variant becomes what everybody gets. What it takes to undo that, {}: nothing had to be done."""
+    def before(self, kept: Kept, variant: VariantPlan) -> dict[str, Any]:
+        """What it will take to undo its roll-out, as JSON; {}: nothing has to be rolled out. Changes nothing."""
+        ...
+
+    def roll_out(self, kept: Kept, variant: VariantPlan, before: Mapping[str, Any], by: str) -> None:
+        """The variant becomes what everybody gets. Raises Conflict (also Stale: it is not as `before` says)."""
+        ...
+
+    def is_out(self, kept: Kept, variant: VariantPlan, before: Mapping[str, Any], /) -> bool:
+        """Whether everybody gets it by that roll-out, now."""
         ...
 
     def roll_back(self, kept: Kept, before: Mapping[str, Any], by: str) -> None:
