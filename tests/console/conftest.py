@@ -19,6 +19,15 @@ import pytest
 from console_world import CHROMIUM, SCREENSHOTS
 
 
+@pytest.fixture(autouse=True)
+def _same_program() -> Iterator[None]:
+    """Streamlit puts the page that it runs in the place of the program; a process that another test starts would run
+    that page."""
+    program = sys.modules["__main__"]
+    yield
+    sys.modules["__main__"] = program
+
+
 @pytest.fixture(scope="session")
 def opened(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The home of a shop that was opened once, and closed."""
