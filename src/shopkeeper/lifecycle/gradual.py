@@ -20,7 +20,7 @@ from shopkeeper.lifecycle.jobs import JobService
 from shopkeeper.lifecycle.registry import Registry
 from shopkeeper.lifecycle.splits import Split, Variant
 from shopkeeper.lifecycle.traffic import Traffic
-from shopkeeper.lifecycle.versions import gate_now
+from shopkeeper.lifecycle.versions import check_gate
 from shopkeeper.stores import traffic as table
 from shopkeeper.stores.sql import Database
 
@@ -87,10 +87,8 @@ class Gradual:
             raise Conflict(f"model {model!r} has no champion to release from; promote it", code="no_champion")
         if champion == chosen.version:
             raise Conflict(f"{model} v{champion} is the champion already", code="champion")
-        gate = gate_now(chosen, champion)
-        if gate.verdict != "PROMOTE" and not plan.force:
-            why = f"the gate says {gate.verdict} for {model} v{chosen.version}: {'; '.join(gate.reasons)}"
-            raise Conflict(why, code="gate_says_no")
+        if not plan.force:
+            check_gate(chosen, champion)
         params = {
             "model": model,
             "version": chosen.version,

@@ -22,7 +22,7 @@ from shopkeeper.lifecycle.addresses import CHAMPION, PREVIOUS
 from shopkeeper.lifecycle.lookup import Lookup
 from shopkeeper.lifecycle.moves import Promotion, end_all_traffic, point_champion
 from shopkeeper.lifecycle.registering import add
-from shopkeeper.lifecycle.versions import REMOVED, Candidate, Server, check_model_name, gate_now
+from shopkeeper.lifecycle.versions import REMOVED, Candidate, Server, check_gate, check_model_name, gate_now
 from shopkeeper.stores import artifacts, traffic
 from shopkeeper.stores import registry as table
 from shopkeeper.stores.artifacts import ArtifactStore, scope_folder
@@ -81,13 +81,7 @@ class Registry(Lookup):
             chosen = self.version(name, version, scope)
 
             def allowed(champion: int | None) -> Gate:
-                gate = gate_now(chosen, champion)
-                if gate.verdict != "PROMOTE" and not force:
-                    raise Conflict(
-                        f"the gate says {gate.verdict} for {name} v{chosen.version}: {'; '.join(gate.reasons)}",
-                        code="gate_says_no",
-                    )
-                return gate
+                return gate_now(chosen, champion) if force else check_gate(chosen, champion)
 
             return self._move(chosen, allowed, reason=reason, by=by, forced=force)
 

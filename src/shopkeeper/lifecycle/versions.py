@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from msgspec import field
 
-from shopkeeper.core.errors import Invalid
+from shopkeeper.core.errors import Conflict, Invalid
 from shopkeeper.core.ids import RESERVED_MODEL_NAMES, check_name
 from shopkeeper.core.records import FileEntry, Gate, Record, Version
 from shopkeeper.quality.gate import held
@@ -81,6 +81,15 @@ def gate_now(version: Version, champion: int | None) -> Gate:
     than = f"v{measured}" if measured else "no champion"
     why = f"it was measured against {than}, the champion is v{champion}: train again, roll back, or force"
     return held(gate, why)
+
+
+def check_gate(version: Version, champion: int | None) -> Gate:
+    """`gate_now`. Raises Conflict (`gate_says_no`) unless it says PROMOTE."""
+    gate = gate_now(version, champion)
+    if gate.verdict != "PROMOTE":
+        why = f"the gate says {gate.verdict} for {version.model} v{version.version}: {'; '.join(gate.reasons)}"
+        raise Conflict(why, code="gate_says_no")
+    return gate
 
 
 def manifest_of(made: Candidate) -> Mapping[str, Any]:

@@ -12,7 +12,7 @@ from shopkeeper.lifecycle import splits
 from shopkeeper.lifecycle.addresses import CHAMPION
 from shopkeeper.lifecycle.registry import REMOVED, Registry
 from shopkeeper.lifecycle.traffic import Traffic
-from shopkeeper.lifecycle.versions import gate_now
+from shopkeeper.lifecycle.versions import check_gate
 from shopkeeper.stores.experiments import Kept
 
 
@@ -100,10 +100,8 @@ class ModelTarget:
         target, model = kept.plan.target, str(kept.plan.target.model)
         chosen = self._registry.version(model, int(variant.config["version"]), target.scope)
         champion = self._registry.model(model, target.scope).aliases.get(CHAMPION)
-        gate = gate_now(chosen, champion)
-        if champion != chosen.version and gate.verdict != "PROMOTE":
-            why = f"the gate says {gate.verdict} for {model} v{chosen.version}: {'; '.join(gate.reasons)}"
-            raise Conflict(why, code="gate_says_no")
+        if champion != chosen.version:
+            check_gate(chosen, champion)
 
     def before(self, kept: Kept, variant: VariantPlan) -> dict[str, Any]:
         target, model = kept.plan.target, str(kept.plan.target.model)
